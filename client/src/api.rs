@@ -1,0 +1,442 @@
+//! What faces and programs say to the engine, and what they hear: this file is the JSON schema.
+//!
+//! A [`Command`] with a number goes in; [`Event`]s come out, those that answer a command with its number, the last one
+//! of them being [`Event::End`]. The same lines travel over the profile's socket, one JSON object a line. Fields are
+//! only ever added.
+
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+pub use text::Text;
+
+/// Version of the JSON below.
+pub const VERSION: u32 = 1;
+
+/// What a person or program asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Registers a new profile at its relay. Answered by [`Event::Me`].
+    Register {
+        /// A token, where the relay asks for one.
+        invite: Option<String>,
+    },
+    /// One's own name, fingerprint and contact link. Answered by [`Event::Me`].
+    Me,
+    /// Takes a contact link: the person is verified from now on. Answered by [`Event::Contact`].
+    Add {
+        /// `sealpost://HOST:PORT/KEY/NAME?fp=FINGERPRINT`
+        link: String,
+    },
+    /// Sends text. Answered by [`Event::Queued`], then by [`Event::State`] until `wait` is reached.
+    Send {
+        /// `bob`, `@bob` or `#room`.
+        to: String,
+        /// The text.
+        text: String,
+        /// How far the message must come before the command ends.
+        wait: Wait,
+        /// After how long to give up waiting, in milliseconds; the message stays queued.
+        timeout_ms: u64,
+    },
+    /// Messages that `recv` has not given yet, oldest first, as [`Event::Message`]; marks them as given.
+    Recv {
+        /// Only of this conversation.
+        from: Option<String>,
+        /// At most so many.
+        limit: Option<u32>,
+        /// Do not end: go on with what arrives.
+        follow: bool,
+        /// Without `follow`: wait so long for the mailbox to be drained, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Local history of a conversation, oldest first, as [`Event::Message`] and [`Event::Gap`].
+    History {
+        /// `bob`, `@bob` or `#room`.
+        with: String,
+        /// The newest so many.
+        limit: Option<u32>,
+        /// Only what stands before this message: its id or a unique prefix of four characters.
+        before: Option<String>,
+    },
+    /// All events from now on, until the connection closes: what `chat` shows.
+    Subscribe,
+    /// The safety number with somebody, or one's own key. Answered by [`Event::Safety`].
+    Verify {
+        /// With whom; oneself otherwise.
+        name: Option<String>,
+        /// The number that the other side shows: compares and marks as verified. Spaces are ignored.
+        mark: Option<String>,
+    },
+    /// Accepts a changed key. Answered by [`Event::Contact`].
+    Trust {
+        /// Whose.
+        name: String,
+        /// The new key's fingerprint.
+        fingerprint: String,
+    },
+    /// Becomes a member of a room, which is made where there is none. Answered by [`Event::Done`].
+    Join {
+        /// `#room`
+        room: String,
+    },
+    /// Ends a membership. Answered by [`Event::Done`].
+    Leave {
+        /// `#room`
+        room: String,
+    },
+    /// The relay's rooms. Answered by [`Event::Room`] each.
+    Rooms,
+    /// Members of a room (default `#lobby`). Answered by [`Event::Presence`] each.
+    Who {
+        /// `#room`
+        room: Option<String>,
+    },
+    /// Everybody known. Answered by [`Event::Contact`] each.
+    Contacts,
+    /// Shows nothing more of somebody and replaces the delivery token. Answered by [`Event::Contact`].
+    Block {
+        /// Whom.
+        name: String,
+    },
+    /// Takes [`Command::Block`] back. Answered by [`Event::Contact`].
+    Unblock {
+        /// Whom.
+        name: String,
+    },
+    /// Connection, transport and queue. Answered by [`Event::Status`].
+    Status,
+    /// Ends the holder of the profile after what is under way: for tests and `wipe`. Answered by [`Event::Done`].
+    Stop,
+}
+
+/// How far a message must come before `send` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Stored in the outbox.
+    Queued,
+    /// Durable at the relay.
+    #[default]
+    Sent,
+    /// Stored by a device of the recipient.
+    Delivered,
+}
+
+/// How far a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Stored here, not yet at the relay.
+    Queued,
+    /// Durable at the relay.
+    Sent,
+    /// A device of the recipient has stored it.
+    Delivered,
+    /// It has been shown there.
+    Read,
+    /// No device confirmed it in 30 days, or the relay refused it for good.
+    NotDelivered,
+    /// It came from somebody else.
+    Received,
+}
+
+/// What is known of a person's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Compared in person, or taken from a link.
+    Verified,
+    /// Pinned when it was first seen.
+    Unverified,
+    /// Another key stands under the name: nothing is sent until `trust`.
+    KeyChanged,
+}
+
+impl Trust {
+    /// As every face writes it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+            Self::KeyChanged => "key changed",
+        }
+    }
+}
+
+/// A message or post, as history and faces show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// 32 hexadecimal digits, the same on both sides.
+    pub id: String,
+    /// `@bob` or `#room`.
+    pub conversation: String,
+    /// `@alice`: who wrote it.
+    pub from: String,
+    /// Whether the author's key was verified in person. Always true of one's own.
+    pub verified: bool,
+    /// What is known of the author's key.
+    pub trust: Trust,
+    /// By the author's clock, RFC 3339 with milliseconds.
+    pub sent_at: String,
+    /// What it says; text from strangers.
+    pub text: Text,
+    /// `text`, `reply`, `edit`, `delete`, `reaction`, `join`, `leave`.
+    pub kind: Kind,
+    /// The message that this one is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target: Option<String>,
+    /// How far it came.
+    pub state: State,
+    /// From somebody whom one has not yet written to or added.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub request: bool,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// Text in answer to the target.
+    Reply,
+    /// New text of the target.
+    Edit,
+    /// Takes the target back.
+    Delete,
+    /// A reaction to the target.
+    Reaction,
+    /// The author became a member of the room.
+    Join,
+    /// The author left the room.
+    Leave,
+    /// Removed by its author or by the relay's operator; the text says which.
+    Removed,
+}
+
+/// What the engine tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A message or post that arrived, was sent by oneself, or stands in history.
+    Message(Message),
+    /// A message is in the outbox.
+    Queued {
+        /// Its id.
+        id: String,
+        /// Where it goes.
+        conversation: String,
+    },
+    /// A message came further: `sent`, `receipt` in the words of the interface.
+    State {
+        /// Its id.
+        id: String,
+        /// Where it went.
+        conversation: String,
+        /// How far.
+        state: State,
+    },
+    /// Messages are missing between others of the same author.
+    Gap {
+        /// Where.
+        conversation: String,
+        /// Whose.
+        from: String,
+        /// How many.
+        missing: u64,
+    },
+    /// Something that arrived was refused: forged, altered, unreadable. Nothing of it is shown.
+    Refused {
+        /// Where, as far as it is known.
+        conversation: Option<String>,
+        /// What, in a sentence.
+        reason: String,
+    },
+    /// Another key stands under a known name.
+    KeyChanged {
+        /// Whose.
+        name: String,
+        /// The fingerprint that was pinned.
+        old: String,
+        /// The one that the relay shows now.
+        new: String,
+    },
+    /// One's own name and key.
+    Me {
+        /// Name.
+        name: String,
+        /// Fingerprint.
+        fingerprint: String,
+        /// Contact link.
+        link: String,
+        /// The relay's address.
+        relay: String,
+    },
+    /// A person.
+    Contact {
+        /// Name.
+        name: String,
+        /// Fingerprint that is pinned.
+        fingerprint: String,
+        /// What is known of the key.
+        trust: Trust,
+        /// Nothing of them is shown.
+        blocked: bool,
+        /// One has written to them or added them.
+        accepted: bool,
+        /// Messages that `recv` has not given yet.
+        unread: u32,
+    },
+    /// A safety number.
+    Safety {
+        /// With whom; oneself otherwise.
+        name: String,
+        /// 60 digits in twelve groups of five; of oneself, the fingerprint.
+        number: String,
+        /// What a QR code holds.
+        code: String,
+        /// What is known of the key.
+        trust: Trust,
+    },
+    /// A room.
+    Room {
+        /// `#room`
+        name: String,
+        /// Members.
+        members: u32,
+        /// Posts.
+        posts: u64,
+        /// Whether one is a member.
+        joined: bool,
+    },
+    /// A member of a room.
+    Presence {
+        /// `#room`
+        room: String,
+        /// `@name`
+        name: String,
+        /// Whether a device is connected.
+        online: bool,
+    },
+    /// How things are.
+    Status {
+        /// Name.
+        name: String,
+        /// The relay's address.
+        relay: String,
+        /// `connected`, `connecting` or `offline`, and why.
+        connection: String,
+        /// `tls1.3 X25519MLKEM768`.
+        transport: String,
+        /// Messages that the relay has not accepted yet.
+        queued: u32,
+        /// Messages that no device has confirmed yet.
+        unconfirmed: u32,
+        /// Everything in the mailbox has been read.
+        drained: bool,
+    },
+    /// The link came up or went down.
+    Connection {
+        /// Whether it is up.
+        online: bool,
+        /// In a sentence.
+        detail: String,
+    },
+    /// A command was carried out.
+    Done,
+    /// A command failed, or something went wrong by itself.
+    Error(Error),
+    /// The last event of a command.
+    End,
+}
+
+/// An error: what happened, why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    /// Stable.
+    pub code: ErrorCode,
+    /// The exit code that belongs to it.
+    pub exit: u8,
+    /// What happened.
+    pub message: String,
+    /// Why, where there is more to say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+    /// What to do: an exact command where there is one.
+    #[serde(rename = "try", skip_serializing_if = "Option::is_none", default)]
+    pub advice: Option<String>,
+}
+
+/// Stable names of errors; each has one exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Something that should not have happened.
+    Failed,
+    /// The command makes no sense.
+    Usage,
+    /// The relay can't be reached, or took too long.
+    Unreachable,
+    /// The relay's key is not the one in its address.
+    WrongRelay,
+    /// Somebody's key is not the pinned one.
+    KeyChanged,
+    /// A number or fingerprint differs.
+    NotTrusted,
+    /// Wrong passphrase, or the profile was altered.
+    Locked,
+    /// Another process holds the profile and does not answer.
+    InUse,
+    /// There is no profile here yet.
+    NoProfile,
+    /// Nobody has this name.
+    NoSuchName,
+    /// No such room.
+    NoSuchRoom,
+    /// No such message.
+    NoSuchMessage,
+    /// The relay refused.
+    Refused,
+    /// It is queued and has not come as far as was asked.
+    Waiting,
+    /// Interrupted.
+    Interrupted,
+}
+
+impl ErrorCode {
+    /// The exit code of a process that ends with this error.
+    pub const fn exit(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Unreachable | Self::WrongRelay => 3,
+            Self::KeyChanged | Self::NotTrusted => 4,
+            Self::Locked | Self::InUse | Self::NoProfile => 5,
+            Self::NoSuchName | Self::NoSuchRoom | Self::NoSuchMessage => 6,
+            Self::Refused => 7,
+            Self::Waiting => 75,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl Error {
+    /// An error with neither cause nor advice.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, exit: code.exit(), message: message.into(), cause: None, advice: None }
+    }
+    /// With why it happened.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+    /// With what to do.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+}

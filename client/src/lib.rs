@@ -1,0 +1,3 @@
+//! Sealpost's client: one engine, several faces.
+pub mod api;
+pub mod engine;
