@@ -7,7 +7,10 @@ use sealpost_spec::account::Name;
 use sealpost_spec::mailbox::Push;
 use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
 
-use crate::api::{Command, Event};
+use sealpost_crypto::CryptoRng;
+
+use crate::api::{Command, Error, Event};
+use crate::store::Profile;
 
 /// Names a command until its [`Event::End`]; chosen by whoever gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,6 +91,21 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// An engine over an unlocked profile, offline. All randomness comes from `rng`.
+    ///
+    /// # Errors
+    /// The profile can't be read.
+    pub fn new(_profile: Profile, _rng: Box<dyn CryptoRng + Send>) -> Result<Self, Error> {
+        todo!()
+    }
+    /// Several calls in one commit: all of them or none become visible.
+    pub fn together<R>(&mut self, _calls: impl FnOnce(&mut Self) -> R) -> R {
+        todo!()
+    }
+    /// Why the engine does nothing any more: a commit failed. Only opening the profile anew helps.
+    pub fn poisoned(&self) -> Option<&str> {
+        todo!()
+    }
     /// Takes a command. `now`: Unix milliseconds, here and below.
     pub fn command(&mut self, _now: u64, _id: CommandId, _command: Command) {
         todo!()

@@ -1,3 +1,4 @@
 //! Sealpost's client: one engine, several faces.
 pub mod api;
 pub mod engine;
+pub mod store;
