@@ -57,6 +57,7 @@ pub struct Registration {
 
 /// What a client asks. The comment of each names the link on which it is allowed. **[RELAY-7]**
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "a request lives for one answer, and most carry kilobytes anyway")]
 pub enum Request {
     /// Authenticated link, before a login, which it includes. Answered by [`Answer::Registered`].
     Register(Registration),

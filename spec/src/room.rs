@@ -249,3 +249,56 @@ pub struct Post {
     /// else by the relay's operator. **[ROOM-6]**
     pub body: Option<Bytes>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [ROOM-1] names of rooms.
+    #[test]
+    fn room_names() {
+        for good in ["#lobby", "a", "0-1_x.y", &"a".repeat(32)] {
+            assert!(good.parse::<RoomName>().is_ok(), "{good}");
+        }
+        for bad in ["", "#", "##a", "-a", "A", "a b", "a/b", "ä", &"a".repeat(33), "a\n"] {
+            assert!(bad.parse::<RoomName>().is_err(), "{bad:?}");
+        }
+        assert!(RoomName::try_from("#lobby".to_owned()).is_err(), "it travels without the mark");
+    }
+
+    #[test]
+    fn post_ids_are_uuids_of_version_7() {
+        let id = PostId::new(0x0198_1234_5678, [0xff; 10]);
+        assert_eq!(id.to_string(), "0198123456787fffbfffffffffffffff");
+    }
+
+    fn head() -> PostHead {
+        PostHead {
+            relay: [1; 32],
+            room: RoomName::lobby(),
+            author: "alice".parse().unwrap(),
+            account: AccountKey([2; 32]),
+            device: Device { id: DeviceId::FIRST, key: DeviceKey([3; 32]), identity: IdentityKey([4; 32]) },
+            number: 1,
+            previous: PostHash::default(),
+            time: 5,
+            id: PostId([6; 16]),
+            kind: PostKind::Text,
+            target: PostId::NONE,
+            target_hash: PostHash::default(),
+            body_hash: [7; 32],
+        }
+    }
+
+    /// [ROOM-2] a head has one layout, and a target exactly where its kind has one.
+    #[test]
+    fn a_head_has_one_layout() {
+        let good = head().layout();
+        assert_eq!(PostHead::parse(&good), Ok(head()));
+        assert!(PostHead::parse(&good[1..]).is_err());
+        assert!(PostHead::parse(&[good.as_slice(), &[0]].concat()).is_err());
+        assert!(PostHead::parse(&PostHead { number: 0, ..head() }.layout()).is_err());
+        assert!(PostHead::parse(&PostHead { kind: PostKind::Edit, ..head() }.layout()).is_err());
+        assert!(PostHead::parse(&PostHead { target: PostId([1; 16]), ..head() }.layout()).is_err());
+    }
+}

@@ -23,3 +23,17 @@ impl TreeHead {
     /// No tree head: what every client sends until there is a log. **[TREE-1]**
     pub const NONE: Self = Self { log: [0; 32], size: 0, time: 0, root: [0; 32], signature: Signature([0; 64]) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TreeHead;
+    use crate::wire::{decode, encode};
+
+    /// [TREE-1] a tree head always takes its 144 bytes, all zero while there is no log.
+    #[test]
+    fn no_tree_head_is_zeros() {
+        let bytes = encode(&TreeHead::NONE).unwrap();
+        assert_eq!(bytes, [0; 144]);
+        assert_eq!(decode::<TreeHead>(&bytes), Ok(TreeHead::NONE));
+    }
+}

@@ -112,6 +112,28 @@ pub struct Signed {
     pub signature: Signature,
 }
 
+/// The length of the body that follows this prefix.
+///
+/// # Errors
+/// It is 0 or exceeds `limit`, one of [`MAX_FRAME`] and [`MAX_FRAME_BEFORE_HELLO`]: the link has to be closed, for
+/// what follows can't be told apart any more. **[WIRE-1]** **[WIRE-2]**
+pub fn body_length(prefix: [u8; LENGTH_PREFIX], limit: usize) -> Result<usize, DecodeError> {
+    match usize::try_from(u32::from_le_bytes(prefix)) {
+        Ok(length) if (1..=limit).contains(&length) => Ok(length),
+        _ => Err(DecodeError),
+    }
+}
+
+/// A frame with this body; `None` where it exceeds [`MAX_FRAME`] or is empty.
+pub fn frame(body: &[u8]) -> Option<Vec<u8>> {
+    let prefix = u32::try_from(body.len()).ok()?.to_le_bytes();
+    body_length(prefix, MAX_FRAME).ok()?;
+    let mut frame = Vec::with_capacity(LENGTH_PREFIX + body.len());
+    frame.extend_from_slice(&prefix);
+    frame.extend_from_slice(body);
+    Some(frame)
+}
+
 /// What a client writes after its hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientFrame {
@@ -146,4 +168,71 @@ pub enum RelayFrame {
     Goodbye(Refusal),
     /// The last frame of a link that ought to go on at another host of the same relay: `host:port`. The pin stays.
     Redirect(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::{ClientHello, LinkKind, RelayHello};
+
+    /// [WIRE-1] [WIRE-2] an empty body and one byte too many end the link before anything is allocated.
+    #[test]
+    fn lengths_out_of_bounds_are_refused() {
+        assert_eq!(body_length([0; 4], MAX_FRAME), Err(DecodeError));
+        assert_eq!(body_length([1, 0, 0, 0], MAX_FRAME), Ok(1));
+        assert_eq!(body_length(69_632_u32.to_le_bytes(), MAX_FRAME), Ok(69_632));
+        assert_eq!(body_length(69_633_u32.to_le_bytes(), MAX_FRAME), Err(DecodeError));
+        assert_eq!(body_length(4_097_u32.to_le_bytes(), MAX_FRAME_BEFORE_HELLO), Err(DecodeError));
+        assert_eq!(body_length([255; 4], MAX_FRAME), Err(DecodeError));
+        assert_eq!(frame(b"x"), Some(vec![1, 0, 0, 0, b'x']));
+        assert_eq!(frame(&vec![0; MAX_FRAME + 1]), None);
+    }
+
+    /// [WIRE-5] a client hello has one layout.
+    #[test]
+    fn a_client_hello_has_one_layout() {
+        let good = ClientHello { lowest: 1, highest: 3, kind: LinkKind::Authenticated }.layout();
+        assert!(ClientHello::parse(&good).is_ok());
+        for at in 0..good.len() {
+            assert!(ClientHello::parse(&good[..at]).is_err(), "cut at {at}");
+        }
+        let with = |at: usize, byte: u8| {
+            let mut bent = good.clone();
+            bent[at] = byte;
+            ClientHello::parse(&bent)
+        };
+        assert!(with(0, b's').is_err(), "another magic");
+        assert!(with(4, 9).is_err(), "lowest above highest");
+        assert!(with(8, 2).is_err(), "an unknown kind");
+        let mut longer = good.clone();
+        longer.push(0);
+        assert!(ClientHello::parse(&longer).is_err());
+    }
+
+    /// [WIRE-6] an unknown version is refused, and a relay that speaks none of the client's says so.
+    #[test]
+    fn an_unknown_version_is_refused() {
+        assert_eq!(RelayHello::parse(&RelayHello::no_version(2, 3)), Ok(Err((2, 3))));
+        assert!(RelayHello::parse(b"SEAL\x02\x00").is_err());
+        assert!(RelayHello::parse(b"SEAL\x01\x00").is_err(), "version 1 without its fields");
+    }
+
+    /// [WIRE-3] a list that claims more elements than there are bytes is refused, without memory for them.
+    #[test]
+    fn a_claimed_length_allocates_nothing() {
+        let mut claim = u64::MAX.to_le_bytes().to_vec();
+        claim.extend_from_slice(&[0; 64]);
+        assert!(decode::<Vec<Signed>>(&claim).is_err());
+        assert!(decode::<Bytes>(&claim).is_err());
+    }
+
+    /// [WIRE-8] a signed thing keeps the bytes that travelled, and prints neither them nor the signature.
+    #[test]
+    fn signed_bytes_travel_as_they_are() {
+        let signed = Signed { body: Bytes(vec![1, 2]), signature: Signature([7; 64]) };
+        let bytes = encode(&signed).unwrap();
+        assert_eq!(bytes.len(), 8 + 2 + 64);
+        assert_eq!(decode::<Signed>(&bytes), Ok(signed.clone()));
+        assert_eq!(format!("{signed:?}"), "Signed { body: Bytes(2), signature: Signature(..) }");
+    }
 }

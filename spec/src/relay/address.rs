@@ -97,3 +97,44 @@ impl std::str::FromStr for Address {
         Ok(Self { hosts, port, pin: RelayPin(pin) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+    use crate::account::ContactLink;
+
+    /// [RELAY-1] what is an address and what is not.
+    #[test]
+    fn addresses() {
+        let key = "a".repeat(52);
+        for good in ["127.0.0.1:7443", "[::1]:1", "relay.example.org:65535", "a,b,c.example:7443"] {
+            let text = format!("sealpost://{good}/{key}");
+            assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(text));
+        }
+        for bad in ["", "a", "a:0", "a:65536", ":1", "a b:1", "a,:1", "-a:1", "[::g]:1", "a,b,c,d,e,f,g,h,i:1"] {
+            assert!(format!("sealpost://{bad}/{key}").parse::<Address>().is_err(), "{bad}");
+        }
+        assert!("sealpost://a:1/".parse::<Address>().is_err());
+        assert!(format!("sealpost://a:1/{}", &key[1..]).parse::<Address>().is_err());
+    }
+
+    #[test]
+    fn contact_links() {
+        let key = "a".repeat(52);
+        let text = format!("sealpost://a,b:7443/{key}/alice?fp={key}");
+        let link: ContactLink = text.parse().unwrap();
+        assert_eq!(link.to_string(), text);
+        assert_eq!(link.name.as_str(), "alice");
+        let invited: ContactLink = format!("{text}&invite=ABC-1").parse().unwrap();
+        assert_eq!(invited.invite.as_deref(), Some("ABC-1"));
+        for bad in [
+            format!("sealpost://a:1/{key}/alice"),
+            format!("sealpost://a:1/{key}/alice?fp=x"),
+            format!("sealpost://a:1/{key}/?fp={key}"),
+            format!("{text}&invite=a%20b"),
+            format!("{text}&unknown=1"),
+        ] {
+            assert!(bad.parse::<ContactLink>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The only module that names bincode: fixed-width little-endian integers, an explicit limit, every byte consumed.
 //!
-//! In this configuration a value has exactly one encoding **[WIRE-4]**. bincode is no longer maintained
+//! In this configuration a value has exactly one encoding **[WIRE-4]**, and the limit bounds what a length may claim
+//! **[WIRE-3]**. bincode is no longer maintained
 //! (RUSTSEC-2025-0141); the layout is written down in the chapter, and nothing signed, hashed or authenticated leans on
 //! it, so that another encoder of the same bytes can take its place.
 
