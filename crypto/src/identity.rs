@@ -1,172 +1,224 @@
-//! Account, device and relay keys, and what they sign.
+//! Account, device and relay keys, and what they sign (`spec/account.md`).
 use sealpost_spec::account::*;
+use sealpost_spec::label;
 use sealpost_spec::mailbox::{DeliveryToken, MailboxId, TokenHash};
 use sealpost_spec::relay::RelayPin;
 use sealpost_spec::room::{Post, PostHash, PostHead};
-use sealpost_spec::wire::{Signature, Signed};
+use sealpost_spec::wire::layout::Reader;
+use sealpost_spec::wire::{Bytes, Signature, Signed};
 
+use crate::primitive::{self, SigningKey, hkdf, same, sha256, verify, x25519_public};
+use crate::secret::Secret;
+use crate::vault::door::{Door, Pass, Writing};
 use crate::{CryptoRng, Refused, Zeroizing};
 
+mod prekey;
+mod relay;
+mod safety;
+#[cfg(test)]
+mod tests;
+
+pub use prekey::{PrekeySecret, verify_prekey};
+pub use relay::{RelaySecret, verify_receipt};
+pub use safety::{SafetyNumber, safety_number};
+
 /// An account's private key, kept as the 32 bytes of entropy behind its 24 recovery words (BIP 39).
-pub struct AccountSecret(());
+pub struct AccountSecret {
+    entropy: Secret<32>,
+    key: SigningKey,
+}
 impl AccountSecret {
     /// A new one.
-    pub fn generate(_rng: &mut dyn CryptoRng) -> Self {
-        todo!()
+    pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        Self::of(Secret::random(rng))
     }
-    /// From its 24 words. Errors: not 24 words of the list, or a wrong checksum.
-    pub fn from_words(_words: &str) -> Result<Self, Refused> {
-        todo!()
+    /// From its 24 words.
+    ///
+    /// # Errors
+    /// Not 24 words of the list, or a wrong checksum.
+    pub fn from_words(words: &str) -> Result<Self, Refused> {
+        primitive::entropy(words).map(Self::of)
     }
     /// Its 24 words.
     pub fn words(&self) -> Zeroizing<String> {
-        todo!()
+        // 32 bytes always have words.
+        primitive::words(&self.entropy).unwrap_or_default()
     }
     /// Its public half.
     pub fn key(&self) -> AccountKey {
-        todo!()
+        AccountKey(self.key.public())
     }
     /// Signs a device list.
-    pub fn sign_devices(&self, _list: &DeviceList) -> Signed {
-        todo!()
+    pub fn sign_devices(&self, list: &DeviceList) -> Signed {
+        sign(&self.key, label::DEVICE_LIST, list.layout())
+    }
+    /// `Ed25519 seed = HKDF(zeros, entropy, label)`. **[ACCT-4]**
+    fn of(entropy: Secret<32>) -> Self {
+        let key = SigningKey::from_seed(&hkdf(&[0; 32], &[entropy.expose()], &[label::RECOVERY]));
+        Self { entropy, key }
     }
 }
 
 /// A device's private keys: Ed25519 for signing, X25519 for PQXDH.
-pub struct DeviceSecret(());
+pub struct DeviceSecret {
+    seed: Secret<32>,
+    key: SigningKey,
+    identity: Secret<32>,
+    public: IdentityKey,
+}
 impl DeviceSecret {
     /// A new pair of keys.
-    pub fn generate(_rng: &mut dyn CryptoRng) -> Self {
-        todo!()
+    pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        let seed = Secret::random(rng);
+        Self::of(seed, Secret::random(rng))
     }
     /// The public halves as a device list names them.
-    pub fn public(&self, _id: DeviceId) -> Device {
-        todo!()
+    pub fn public(&self, id: DeviceId) -> Device {
+        Device { id, key: DeviceKey(self.key.public()), identity: self.public }
     }
     /// Signs a login.
-    pub fn sign_login(&self, _proof: &LoginProof<'_>) -> Signature {
-        todo!()
+    pub fn sign_login(&self, proof: &LoginProof<'_>) -> Signature {
+        self.key.sign(label::LOGIN, &proof.layout())
     }
     /// Signs a post's head.
-    pub fn sign_post(&self, _head: &PostHead) -> Signed {
-        todo!()
+    pub fn sign_post(&self, head: &PostHead) -> Signed {
+        sign(&self.key, label::POST, head.layout())
+    }
+    /// IK of PQXDH.
+    pub(crate) fn identity(&self) -> &Secret<32> {
+        &self.identity
+    }
+    pub(crate) fn sign_prekey(&self, prekey: &Prekey) -> Signed {
+        sign(&self.key, label::PREKEY, prekey.layout())
+    }
+    fn of(seed: Secret<32>, identity: Secret<32>) -> Self {
+        let public = IdentityKey(x25519_public(&identity));
+        Self { key: SigningKey::from_seed(&seed), seed, identity, public }
     }
 }
 
-/// A prekey's private half with its signed public half. ML-KEM and X-Wing keys are kept as their seeds.
-pub struct PrekeySecret(());
-impl PrekeySecret {
-    /// A new key, signed by its device. `made_at`: Unix seconds.
-    pub fn generate(
-        _role: PrekeyRole,
-        _id: PrekeyId,
-        _made_at: u64,
-        _device: &DeviceSecret,
-        _rng: &mut dyn CryptoRng,
-    ) -> Self {
-        todo!()
+macro_rules! print_nothing {
+    ($($type:ident),*) => {$(
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($type), "(..)"))
+            }
+        }
+    )*};
+}
+print_nothing!(AccountSecret, DeviceSecret, PrekeySecret, RelaySecret);
+
+/// Version and kind of what lies in the vault, so that no secret is read as one of another kind.
+const ACCOUNT: u8 = 0x11;
+const DEVICE: u8 = 0x12;
+
+impl Door for AccountSecret {
+    fn leave(&self, _: Pass) -> Zeroizing<Vec<u8>> {
+        let Self { entropy, key: _ } = self;
+        let mut out = Writing::with_room(1 + 32);
+        out.u8(ACCOUNT).put(entropy.expose());
+        out.done()
     }
-    /// What is published.
-    pub fn signed(&self) -> &Signed {
-        todo!()
-    }
-    /// Its role.
-    pub fn role(&self) -> PrekeyRole {
-        todo!()
-    }
-    /// Its id.
-    pub fn id(&self) -> PrekeyId {
-        todo!()
+    fn enter(bytes: &[u8], _: Pass) -> Result<Self, Refused> {
+        match bytes.split_first() {
+            Some((&ACCOUNT, entropy)) => Secret::copied(entropy).map(Self::of),
+            _ => Err(Refused),
+        }
     }
 }
 
-/// The relay's private key: TLS and name receipts.
-pub struct RelaySecret(());
-impl RelaySecret {
-    /// A new one.
-    pub fn generate(_rng: &mut dyn CryptoRng) -> Self {
-        todo!()
+impl Door for DeviceSecret {
+    fn leave(&self, _: Pass) -> Zeroizing<Vec<u8>> {
+        let Self { seed, key: _, identity, public: _ } = self;
+        let mut out = Writing::with_room(1 + 32 + 32);
+        out.u8(DEVICE).put(seed.expose()).put(identity.expose());
+        out.done()
     }
-    /// From the PKCS#8 document (RFC 8410) of [`Self::pkcs8`].
-    pub fn from_pkcs8(_der: &[u8]) -> Result<Self, Refused> {
-        todo!()
+    fn enter(bytes: &[u8], _: Pass) -> Result<Self, Refused> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != DEVICE {
+            return Err(Refused);
+        }
+        let seed = Secret::copied(reader.slice(32)?)?;
+        let identity = Secret::copied(reader.slice(32)?)?;
+        reader.done()?;
+        Ok(Self::of(seed, identity))
     }
-    /// As PKCS#8 DER, for its key file and for TLS.
-    pub fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
-        todo!()
-    }
-    /// SubjectPublicKeyInfo DER of the public half, for RFC 7250.
-    pub fn spki(&self) -> Vec<u8> {
-        todo!()
-    }
-    /// The Ed25519 public key.
-    pub fn public(&self) -> [u8; 32] {
-        todo!()
-    }
-    /// Signs a name receipt.
-    pub fn sign_receipt(&self, _receipt: &NameReceipt) -> Signed {
-        todo!()
-    }
+}
+
+fn sign(key: &SigningKey, label: &[u8], body: Vec<u8>) -> Signed {
+    Signed { signature: key.sign(label, &body), body: Bytes(body) }
 }
 
 /// Parses a device list and verifies it with the account key it names.
-pub fn verify_devices(_signed: &Signed) -> Result<DeviceList, Refused> {
-    todo!()
+///
+/// # Errors
+/// Malformed, or not signed by that key. Whether the key is the right one for the name is the caller's to know.
+/// **[ACCT-5]**
+pub fn verify_devices(signed: &Signed) -> Result<DeviceList, Refused> {
+    let list = DeviceList::parse(&signed.body.0)?;
+    verify(&list.account.0, label::DEVICE_LIST, &signed.body.0, &signed.signature)?;
+    Ok(list)
 }
-/// Parses a prekey and verifies that this device made it for this role.
-pub fn verify_prekey(_signed: &Signed, _device: &DeviceKey, _role: PrekeyRole) -> Result<Prekey, Refused> {
-    todo!()
-}
+
 /// Verifies a login.
-pub fn verify_login(_signature: &Signature, _proof: &LoginProof<'_>, _device: &DeviceKey) -> Result<(), Refused> {
-    todo!()
+///
+/// # Errors
+/// Not signed by this device over this proof.
+pub fn verify_login(signature: &Signature, proof: &LoginProof<'_>, device: &DeviceKey) -> Result<(), Refused> {
+    verify(&device.0, label::LOGIN, &proof.layout(), signature)
 }
+
 /// Verifies a post: the author's list and device, the signature, this relay, the body where it is present.
-pub fn verify_post(_post: &Post, _relay: &[u8; 32]) -> Result<(PostHead, DeviceList), Refused> {
-    todo!()
-}
-/// Parses a name receipt and verifies it with the relay's key.
-pub fn verify_receipt(_signed: &Signed, _relay: &[u8; 32]) -> Result<NameReceipt, Refused> {
-    todo!()
+///
+/// # Errors
+/// Any of them does not hold.
+pub fn verify_post(post: &Post, relay: &[u8; 32]) -> Result<(PostHead, DeviceList), Refused> {
+    let head = PostHead::parse(&post.head.body.0)?;
+    let list = verify_devices(&post.author)?;
+    let authors = head.author == list.name && head.account == list.account;
+    let devices = list.device(head.device.id) == Some(&head.device);
+    let body = post.body.as_ref().is_none_or(|body| body_hash(&body.0) == head.body_hash);
+    if !authors || !devices || !body || head.relay != *relay {
+        return Err(Refused);
+    }
+    verify(&head.device.key.0, label::POST, &post.head.body.0, &post.head.signature)?;
+    Ok((head, list))
 }
 
 /// An account key's fingerprint.
-pub fn fingerprint(_account: &AccountKey) -> Fingerprint {
-    todo!()
+pub fn fingerprint(account: &AccountKey) -> Fingerprint {
+    Fingerprint(sha256(&[label::FINGERPRINT, &account.0]))
 }
 /// Where a device's envelopes wait.
-pub fn mailbox(_device: &DeviceKey) -> MailboxId {
-    todo!()
+pub fn mailbox(device: &DeviceKey) -> MailboxId {
+    let mut id = [0; 16];
+    id.iter_mut().zip(sha256(&[label::MAILBOX, &device.0])).for_each(|(to, from)| *to = from);
+    MailboxId(id)
 }
 /// What the relay stores of a token.
-pub fn token_hash(_token: &DeliveryToken) -> TokenHash {
-    todo!()
+pub fn token_hash(token: &DeliveryToken) -> TokenHash {
+    TokenHash(sha256(&[label::DELIVERY_TOKEN, &token.0]))
 }
 /// A new random token.
-pub fn delivery_token(_rng: &mut dyn CryptoRng) -> DeliveryToken {
-    todo!()
+pub fn delivery_token(rng: &mut dyn CryptoRng) -> DeliveryToken {
+    let mut token = DeliveryToken([0; 32]);
+    rng.fill_bytes(&mut token.0);
+    token
 }
 /// What an address pins of a relay's public key.
-pub fn relay_pin(_key: &[u8; 32]) -> RelayPin {
-    todo!()
+pub fn relay_pin(key: &[u8; 32]) -> RelayPin {
+    RelayPin(sha256(&[key]))
 }
 /// Names a post for its author's next one. `head`: as it travelled.
-pub fn post_hash(_head: &[u8]) -> PostHash {
-    todo!()
+pub fn post_hash(head: &[u8]) -> PostHash {
+    PostHash(sha256(&[label::POST_HASH, head]))
 }
 /// SHA-256 of a post's body.
-pub fn body_hash(_body: &[u8]) -> [u8; 32] {
-    todo!()
+pub fn body_hash(body: &[u8]) -> [u8; 32] {
+    sha256(&[body])
 }
 /// Constant-time equality of two token hashes.
-pub fn same_token(_left: &TokenHash, _right: &TokenHash) -> bool {
-    todo!()
-}
-
-/// 60 digits that two people compare: the same on both sides, whoever computes them.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SafetyNumber(pub String);
-/// The safety number of two accounts. About 10,400 SHA-512 compressions.
-pub fn safety_number(_one: (&Name, &AccountKey), _other: (&Name, &AccountKey)) -> SafetyNumber {
-    todo!()
+pub fn same_token(left: &TokenHash, right: &TokenHash) -> bool {
+    same(&left.0, &right.0)
 }

@@ -136,12 +136,14 @@ impl SessionMessage {
     /// Parses a message.
     ///
     /// # Errors
-    /// Another version, unknown parts, a field cut short, a ciphertext shorter than its tag. **[MSG-4]**
+    /// Another version, unknown parts, a field cut short, a ciphertext shorter than its tag; a PQXDH part with a
+    /// ciphertext of the chain, or neither of them: the first is of a session's first chain, the second of every later
+    /// one. **[MSG-4]**
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let version = reader.u8()?;
         let parts = reader.u8()?;
-        if version != SESSION_VERSION || parts & !(HAS_PQXDH | HAS_CIPHERTEXT) != 0 {
+        if version != SESSION_VERSION || !matches!(parts, HAS_PQXDH | HAS_CIPHERTEXT) {
             return Err(DecodeError);
         }
         let pqxdh = match parts & HAS_PQXDH {

@@ -1,0 +1,86 @@
+//! `Secret<N>`: bytes that are wiped when dropped, compared in constant time, never printed, cloned or serialised.
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use crate::{CryptoRng, Refused};
+
+/// `N` secret bytes, boxed so that moving the value leaves no copy behind.
+pub(crate) struct Secret<const N: usize>(Box<[u8; N]>);
+
+impl<const N: usize> Secret<N> {
+    /// Filled in place, so that the bytes exist nowhere else.
+    pub(crate) fn filled(fill: impl FnOnce(&mut [u8; N])) -> Self {
+        let mut secret = Self(Box::new([0; N]));
+        fill(&mut secret.0);
+        secret
+    }
+
+    /// Fresh randomness.
+    pub(crate) fn random(rng: &mut dyn CryptoRng) -> Self {
+        Self::filled(|bytes| rng.fill_bytes(bytes))
+    }
+
+    /// A copy of bytes that the caller wipes. Errors: not `N` bytes.
+    pub(crate) fn copied(bytes: &[u8]) -> Result<Self, Refused> {
+        if bytes.len() != N {
+            return Err(Refused);
+        }
+        Ok(Self::filled(|secret| secret.copy_from_slice(bytes)))
+    }
+
+    /// The bytes. What is copied out of them is the caller's to wipe.
+    pub(crate) fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl Secret<44> {
+    /// AEAD key and nonce of one message.
+    pub(crate) fn key_and_nonce(&self) -> (Secret<32>, [u8; 12]) {
+        let (key, nonce) = self.0.split_at(32);
+        let mut fixed = [0; 12];
+        fixed.copy_from_slice(nonce);
+        (Secret::filled(|bytes| bytes.copy_from_slice(key)), fixed)
+    }
+}
+
+impl Secret<64> {
+    /// Root key and chain key of one ratchet step.
+    pub(crate) fn halves(&self) -> (Secret<32>, Secret<32>) {
+        let (left, right) = self.0.split_at(32);
+        (Secret::filled(|bytes| bytes.copy_from_slice(left)), Secret::filled(|bytes| bytes.copy_from_slice(right)))
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<const N: usize> PartialEq for Secret<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&*other.0).into()
+    }
+}
+impl<const N: usize> Eq for Secret<N> {}
+
+impl<const N: usize> std::fmt::Debug for Secret<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn a_secret_prints_nothing_and_compares_whole() {
+        let secret = Secret::<4>::filled(|bytes| bytes.copy_from_slice(b"abcd"));
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+        assert_eq!(secret, Secret::copied(b"abcd").unwrap());
+        assert_ne!(secret, Secret::copied(b"abce").unwrap());
+        assert!(Secret::<4>::copied(b"abc").is_err());
+    }
+}

@@ -1,0 +1,3 @@
+pub(crate) fn pass() -> super::door::Pass {
+    super::door::Pass::new()
+}
