@@ -3,7 +3,7 @@ use sealpost_spec::account::*;
 use sealpost_spec::label;
 use sealpost_spec::mailbox::{DeliveryToken, MailboxId, TokenHash};
 use sealpost_spec::relay::RelayPin;
-use sealpost_spec::room::{Post, PostHash, PostHead};
+use sealpost_spec::room::{MAX_POST_BODY, Post, PostHash, PostHead};
 use sealpost_spec::wire::layout::Reader;
 use sealpost_spec::wire::{Bytes, Signature, Signed};
 
@@ -164,7 +164,7 @@ pub fn verify_devices(signed: &Signed) -> Result<DeviceList, Refused> {
 /// Verifies a login.
 ///
 /// # Errors
-/// Not signed by this device over this proof.
+/// Not signed by this device over this proof. **[RELAY-5]**
 pub fn verify_login(signature: &Signature, proof: &LoginProof<'_>, device: &DeviceKey) -> Result<(), Refused> {
     verify(&device.0, label::LOGIN, &proof.layout(), signature)
 }
@@ -172,13 +172,14 @@ pub fn verify_login(signature: &Signature, proof: &LoginProof<'_>, device: &Devi
 /// Verifies a post: the author's list and device, the signature, this relay, the body where it is present.
 ///
 /// # Errors
-/// Any of them does not hold.
+/// Any of them does not hold, or the body is too long. **[ROOM-2]**
 pub fn verify_post(post: &Post, relay: &[u8; 32]) -> Result<(PostHead, DeviceList), Refused> {
     let head = PostHead::parse(&post.head.body.0)?;
     let list = verify_devices(&post.author)?;
     let authors = head.author == list.name && head.account == list.account;
     let devices = list.device(head.device.id) == Some(&head.device);
-    let body = post.body.as_ref().is_none_or(|body| body_hash(&body.0) == head.body_hash);
+    let fits = |body: &Bytes| body.0.len() <= MAX_POST_BODY && body_hash(&body.0) == head.body_hash;
+    let body = post.body.as_ref().is_none_or(fits);
     if !authors || !devices || !body || head.relay != *relay {
         return Err(Refused);
     }

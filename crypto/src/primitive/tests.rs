@@ -22,3 +22,193 @@ pub(crate) const LOW_ORDER: [[u8; 32]; 7] = {
     points[6][31] = 0x7f;
     points
 };
+
+use sealpost_spec::message::X_WING_CIPHERTEXT;
+
+use super::*;
+
+pub(crate) fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}
+
+pub(crate) fn secret<const N: usize>(text: &str) -> Secret<N> {
+    Secret::copied(&hex(text)).unwrap()
+}
+
+fn array<const N: usize>(text: &str) -> [u8; N] {
+    hex(text).try_into().unwrap()
+}
+
+/// RFC 7748 section 6.1.
+#[test]
+fn x25519_agrees_with_its_rfc() {
+    let bob = secret("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
+    let alice = array("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+    assert_eq!(x25519_public(&bob), array("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"));
+    let shared = secret("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+    assert_eq!(x25519(&bob, &alice), Ok(shared));
+}
+
+/// [MSG-2] no secret agrees with a point of low order.
+#[test]
+fn points_of_low_order_are_refused() {
+    for point in LOW_ORDER {
+        assert_eq!(x25519(&Secret::filled(|bytes| bytes.fill(7)), &point), Err(Refused), "{point:?}");
+    }
+}
+
+/// RFC 8032 section 7.1, test 1; the label is empty there.
+#[test]
+fn ed25519_agrees_with_its_rfc_and_is_strict() {
+    let key = SigningKey::from_seed(&secret("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
+    assert_eq!(key.public(), array("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"));
+    let signature = Signature(array(
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155\
+         5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+    ));
+    assert_eq!(key.sign(b"", b""), signature);
+    assert_eq!(verify(&key.public(), b"", b"", &signature), Ok(()));
+    assert_eq!(verify(&key.public(), b"label", b"", &signature), Err(Refused));
+    // S + L: the same signature in a second encoding.
+    let order = hex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+    let mut second = signature;
+    let mut carry = 0;
+    for (byte, add) in second.0[32..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(add) + carry;
+        *byte = sum as u8;
+        carry = sum >> 8;
+    }
+    assert_eq!(verify(&key.public(), b"", b"", &second), Err(Refused));
+    // The neutral element as key and commitment fits every message for who does not refuse weak keys.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut any = [0; 64];
+    any[0] = 1;
+    assert_eq!(verify(&neutral, b"", b"any", &Signature(any)), Err(Refused));
+}
+
+/// RFC 4231 section 4.2 has a key of 20 bytes, here filled with zeros as RFC 2104 does; RFC 5869 appendix A.1.
+#[test]
+fn hmac_and_hkdf_agree_with_their_rfcs() {
+    let key = Secret::filled(|bytes| bytes[..20].fill(0x0b));
+    let tag = secret("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    assert_eq!(hmac(&key, &[b"Hi ", b"There"]), tag);
+    let info = hex("f0f1f2f3f4f5f6f7f8f9");
+    let (salt, output) = (
+        hex("000102030405060708090a0b0c"),
+        secret::<42>("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"),
+    );
+    assert_eq!(hkdf(&salt, &[&[0x0b; 20], &[0x0b; 2]], &[&info]), output);
+    assert_eq!(hkdf_expand(&hkdf_extract(&salt, &[&[0x0b; 22]]), &[&info]), Ok(output));
+}
+
+const LADIES: &[u8] = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
+    sunscreen would be it.";
+
+/// RFC 8439 section 2.8.2 and draft-irtf-cfrg-xchacha appendix A.3.1.
+#[test]
+fn the_aeads_agree_with_their_documents() {
+    let key = Secret::filled(|bytes| (0x80..).zip(bytes).for_each(|(value, byte)| *byte = value));
+    let associated = hex("50515253c0c1c2c3c4c5c6c7");
+    let nonce = array("070000004041424344454647");
+    let mut sealed = Vec::new();
+    seal(&key, &nonce, &associated, LADIES, &mut sealed).unwrap();
+    assert_eq!(sealed[..16], hex("d31a8d34648e60db7b86afbc53ef7ec2"));
+    assert_eq!(sealed[LADIES.len()..], hex("1ae10b594f09e26a7e902ecbd0600691"));
+    assert_eq!(open(&key, &nonce, &associated, &sealed).unwrap().as_slice(), LADIES);
+    assert_eq!(open(&key, &nonce, b"", &sealed), Err(Refused));
+    let nonce = array("404142434445464748494a4b4c4d4e4f5051525354555657");
+    let mut sealed = Vec::new();
+    x_seal(&key, &nonce, &associated, LADIES, &mut sealed).unwrap();
+    assert_eq!(sealed[..16], hex("bd6d179d3e83d43b9576579493c0e939"));
+    assert_eq!(sealed[LADIES.len()..], hex("c0875924c1c7987947deafd8780acf49"));
+    assert_eq!(x_open(&key, &nonce, &associated, &sealed).unwrap().as_slice(), LADIES);
+    assert_eq!(x_open(&key, &nonce, &associated, &sealed[..15]), Err(Refused));
+}
+
+/// RFC 9106 section 5.3, whose secret and associated data Sealpost does not use.
+#[test]
+fn argon2id_agrees_with_its_rfc() {
+    let params = argon2::ParamsBuilder::new()
+        .m_cost(32)
+        .t_cost(3)
+        .p_cost(4)
+        .data(argon2::AssociatedData::new(&[4; 12]).unwrap())
+        .build()
+        .unwrap();
+    let argon2 =
+        argon2::Argon2::new_with_secret(&[3; 8], argon2::Algorithm::Argon2id, argon2::Version::V0x13, params).unwrap();
+    let mut tag = [0; 32];
+    argon2.hash_password_into(&[1; 32], &[2; 16], &mut tag).unwrap();
+    assert_eq!(tag, array("0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659"));
+}
+
+/// draft-connolly-cfrg-xwing-kem-09, appendix C: key, randomness of the encapsulation, shared secret.
+#[test]
+fn x_wing_agrees_with_its_draft() {
+    let vectors = [
+        (
+            "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26",
+            "3cb1eea988004b93103cfb0aeefd2a686e01fa4a58e8a3639ca8a1e3f9ae57e2",
+            "35b8cc873c23dc62b8d260169afa2f75ab916a58d974918835d25e6a435085b2",
+            "d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384",
+        ),
+        (
+            "badfd6dfaac359a5efbb7bcc4b59d538df9a04302e10c8bc1cbf1a0b3a5120ea",
+            "17cda7cfad765f5623474d368ccca8af0007cd9f5e4c849f167a580b14aabdef",
+            "aee7eef47cb0fca9767be1fda69419dfb927e9df07348b196691abaeb580b32d",
+            "f2e86241c64d60f6649fbc6c5b7d17180b780a3f34355e64a85749949c45f150",
+        ),
+        (
+            "ef58538b8d23f87732ea63b02b4fa0f4873360e2841928cd60dd4cee8cc0d4c9",
+            "22a96188d032675c8ac850933c7aff1533b94c834adbb69c6115bad4692d8619",
+            "f90b0cdf8a7b9c264029ac185b70b83f2801f2f4b3f70c593ea3aeeb613a7f1b",
+            "953f7f4e8c5b5049bdc771d1dffada0dd961477d1a2ae0988baa7ea6898d893f",
+        ),
+    ];
+    for (place, (seed, random, ephemeral, shared)) in vectors.into_iter().enumerate() {
+        let seed = secret(seed);
+        let public: [u8; X_WING_KEY] = x_wing::public(&seed).try_into().unwrap();
+        let (ciphertext, sent) = x_wing::encapsulate(&public, &secret(random), &secret(ephemeral)).unwrap();
+        if place == 0 {
+            assert_eq!(public[..16], hex("e2236b35a8c24b39b10aa1323a96a919"));
+            assert_eq!(ciphertext[..16], hex("b83aa828d4d62b9a83ceffe1d3d3bb1e"));
+            assert_eq!(ciphertext[X_WING_CIPHERTEXT - 4..], hex("e6fb2e15"));
+        }
+        assert_eq!(sent, secret(shared));
+        assert_eq!(x_wing::decapsulate(&seed, &public, &ciphertext), Ok(secret(shared)));
+    }
+}
+
+/// [MSG-3] a coefficient beyond the modulus is no key; and decapsulation of garbage gives a secret like any other.
+#[test]
+fn ml_kem_checks_its_modulus() {
+    let pair = ml_kem::KeyPair::from_seed(&Secret::filled(|bytes| bytes.fill(5)));
+    let random = Secret::filled(|bytes| bytes.fill(6));
+    let (ciphertext, shared) = ml_kem::encapsulate(&pair.public(), &random).unwrap();
+    assert_eq!(pair.decapsulate(&ciphertext), shared);
+    let mut other = ciphertext;
+    other[100] ^= 1;
+    assert_ne!(pair.decapsulate(&other), shared);
+    assert_eq!(pair.decapsulate(&other), pair.decapsulate(&other));
+    // The first coefficient as 3329, which is the modulus itself.
+    let mut key = pair.public();
+    key[0] = 0x01;
+    key[1] = key[1] & 0xf0 | 0x0d;
+    assert!(!ml_kem::valid(&key) && ml_kem::valid(&pair.public()));
+    assert_eq!(ml_kem::encapsulate(&key, &random).err(), Some(Refused));
+}
+
+/// BIP 39's own vectors for 256 bits.
+#[test]
+fn recovery_words_are_bip_39s() {
+    let zero = Secret::filled(|_| ());
+    let text = format!("{}art", "abandon ".repeat(23));
+    assert_eq!(words(&zero).unwrap().as_str(), text);
+    assert_eq!(entropy(&text), Ok(zero));
+    assert_eq!(words(&Secret::filled(|bytes| bytes.fill(0xff))).unwrap().split(' ').last(), Some("vote"));
+    // Twelve words are somebody else's mnemonic, and a wrong last word fails the checksum.
+    assert_eq!(entropy(&format!("{}about", "abandon ".repeat(11))), Err(Refused));
+    assert_eq!(entropy(&format!("{}abandon", "abandon ".repeat(23))), Err(Refused));
+}

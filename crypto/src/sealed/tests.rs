@@ -1,1 +1,116 @@
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sealpost_spec::account::{DeviceId, DeviceKey, IdentityKey};
+use sealpost_spec::message::{BOX_SIZES, TAG};
+use sealpost_spec::wire::{Bytes, Signature, Signed};
 
+use super::*;
+use crate::identity::DeviceSecret;
+use crate::primitive::tests::{hex, secret};
+
+fn sealing(length: usize) -> Sealing {
+    let list = Signed { body: Bytes(vec![1; 115]), signature: Signature([2; 64]) };
+    Sealing { device: DeviceId::FIRST, list, message: vec![3; length] }
+}
+
+struct Recipient {
+    device: Device,
+    secret: DeviceSecret,
+    key: PrekeySecret,
+    rng: ChaCha20Rng,
+}
+
+fn recipient() -> Recipient {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let secret = DeviceSecret::generate(&mut rng);
+    let key = PrekeySecret::generate(PrekeyRole::Box, PrekeyId(7), 0, &secret, &mut rng);
+    Recipient { device: secret.public(DeviceId::FIRST), secret, key, rng }
+}
+
+const ID: EnvelopeId = EnvelopeId([9; 16]);
+
+/// RFC 9180 appendix A.2.1: from the shared secret on, which there comes from another KEM.
+#[test]
+fn the_key_schedule_is_hpkes() {
+    let shared = secret("0bbe78490412b4bbea4812666f7916932b828bba79942424abb65244930d69a7");
+    let info = hex("4f6465206f6e2061204772656369616e2055726e");
+    let (key, nonce) = key_schedule(b"HPKE\x00\x20\x00\x01\x00\x03", &shared, &info).unwrap();
+    assert_eq!(key, secret("ad2744de8e17f4ebba575b3f5f5a8fa1f69c2a07f6e7500bc60ca6e3e3ec1c91"));
+    assert_eq!(nonce[..], hex("5c4d98150661b848853b547f"));
+    let mut sealed = Vec::new();
+    let plaintext = hex("4265617574792069732074727574682c20747275746820626561757479");
+    aead_seal(&key, &nonce, &hex("436f756e742d30"), &plaintext, &mut sealed).unwrap();
+    let expected = "1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db21993c62ce81883d2dd1b51a28";
+    assert_eq!(sealed, hex(expected));
+}
+
+/// [MSG-20] a box has one of three sizes, whatever is inside; what fits none is refused.
+#[test]
+fn a_box_is_six_sixteen_or_sixty_kib() {
+    let mut bob = recipient();
+    for (length, size) in [(0, 6), (4_000, 6), (5_000, 16), (15_000, 16), (16_000, 60), (60_000, 60)] {
+        let sealed = seal(bob.key.public(), &bob.device, &ID, &sealing(length), &mut bob.rng).unwrap();
+        assert_eq!(sealed.len(), size * 1024);
+        assert_eq!(box_key_id(&sealed), Ok(PrekeyId(7)));
+        assert_eq!(open(&bob.key, &bob.device, &ID, &sealed), Ok(sealing(length)));
+    }
+    assert_eq!(seal(bob.key.public(), &bob.device, &ID, &sealing(61_000), &mut bob.rng), Err(Refused));
+    assert_eq!(BOX_SIZES, [6 * 1024, 16 * 1024, 60 * 1024]);
+}
+
+/// [MSG-22] every bit of a box matters, every refusal is the same, and the original still opens.
+#[test]
+fn every_flipped_bit_is_refused() {
+    let mut bob = recipient();
+    let sealed = seal(bob.key.public(), &bob.device, &ID, &sealing(100), &mut bob.rng).unwrap();
+    // An opening costs two agreements: all bits of the fixed parts' edges, one bit of each other byte.
+    let edges = [0..4, 1_120..1_130, sealed.len() - TAG..sealed.len()];
+    for byte in 0..sealed.len() {
+        let all = edges.iter().any(|edge| edge.contains(&byte));
+        for bit in 0..8 {
+            if all || bit == byte % 8 {
+                let mut altered = sealed.clone();
+                altered[byte] ^= 1 << bit;
+                assert_eq!(open(&bob.key, &bob.device, &ID, &altered), Err(Refused), "byte {byte} bit {bit}");
+            }
+        }
+    }
+    assert_eq!(open(&bob.key, &bob.device, &ID, &sealed[1..]), Err(Refused));
+    assert_eq!(open(&bob.key, &bob.device, &ID, &sealed), Ok(sealing(100)));
+}
+
+/// [MSG-18] [MSG-19] a box opens for its device, key and envelope id, and for nothing else.
+#[test]
+fn a_box_is_bound_to_its_address() {
+    let mut bob = recipient();
+    let sealed = seal(bob.key.public(), &bob.device, &ID, &sealing(1), &mut bob.rng).unwrap();
+    let refused = |device: Device, id: EnvelopeId| assert_eq!(open(&bob.key, &device, &id, &sealed), Err(Refused));
+    refused(bob.device, EnvelopeId([8; 16]));
+    refused(Device { id: DeviceId(2), ..bob.device }, ID);
+    refused(Device { key: DeviceKey([1; 32]), ..bob.device }, ID);
+    refused(Device { identity: IdentityKey([1; 32]), ..bob.device }, ID);
+    // The same key under another id, and another key under the same.
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    DeviceSecret::generate(&mut rng);
+    let renamed = PrekeySecret::generate(PrekeyRole::Box, PrekeyId(8), 0, &bob.secret, &mut rng);
+    assert_eq!(renamed.public().key, bob.key.public().key);
+    let mut other = sealed.clone();
+    other[0] = 8;
+    assert_eq!(open(&renamed, &bob.device, &ID, &other), Err(Refused));
+    assert_eq!(open(&renamed, &bob.device, &ID, &sealed), Err(Refused));
+    let fresh = PrekeySecret::generate(PrekeyRole::Box, PrekeyId(7), 0, &bob.secret, &mut rng);
+    assert_eq!(open(&fresh, &bob.device, &ID, &sealed), Err(Refused));
+    let signed = PrekeySecret::generate(PrekeyRole::Signed, PrekeyId(7), 0, &bob.secret, &mut rng);
+    assert_eq!(open(&signed, &bob.device, &ID, &sealed), Err(Refused));
+    assert_eq!(seal(signed.public(), &bob.device, &ID, &sealing(1), &mut rng), Err(Refused));
+}
+
+/// The same sealing twice is two boxes that have nothing in common but their key id: a resend shows no one that it is one.
+#[test]
+fn two_boxes_of_one_sealing_differ() {
+    let mut bob = recipient();
+    let one = seal(bob.key.public(), &bob.device, &ID, &sealing(1), &mut bob.rng).unwrap();
+    let other = seal(bob.key.public(), &bob.device, &ID, &sealing(1), &mut bob.rng).unwrap();
+    assert_ne!(one[4..1_124], other[4..1_124]);
+    assert_ne!(one[1_124..], other[1_124..]);
+}

@@ -1,3 +1,143 @@
 pub(crate) fn pass() -> super::door::Pass {
     super::door::Pass::new()
 }
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sealpost_spec::account::{DeviceId, PrekeyId, PrekeyRole};
+
+use super::{AUTHENTICATED, Cost, HEADER, NONCE, TAG, Vault, size_class};
+use crate::Refused;
+use crate::identity::{AccountSecret, DeviceSecret, PrekeySecret};
+
+const PASSPHRASE: &[u8] = b"correct horse battery staple";
+
+fn vault() -> (Vault, Vec<u8>, ChaCha20Rng) {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let (vault, header) = Vault::create(PASSPHRASE, Cost::FLOOR, &mut rng).unwrap();
+    (vault, header, rng)
+}
+
+/// The right passphrase opens what was sealed; a wrong one is refused, and a new one opens the same rows.
+#[test]
+fn a_vault_opens_for_its_passphrase_only() {
+    let (vault, header, mut rng) = vault();
+    let key = vault.blind("contacts", b"bob");
+    let row = vault.seal("contacts", &key, b"row", &mut rng);
+    let again = Vault::unlock(&header, PASSPHRASE).unwrap();
+    assert_eq!(again.blind("contacts", b"bob"), key);
+    assert_eq!(again.open("contacts", &key, &row).unwrap().as_slice(), b"row");
+    assert_eq!(Vault::unlock(&header, b"Correct horse battery staple").unwrap_err(), Refused);
+    assert_eq!(Vault::unlock(&header, b"").unwrap_err(), Refused);
+    let changed = vault.rewrap(b"other", Cost { lanes: 2, ..Cost::FLOOR }, &mut rng).unwrap();
+    assert_eq!(Vault::unlock(&changed, PASSPHRASE).unwrap_err(), Refused);
+    let changed = Vault::unlock(&changed, b"other").unwrap();
+    assert_eq!(changed.open("contacts", &key, &row).unwrap().as_slice(), b"row");
+}
+
+/// A flipped bit in any field of the header, a cut or a longer one: refused.
+#[test]
+fn an_altered_header_is_refused() {
+    let (_, header, _) = vault();
+    assert_eq!(header.len(), HEADER);
+    let fields = [0, 7, 8, 12, 16, 20, 35, 36, 51, AUTHENTICATED, AUTHENTICATED + NONCE, HEADER - TAG, HEADER - 1];
+    for byte in fields {
+        let mut altered = header.clone();
+        altered[byte] ^= 1;
+        assert_eq!(Vault::unlock(&altered, PASSPHRASE).unwrap_err(), Refused, "byte {byte}");
+    }
+    assert_eq!(Vault::unlock(&header[..HEADER - 1], PASSPHRASE).unwrap_err(), Refused);
+    assert_eq!(Vault::unlock(&[&header[..], &[0]].concat(), PASSPHRASE).unwrap_err(), Refused);
+    assert_eq!(Vault::unlock(b"", PASSPHRASE).unwrap_err(), Refused);
+}
+
+/// A cost below the floor or above the ceiling is refused, before memory is taken for it: 4 TiB would fail otherwise.
+#[test]
+fn the_cost_has_a_floor_and_a_ceiling() {
+    let (vault, header, mut rng) = vault();
+    let (floor, ceiling) = (Cost::FLOOR, Cost::CEILING);
+    for cost in [
+        Cost { memory: floor.memory - 1, ..floor },
+        Cost { passes: floor.passes - 1, ..floor },
+        Cost { lanes: 0, ..floor },
+        Cost { memory: ceiling.memory + 1, ..floor },
+        Cost { passes: ceiling.passes + 1, ..floor },
+        Cost { lanes: ceiling.lanes + 1, ..floor },
+        Cost { memory: u32::MAX, passes: u32::MAX, lanes: u32::MAX },
+    ] {
+        assert_eq!(vault.rewrap(PASSPHRASE, cost, &mut rng), Err(Refused));
+        assert_eq!(Vault::create(PASSPHRASE, cost, &mut rng).err(), Some(Refused));
+        let mut altered = header.clone();
+        let numbers = [cost.memory.to_le_bytes(), cost.passes.to_le_bytes(), cost.lanes.to_le_bytes()].concat();
+        altered[8..20].copy_from_slice(&numbers);
+        assert_eq!(Vault::unlock(&altered, PASSPHRASE).unwrap_err(), Refused);
+    }
+    assert!(Cost::RECOMMENDED.check().is_ok());
+}
+
+/// A row opens where it was put, unaltered, and nowhere else.
+#[test]
+fn a_row_cannot_be_moved_or_altered() {
+    let (vault, _, mut rng) = vault();
+    let (bob, carol) = (vault.blind("contacts", b"bob"), vault.blind("contacts", b"carol"));
+    assert_ne!(bob, carol);
+    assert_ne!(bob, vault.blind("sessions", b"bob"));
+    let row = vault.seal("contacts", &bob, b"row of bob", &mut rng);
+    assert_eq!(vault.open("contacts", &carol, &row), Err(Refused));
+    assert_eq!(vault.open("sessions", &bob, &row), Err(Refused));
+    for bit in 0..row.len() * 8 {
+        let mut altered = row.clone();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(vault.open("contacts", &bob, &altered), Err(Refused));
+    }
+    for length in 0..row.len() {
+        assert_eq!(vault.open("contacts", &bob, &row[..length]), Err(Refused));
+    }
+    let (other, _) = Vault::create(PASSPHRASE, Cost::FLOOR, &mut rng).unwrap();
+    assert_eq!(other.open("contacts", &bob, &row), Err(Refused));
+    assert_eq!(vault.open("contacts", &bob, &row).unwrap().as_slice(), b"row of bob");
+}
+
+/// The same row twice is two sealed rows; their length says only the class.
+#[test]
+fn a_sealed_row_tells_a_size_class_only() {
+    let (vault, _, mut rng) = vault();
+    let key = [0; 32];
+    assert_ne!(vault.seal("t", &key, b"row", &mut rng), vault.seal("t", &key, b"row", &mut rng));
+    for (length, class) in [(0, 64), (60, 64), (61, 128), (508, 512), (509, 1_024), (1_021, 2_048), (9_000, 9_216)] {
+        let row = vec![7; length];
+        let sealed = vault.seal("t", &key, &row, &mut rng);
+        assert_eq!(sealed.len(), NONCE + class + TAG);
+        assert_eq!(size_class(length + 4), class);
+        assert_eq!(vault.open("t", &key, &sealed).unwrap().as_slice(), row);
+    }
+}
+
+/// Secrets go in and come out again the same, and none passes for one of another kind.
+#[test]
+fn secrets_are_kept_by_kind() {
+    let (vault, _, mut rng) = vault();
+    let key = [0; 32];
+    let account = AccountSecret::generate(&mut rng);
+    let device = DeviceSecret::generate(&mut rng);
+    let kept = vault.seal_secret("own", &key, &account, &mut rng);
+    assert_eq!(vault.open_secret::<AccountSecret>("own", &key, &kept).unwrap().key(), account.key());
+    assert_eq!(vault.open_secret::<DeviceSecret>("own", &key, &kept).unwrap_err(), Refused);
+    let kept = vault.seal_secret("own", &key, &device, &mut rng);
+    let public = device.public(DeviceId::FIRST);
+    assert_eq!(vault.open_secret::<DeviceSecret>("own", &key, &kept).unwrap().public(DeviceId::FIRST), public);
+    assert_eq!(vault.open_secret::<AccountSecret>("own", &key, &kept).unwrap_err(), Refused);
+    assert_eq!(vault.open_secret::<PrekeySecret>("own", &key, &kept).unwrap_err(), Refused);
+    assert_eq!(vault.open_secret::<crate::session::Session>("own", &key, &kept).unwrap_err(), Refused);
+    for role in
+        [PrekeyRole::Signed, PrekeyRole::OneTime, PrekeyRole::LastResortKem, PrekeyRole::OneTimeKem, PrekeyRole::Box]
+    {
+        let prekey = PrekeySecret::generate(role, PrekeyId(3), 5, &device, &mut rng);
+        let kept = vault.seal_secret("own", &key, &prekey, &mut rng);
+        let opened = vault.open_secret::<PrekeySecret>("own", &key, &kept).unwrap();
+        assert_eq!((opened.role(), opened.id(), opened.made_at()), (role, PrekeyId(3), 5));
+        assert_eq!(opened.signed(), prekey.signed());
+        let again = vault.seal_secret("own", &key, &opened, &mut rng);
+        assert_eq!(vault.open("own", &key, &again).unwrap(), vault.open("own", &key, &kept).unwrap());
+    }
+}
