@@ -207,7 +207,7 @@ fn recovery_words_are_bip_39s() {
     let text = format!("{}art", "abandon ".repeat(23));
     assert_eq!(words(&zero).unwrap().as_str(), text);
     assert_eq!(entropy(&text), Ok(zero));
-    assert_eq!(words(&Secret::filled(|bytes| bytes.fill(0xff))).unwrap().split(' ').last(), Some("vote"));
+    assert_eq!(words(&Secret::filled(|bytes| bytes.fill(0xff))).unwrap().split(' ').next_back(), Some("vote"));
     // Twelve words are somebody else's mnemonic, and a wrong last word fails the checksum.
     assert_eq!(entropy(&format!("{}about", "abandon ".repeat(11))), Err(Refused));
     assert_eq!(entropy(&format!("{}abandon", "abandon ".repeat(23))), Err(Refused));
