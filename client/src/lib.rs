@@ -1,4 +1,5 @@
 //! Sealpost's client: one engine, several faces.
 pub mod api;
 pub mod engine;
+pub mod link;
 pub mod store;
