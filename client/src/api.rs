@@ -344,6 +344,8 @@ pub enum Event {
         /// In a sentence.
         detail: String,
     },
+    /// The holder of the profile has taken the command: from here on it is carried out, or its end is told.
+    Taken,
     /// A command was carried out.
     Done,
     /// A command failed, or something went wrong by itself.

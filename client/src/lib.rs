@@ -1,5 +1,6 @@
 //! Sealpost's client: one engine, several faces.
 pub mod api;
 pub mod engine;
+pub mod holder;
 pub mod link;
 pub mod store;

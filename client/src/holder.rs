@@ -1,0 +1,216 @@
+//! Whoever holds the profile: one process at a time, which serves all others over a socket beside it.
+//!
+//! A [`Session`] speaks the same lines in both cases: to the holder in another process over the profile's socket, or
+//! to the one that this process has become. A command whose holder goes away before it took the command is given
+//! to the next one.
+
+mod line;
+mod owner;
+mod serve;
+mod socket;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sealpost_crypto::Zeroizing;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout};
+
+use crate::api::{Command, Error, ErrorCode, Event};
+use crate::link::Proxy;
+use crate::store::Profile;
+use line::{Asked, LineReader, Told};
+
+pub use owner::Holder;
+
+/// How long a holder may take to take a command, or to become reachable, before the profile counts as in use.
+const UNRESPONSIVE: Duration = Duration::from_secs(5);
+
+/// How often a command is given to another holder because the last one let go in that very moment.
+const MAX_HOLDERS: u32 = 20;
+
+/// Gives the passphrase; asked at most once, and only when this process opens the profile itself.
+pub type AskPassphrase = Box<dyn FnMut() -> Result<Zeroizing<String>, Error> + Send>;
+
+/// Where the profile is and how its holder goes online.
+pub struct Opening {
+    /// The profile's folder.
+    pub dir: PathBuf,
+    /// Where the passphrase comes from.
+    pub passphrase: AskPassphrase,
+    /// The proxy, where this process becomes the holder.
+    pub proxy: Option<Proxy>,
+}
+
+/// A conversation with whoever holds the profile.
+pub struct Session {
+    reader: LineReader,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
+    held: Option<Holder>,
+    next: u64,
+}
+
+impl Session {
+    /// Reaches the holder, or becomes it.
+    ///
+    /// # Errors
+    /// As [`Profile::open`]; `InUse` where the holder does not answer.
+    pub async fn open(opening: &mut Opening) -> Result<Self, Error> {
+        let mut passphrase: Option<Zeroizing<String>> = None;
+        let deadline = Instant::now() + UNRESPONSIVE;
+        loop {
+            if let Some(stream) = socket::connect(&opening.dir).await {
+                let (reader, writer) = stream.into_split();
+                return Ok(Self::new(Box::new(reader), Box::new(writer), None));
+            }
+            if !Profile::exists(&opening.dir) {
+                return Err(no_profile(&opening.dir));
+            }
+            let passphrase = match &passphrase {
+                Some(given) => given,
+                None => passphrase.insert((opening.passphrase)()?),
+            };
+            match unlock(&opening.dir, passphrase).await {
+                Ok(profile) => return Self::hold(profile, opening).await,
+                Err(error) if error.code == ErrorCode::InUse && Instant::now() < deadline => {
+                    // It has just been opened, and its socket is not there yet; or it is about to let go.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Becomes the holder of a profile that is open already.
+    ///
+    /// # Errors
+    /// The profile can't be read, or its socket can't be made.
+    pub async fn hold(profile: Profile, opening: &Opening) -> Result<Self, Error> {
+        let holder = Holder::start(profile, &opening.dir, opening.proxy.clone()).await?;
+        let (own, served) = tokio::io::duplex(64 * 1024);
+        holder.serve(served).await;
+        let (reader, writer) = tokio::io::split(own);
+        Ok(Self::new(Box::new(reader), Box::new(writer), Some(holder)))
+    }
+
+    fn new(
+        reader: Box<dyn tokio::io::AsyncRead + Send + Unpin>,
+        writer: Box<dyn AsyncWrite + Send + Unpin>,
+        held: Option<Holder>,
+    ) -> Self {
+        Self { reader: LineReader::new(reader), writer, held, next: 1 }
+    }
+
+    /// Gives a command; the number comes back with what answers it. Errors: the holder has gone.
+    pub async fn give(&mut self, command: Command) -> Result<u64, Error> {
+        let id = self.next;
+        self.next += 1;
+        let asked = Asked { v: crate::api::VERSION, id, command };
+        let written = self.writer.write_all(&line::encode(&asked)).await;
+        written.map_err(|_| gone())?;
+        Ok(id)
+    }
+
+    /// The next event, with the number of the command that it answers or for everybody. `None`: the holder has gone.
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<(Option<u64>, Event)> {
+        let line = self.reader.next().await.ok()??;
+        let told: Told = serde_json::from_slice(&line).ok()?;
+        Some((told.re, told.event))
+    }
+
+    /// Whether this process holds the profile.
+    pub fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Ends the conversation. Where this process is the holder, it first finishes what others have under way.
+    pub async fn finish(mut self) {
+        let _ = self.writer.shutdown().await;
+        drop((self.reader, self.writer));
+        if let Some(holder) = self.held {
+            holder.finish().await;
+        }
+    }
+}
+
+/// Carries out one command, whoever holds the profile, and hands each event that answers it to `each`.
+///
+/// # Errors
+/// What [`Session::open`] says; `Failed` where the holder died in the middle of the command. Errors of the command
+/// itself are events.
+pub async fn run(
+    opening: &mut Opening,
+    command: &Command,
+    mut each: impl FnMut(Event) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for _ in 0..MAX_HOLDERS {
+        let mut session = Session::open(opening).await?;
+        match one(&mut session, command, &mut each).await {
+            Ok(true) => {
+                session.finish().await;
+                return Ok(());
+            }
+            Ok(false) => session.finish().await,
+            Err(error) => {
+                session.finish().await;
+                return Err(error);
+            }
+        }
+    }
+    Err(in_use())
+}
+
+/// `false`: the holder went away without having taken the command.
+async fn one(
+    session: &mut Session,
+    command: &Command,
+    each: &mut impl FnMut(Event) -> Result<(), Error>,
+) -> Result<bool, Error> {
+    let Ok(id) = session.give(command.clone()).await else { return Ok(false) };
+    let mut taken = false;
+    loop {
+        let next = if taken {
+            session.next().await
+        } else {
+            timeout(UNRESPONSIVE, session.next()).await.map_err(|_| in_use())?
+        };
+        match next {
+            Some((Some(re), Event::Taken)) if re == id => taken = true,
+            Some((Some(re), Event::End)) if re == id => return Ok(true),
+            Some((Some(re), event)) if re == id => each(event)?,
+            Some(_) => {}
+            None if taken => return Err(gone()),
+            None => return Ok(false),
+        }
+    }
+}
+
+/// Opens the profile in this process; the passphrase's key derivation takes a moment.
+///
+/// # Errors
+/// As [`Profile::open`].
+pub async fn unlock(dir: &Path, passphrase: &Zeroizing<String>) -> Result<Profile, Error> {
+    let (dir, passphrase) = (dir.to_owned(), passphrase.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || Profile::open(&dir, passphrase.as_bytes(), &mut rand::rng())).await;
+    opened.map_err(|_| Error::new(ErrorCode::Failed, "opening the profile was interrupted"))?
+}
+
+fn no_profile(dir: &Path) -> Error {
+    Error::new(ErrorCode::NoProfile, "there is no profile here yet")
+        .because(format!("{} is empty", dir.display()))
+        .advise("sealpost init")
+}
+
+fn in_use() -> Error {
+    Error::new(ErrorCode::InUse, "another process holds this profile and does not answer")
+        .advise("end that process, or wait for it")
+}
+
+/// The holder ended in the middle of a conversation.
+pub fn gone() -> Error {
+    Error::new(ErrorCode::Failed, "the process that held the profile has ended")
+        .because("the command may have been carried out or not")
+        .advise("look at `sealpost history` before giving it again")
+}

@@ -1,0 +1,321 @@
+//! The thread that owns the engine and the profile's store, and nobody else does.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rand::SeedableRng as _;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::line::{Told, encode};
+use super::serve::{self, Output};
+use crate::api::{Command, Error, ErrorCode, Event};
+use crate::engine::{CommandId, Engine, LinkEvent, Transmit};
+use crate::link::{self, Proxy};
+use crate::store::Profile;
+
+/// Commands and link events that wait for the engine.
+const QUEUE: usize = 256;
+
+/// Calls of the engine that share one commit.
+const BATCH: usize = 64;
+
+/// How long a holder that lets go waits for what others have under way.
+const FINISH: Duration = Duration::from_secs(30);
+
+/// How long it then waits for the relay's answers to what is on its way, so that nobody has to ask again.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// One connection to the holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ConnectionId(pub(super) u64);
+
+/// What the owner hears from its connections.
+pub(super) enum Input {
+    Opened(ConnectionId, Output),
+    Command { from: ConnectionId, id: u64, command: Command },
+    Closed(ConnectionId),
+    /// Let go of the profile after what is under way.
+    Finish,
+}
+
+/// The holder of a profile, while it lives.
+pub struct Holder {
+    inputs: mpsc::Sender<Input>,
+    ended: oneshot::Receiver<()>,
+    connections: serve::Connections,
+}
+
+impl Holder {
+    /// Starts the owning thread, the links and the socket.
+    pub(super) async fn start(profile: Profile, dir: &Path, proxy: Option<Proxy>) -> Result<Self, Error> {
+        let address = profile.relay().clone();
+        let listener = super::socket::listen(dir).map_err(|error| {
+            Error::new(ErrorCode::Failed, "the profile's socket can't be made").because(error.to_string())
+        })?;
+        let engine = Engine::new(profile, Box::new(rand::rngs::StdRng::from_rng(&mut rand::rng())))?;
+        let (transmits, taken) = mpsc::channel(QUEUE);
+        let (heard, events) = mpsc::channel(QUEUE);
+        let config = link::Config { address, proxy, timing: link::Timing::default() };
+        let links = link::start(config, taken, heard);
+        let (inputs, given) = mpsc::channel(QUEUE);
+        let connections = serve::Connections::new(inputs.clone());
+        let accepting = connections.accept(listener);
+
+        let (end, ended) = oneshot::channel();
+        let runtime = Handle::current();
+        let dir = dir.to_owned();
+        let thread = std::thread::Builder::new().name("owner".to_owned()).spawn(move || {
+            let mut owner = Owner::new(engine, transmits);
+            runtime.block_on(owner.work(given, events));
+            accepting.abort();
+            super::socket::remove(&dir);
+            let Owner { engine, transmits, outputs, .. } = owner;
+            // The profile's lock goes with the engine; then whoever waits for it is told.
+            drop(engine);
+            drop((transmits, outputs));
+            let _ = runtime.block_on(links);
+            let _ = end.send(());
+        });
+        thread.map_err(|error| {
+            Error::new(ErrorCode::Failed, "the profile's thread can't be started").because(error.to_string())
+        })?;
+        Ok(Self { inputs, ended, connections })
+    }
+
+    /// Serves a connection of this very process.
+    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        self.connections.serve(stream).await;
+    }
+
+    /// Lets go of the profile after what is under way.
+    pub(super) async fn finish(self) {
+        let _ = self.inputs.send(Input::Finish).await;
+        let _ = self.ended.await;
+    }
+}
+
+struct Connection {
+    output: Output,
+    subscribed: bool,
+}
+
+struct UnderWay {
+    from: ConnectionId,
+    id: u64,
+    /// It never ends by itself: nobody waits for it.
+    endless: bool,
+}
+
+struct Owner {
+    engine: Engine,
+    transmits: mpsc::Sender<Transmit>,
+    /// The link takes nothing more for the moment.
+    blocked: bool,
+    outputs: HashMap<ConnectionId, Connection>,
+    commands: HashMap<CommandId, UnderWay>,
+    next_command: u64,
+    /// Requests that the link has not brought to their end.
+    unanswered: usize,
+    finishing: Option<Instant>,
+    lingering: Option<Instant>,
+}
+
+impl Owner {
+    fn new(engine: Engine, transmits: mpsc::Sender<Transmit>) -> Self {
+        Self {
+            engine,
+            transmits,
+            blocked: false,
+            outputs: HashMap::new(),
+            commands: HashMap::new(),
+            next_command: 1,
+            unanswered: 0,
+            finishing: None,
+            lingering: None,
+        }
+    }
+
+    async fn work(&mut self, mut inputs: mpsc::Receiver<Input>, mut events: mpsc::Receiver<LinkEvent>) {
+        let transmits = self.transmits.clone();
+        let mut given: Vec<Input> = Vec::new();
+        let mut heard: Vec<LinkEvent> = Vec::new();
+        loop {
+            self.pump();
+            if self.done() {
+                return;
+            }
+            let due = self.due();
+            tokio::select! {
+                count = inputs.recv_many(&mut given, BATCH) => if count == 0 { return },
+                count = events.recv_many(&mut heard, BATCH) => if count == 0 { return },
+                _ = transmits.reserve(), if self.blocked => {}
+                () = sleep_until(due) => {}
+            }
+            let now = now();
+            let calls: Vec<Call> = given.drain(..).flat_map(|input| self.admit(input)).collect();
+            for event in &heard {
+                self.unanswered -= usize::from(matches!(event, LinkEvent::Answer { .. }) && self.unanswered > 0);
+            }
+            self.engine.together(|engine| {
+                for call in calls {
+                    match call {
+                        Call::Command(id, command) => engine.command(now, id, command),
+                        Call::Cancel(id) => engine.cancel(id),
+                    }
+                }
+                for event in heard.drain(..) {
+                    engine.handle_link(now, event);
+                }
+                if engine.poll_timeout().is_some_and(|due| due <= now) {
+                    engine.handle_timeout(now);
+                }
+            });
+        }
+    }
+
+    /// What the engine has to do about it, if anything.
+    fn admit(&mut self, input: Input) -> Vec<Call> {
+        match input {
+            Input::Opened(connection, output) => {
+                self.outputs.insert(connection, Connection { output, subscribed: false });
+                Vec::new()
+            }
+            Input::Closed(connection) => {
+                self.outputs.remove(&connection);
+                let gone = self.commands.extract_if(|_, command| command.from == connection);
+                gone.map(|(number, _)| Call::Cancel(number)).collect()
+            }
+            Input::Finish => {
+                self.finishing.get_or_insert(Instant::now() + FINISH);
+                Vec::new()
+            }
+            Input::Command { from, id, command } => self.command(from, id, command).into_iter().collect(),
+        }
+    }
+
+    fn command(&mut self, from: ConnectionId, id: u64, command: Command) -> Option<Call> {
+        if self.finishing.is_some() {
+            // Not taken: whoever gave it finds the connection closed, and gives it to the next holder.
+            self.outputs.remove(&from);
+            return None;
+        }
+        self.tell(from, Some(id), Event::Taken);
+        match command {
+            Command::Subscribe => {
+                if let Some(connection) = self.outputs.get_mut(&from) {
+                    connection.subscribed = true;
+                }
+                None
+            }
+            Command::Stop => {
+                self.tell(from, Some(id), Event::Done);
+                self.tell(from, Some(id), Event::End);
+                self.finishing.get_or_insert(Instant::now() + FINISH);
+                None
+            }
+            command => {
+                let number = CommandId(self.next_command);
+                self.next_command += 1;
+                let endless = matches!(command, Command::Recv { follow: true, .. });
+                self.commands.insert(number, UnderWay { from, id, endless });
+                Some(Call::Command(number, command))
+            }
+        }
+    }
+
+    /// Carries what the engine made to the link and to whoever asked.
+    fn pump(&mut self) {
+        loop {
+            let permit = match self.transmits.try_reserve() {
+                Ok(permit) => permit,
+                Err(error) => {
+                    self.blocked = matches!(error, mpsc::error::TrySendError::Full(()));
+                    break;
+                }
+            };
+            self.blocked = false;
+            let Some(transmit) = self.engine.poll_transmit() else { break };
+            let request = matches!(transmit, Transmit::Authenticated { .. } | Transmit::Anonymous { .. });
+            self.unanswered += usize::from(request);
+            permit.send(transmit);
+        }
+        while let Some((answers, event)) = self.engine.poll_event() {
+            match answers {
+                Some(number) => {
+                    let Some(UnderWay { from, id, .. }) = self.commands.get(&number) else { continue };
+                    let (from, id) = (*from, *id);
+                    if event == Event::End {
+                        self.commands.remove(&number);
+                    }
+                    self.tell(from, Some(id), event);
+                }
+                None => {
+                    let everybody: Vec<ConnectionId> =
+                        self.outputs.iter().filter(|(_, to)| to.subscribed).map(|(to, _)| *to).collect();
+                    for to in everybody {
+                        self.tell(to, None, event.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, to: ConnectionId, re: Option<u64>, event: Event) {
+        let Some(connection) = self.outputs.get(&to) else { return };
+        let line = encode(&Told { v: crate::api::VERSION, re, event });
+        if !connection.output.push(line) {
+            // It does not read what it asked for.
+            self.outputs.remove(&to);
+        }
+    }
+
+    /// Whether the profile can be let go.
+    fn done(&mut self) -> bool {
+        if let Some(why) = self.engine.poisoned() {
+            let error = Error::new(ErrorCode::Failed, "the profile can't be written any more")
+                .because(why.to_owned())
+                .advise("free some disk space, then start again");
+            for (_, command) in std::mem::take(&mut self.commands) {
+                self.tell(command.from, Some(command.id), Event::Error(error.clone()));
+                self.tell(command.from, Some(command.id), Event::End);
+            }
+            return true;
+        }
+        let now = Instant::now();
+        let Some(finishing) = self.finishing else { return false };
+        if self.commands.values().any(|command| !command.endless) && now < finishing {
+            return false;
+        }
+        let lingering = *self.lingering.get_or_insert(now + LINGER);
+        self.unanswered == 0 || now >= lingering
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let engine = self.engine.poll_timeout().map(|due| {
+            // A clock that jumped must not make this thread sleep for years.
+            Instant::now() + Duration::from_millis(due.saturating_sub(now())).min(Duration::from_secs(3600))
+        });
+        [engine, self.lingering.or(self.finishing)].into_iter().flatten().min()
+    }
+}
+
+enum Call {
+    Command(CommandId, Command),
+    Cancel(CommandId),
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Unix milliseconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
