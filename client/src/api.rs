@@ -9,6 +9,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use text::Text;
+pub(crate) use text::is_obeyed;
 
 /// Version of the JSON below.
 pub const VERSION: u32 = 1;

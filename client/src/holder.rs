@@ -12,7 +12,9 @@ mod socket;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sealpost_crypto::Zeroizing;
+use sealpost_crypto::vault::Cost;
+use sealpost_spec::account::Name;
+use sealpost_spec::relay::Address;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
@@ -22,9 +24,13 @@ use crate::store::Profile;
 use line::{Asked, LineReader, Told};
 
 pub use owner::Holder;
+pub use sealpost_crypto::Zeroizing;
 
 /// How long a holder may take to take a command, or to become reachable, before the profile counts as in use.
 const UNRESPONSIVE: Duration = Duration::from_secs(5);
+
+/// How long a process that was told to end lets others finish what it carries out for them.
+const IMPATIENT: Duration = Duration::from_secs(3);
 
 /// How often a command is given to another holder because the last one let go in that very moment.
 const MAX_HOLDERS: u32 = 20;
@@ -134,56 +140,79 @@ impl Session {
     }
 }
 
-/// Carries out one command, whoever holds the profile, and hands each event that answers it to `each`.
+/// Carries out one command, whoever holds the profile, and hands each event that answers it to `each`. Where `stop`
+/// completes first, the command is given up: what it queued stays queued.
 ///
 /// # Errors
 /// What [`Session::open`] says; `Failed` where the holder died in the middle of the command. Errors of the command
 /// itself are events.
-pub async fn run(
+pub async fn run<S, E: From<Error>>(
     opening: &mut Opening,
     command: &Command,
-    mut each: impl FnMut(Event) -> Result<(), Error>,
-) -> Result<(), Error> {
+    stop: impl Future<Output = S>,
+    mut each: impl FnMut(Event) -> Result<(), E>,
+) -> Result<Option<S>, E> {
+    tokio::pin!(stop);
     for _ in 0..MAX_HOLDERS {
         let mut session = Session::open(opening).await?;
-        match one(&mut session, command, &mut each).await {
-            Ok(true) => {
-                session.finish().await;
-                return Ok(());
+        let outcome = tokio::select! {
+            outcome = session.carry_out(command, &mut each) => outcome,
+            stopped = &mut stop => {
+                // Whoever waits for this process does not wait for others.
+                let _ = timeout(IMPATIENT, session.finish()).await;
+                return Ok(Some(stopped));
             }
-            Ok(false) => session.finish().await,
-            Err(error) => {
-                session.finish().await;
-                return Err(error);
-            }
+        };
+        session.finish().await;
+        if outcome? {
+            return Ok(None);
         }
     }
-    Err(in_use())
+    Err(in_use().into())
 }
 
-/// `false`: the holder went away without having taken the command.
-async fn one(
-    session: &mut Session,
-    command: &Command,
-    each: &mut impl FnMut(Event) -> Result<(), Error>,
-) -> Result<bool, Error> {
-    let Ok(id) = session.give(command.clone()).await else { return Ok(false) };
-    let mut taken = false;
-    loop {
-        let next = if taken {
-            session.next().await
-        } else {
-            timeout(UNRESPONSIVE, session.next()).await.map_err(|_| in_use())?
-        };
-        match next {
-            Some((Some(re), Event::Taken)) if re == id => taken = true,
-            Some((Some(re), Event::End)) if re == id => return Ok(true),
-            Some((Some(re), event)) if re == id => each(event)?,
-            Some(_) => {}
-            None if taken => return Err(gone()),
-            None => return Ok(false),
+impl Session {
+    /// Carries out one command. `false`: the holder went away without having taken it.
+    ///
+    /// # Errors
+    /// `InUse`: the holder does not answer; `Failed`: it died in the middle of the command; what `each` says.
+    pub async fn carry_out<E: From<Error>>(
+        &mut self,
+        command: &Command,
+        each: &mut impl FnMut(Event) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let Ok(id) = self.give(command.clone()).await else { return Ok(false) };
+        let mut taken = false;
+        loop {
+            let next = if taken {
+                self.next().await
+            } else {
+                timeout(UNRESPONSIVE, self.next()).await.map_err(|_| in_use())?
+            };
+            match next {
+                Some((Some(re), Event::Taken)) if re == id => taken = true,
+                Some((Some(re), Event::End)) if re == id => return Ok(true),
+                Some((Some(re), event)) if re == id => each(event)?,
+                Some((None, Event::Error(error))) => return Err(error.into()),
+                Some(_) => {}
+                None if taken => return Err(gone().into()),
+                None => return Ok(false),
+            }
         }
     }
+}
+
+/// Makes a profile; the passphrase's key derivation takes a moment.
+///
+/// # Errors
+/// As [`Profile::create`].
+pub async fn create(dir: &Path, passphrase: &Zeroizing<String>, name: &Name, relay: &Address) -> Result<Profile, Error> {
+    let (dir, passphrase, name, relay) = (dir.to_owned(), passphrase.clone(), name.clone(), relay.clone());
+    let created = tokio::task::spawn_blocking(move || {
+        let (cost, now) = (Cost::RECOMMENDED, owner::now());
+        Profile::create(&dir, passphrase.as_bytes(), cost, &name, &relay, &mut rand::rng(), now)
+    });
+    created.await.map_err(|_| Error::new(ErrorCode::Failed, "making the profile was interrupted"))?
 }
 
 /// Opens the profile in this process; the passphrase's key derivation takes a moment.

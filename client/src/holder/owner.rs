@@ -316,6 +316,6 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 /// Unix milliseconds.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

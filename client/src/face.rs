@@ -1,0 +1,31 @@
+//! The faces: what people and programs meet. A face speaks [`crate::api`] with whoever holds the profile, and knows
+//! nothing below that.
+
+mod chat;
+pub mod cli;
+mod duration;
+mod json;
+mod passphrase;
+mod place;
+mod plain;
+mod process;
+mod qr;
+mod screen;
+mod slash;
+
+use crate::api::Error;
+
+/// Why a face ends before its command has.
+#[derive(Debug)]
+enum Stop {
+    /// Whoever read the output has gone; that is no error.
+    Closed,
+    /// It failed.
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}

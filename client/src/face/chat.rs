@@ -1,0 +1,116 @@
+//! Line mode: what is typed or piped in goes out, what arrives is printed.
+
+mod input;
+mod talk;
+mod terminal;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Stop;
+use super::cli::interrupted;
+use super::screen::Screen;
+use crate::api::{Command, Error, ErrorCode, Event};
+use crate::holder::{Opening, Session};
+use input::{Input, Typed};
+use talk::{Next, Talk};
+
+/// At the end of piped input: how long what is queued may take to go out, where `--timeout` does not say.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often the end of piped input looks whether all has gone out.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How often in a row another holder is looked for.
+const MAX_HOLDERS: u32 = 20;
+
+pub(super) async fn run(
+    mut opening: Opening,
+    screen: Screen,
+    drain: Option<Duration>,
+    may_ask: bool,
+) -> Result<u8, Stop> {
+    let mut session = Session::open(&mut opening).await?;
+    let mut input = Input::start(screen, may_ask);
+    let mut talk = Talk::new(screen, input.printer());
+    let outcome = converse(&mut session, &mut opening, &mut input, &mut talk, drain.unwrap_or(DRAIN)).await;
+    // The terminal first: it must not stay raw, whatever happens next.
+    input.stop().await;
+    session.finish().await;
+    outcome
+}
+
+async fn converse(
+    session: &mut Session,
+    opening: &mut Opening,
+    input: &mut Input,
+    talk: &mut Talk,
+    drain: Duration,
+) -> Result<u8, Stop> {
+    let mut left = MAX_HOLDERS;
+    talk.begin(session).await?;
+    input.describe(talk);
+    let stop = interrupted();
+    tokio::pin!(stop);
+    let mut ended: Option<Instant> = None;
+    let mut look = Instant::now();
+    loop {
+        let open = ended.is_none() && talk.ready();
+        tokio::select! {
+            typed = input.next(), if open => match typed {
+                Typed::Line(line) => {
+                    let next = talk.typed(session, &line).await?;
+                    input.describe(talk);
+                    if next == Next::Leave {
+                        return Ok(0);
+                    }
+                }
+                Typed::Left => return Ok(0),
+                Typed::End => {
+                    ended = Some(Instant::now() + drain);
+                    look = Instant::now();
+                }
+            },
+            event = session.next() => match event {
+                Some((re, event)) => {
+                    left = MAX_HOLDERS;
+                    talk.heard(re, &event)?;
+                    input.describe(talk);
+                }
+                None if left == 0 => return Err(crate::holder::gone().into()),
+                None => {
+                    // Whoever held the profile has let go; perhaps this process becomes the holder now.
+                    left -= 1;
+                    let next = Session::open(opening).await?;
+                    std::mem::replace(session, next).finish().await;
+                    talk.begin(session).await?;
+                }
+            },
+            () = &mut stop => return Err(Error::new(ErrorCode::Interrupted, "interrupted").into()),
+            () = tokio::time::sleep_until(look), if ended.is_some() => {
+                match talk.queued() {
+                    Some(0) => return Ok(0),
+                    _ if ended.is_some_and(|end| Instant::now() >= end) => {
+                        return Err(Error::new(ErrorCode::Waiting, "not everything has gone out yet; it stays queued")
+                            .advise("sealpost status")
+                            .into());
+                    }
+                    _ => {}
+                }
+                talk.ask_status(session).await?;
+                look = Instant::now() + LOOK;
+            }
+        }
+    }
+}
+
+/// Gives a command whose answers are shown as they come; a holder that has just gone is noticed at the next event.
+async fn give(session: &mut Session, command: Command) -> Option<u64> {
+    session.give(command).await.ok()
+}
+
+/// Whether an event says that the command is over.
+fn is_end(event: &Event) -> bool {
+    matches!(event, Event::End)
+}

@@ -1,0 +1,315 @@
+//! What a conversation in line mode knows: where typed text goes, what was said already, whom one may believe.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use super::{give, is_end};
+use crate::api::{Command, Event, State, Trust, Wait};
+use crate::face::Stop;
+use crate::face::plain;
+use crate::face::screen::Screen;
+use crate::face::slash::{self, ENTRIES, Entry, Line};
+use crate::holder::Session;
+
+/// Where a conversation begins.
+const LOBBY: &str = "#lobby";
+
+/// Messages remembered, so that none is shown twice.
+const REMEMBERED: usize = 4096;
+
+/// Longest wait of a command in a conversation, in milliseconds.
+const PATIENCE_MS: u64 = 30_000;
+
+/// Prints whole lines, in whichever way the input allows.
+pub(super) type Printer = Box<dyn Fn(&str) -> Result<(), Stop> + Send>;
+
+/// Whether the conversation goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Stay,
+    Leave,
+}
+
+/// What an answer belongs to.
+enum Asked {
+    /// Told, but not shown: names for completion, the mailbox's messages.
+    Silent,
+    /// A message on its way to the outbox.
+    Send,
+    /// Shown as it comes.
+    Shown,
+    /// How much is queued.
+    Queue,
+}
+
+pub(super) struct Talk {
+    screen: Screen,
+    print: Printer,
+    place: String,
+    trust: HashMap<String, Trust>,
+    rooms: BTreeSet<String>,
+    asked: HashMap<u64, Asked>,
+    seen: HashSet<String>,
+    order: VecDeque<String>,
+    own: HashSet<String>,
+    /// The safety number shown last, and whose.
+    number: Option<(String, String)>,
+    queued: Option<u32>,
+}
+
+impl Talk {
+    pub(super) fn new(screen: Screen, print: Printer) -> Self {
+        Self {
+            screen,
+            print,
+            place: LOBBY.to_owned(),
+            trust: HashMap::new(),
+            rooms: BTreeSet::from([LOBBY.to_owned()]),
+            asked: HashMap::new(),
+            seen: HashSet::new(),
+            order: VecDeque::new(),
+            own: HashSet::new(),
+            number: None,
+            queued: None,
+        }
+    }
+
+    /// Subscribes with a holder; also with the next one, when the last has gone.
+    pub(super) async fn begin(&mut self, session: &mut Session) -> Result<(), Stop> {
+        self.asked.clear();
+        let recv = Command::Recv { from: None, limit: None, follow: true, timeout_ms: PATIENCE_MS };
+        for command in [Command::Subscribe, Command::Contacts, recv] {
+            if let Some(id) = give(session, command).await {
+                self.asked.insert(id, Asked::Silent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the next line may be taken: what was typed before is stored.
+    pub(super) fn ready(&self) -> bool {
+        !self.asked.values().any(|asked| matches!(asked, Asked::Send))
+    }
+
+    /// Messages that have not gone out; `None` while that is not known.
+    pub(super) fn queued(&self) -> Option<u32> {
+        if self.ready() { self.queued } else { None }
+    }
+
+    pub(super) async fn ask_status(&mut self, session: &mut Session) -> Result<(), Stop> {
+        if !self.asked.values().any(|asked| matches!(asked, Asked::Queue)) {
+            self.ask(session, Command::Status, Asked::Queue).await;
+        }
+        Ok(())
+    }
+
+    /// `@bob E2E verified` or `#lobby PUBLIC`: where typed text goes.
+    pub(super) fn prompt(&self) -> String {
+        let place = plain::said(&self.place);
+        match self.place.strip_prefix('@') {
+            Some(name) => {
+                let trust = self.trust.get(name).map_or("", |trust| trust.words());
+                format!("{place} {} {trust}", plain::privacy(&self.place)).trim_end().to_owned()
+            }
+            None => format!("{place} {}", plain::privacy(&self.place)),
+        }
+    }
+
+    /// What can be completed: commands, names, rooms.
+    pub(super) fn words(&self) -> Vec<String> {
+        let commands = ENTRIES.iter().flat_map(|entry| entry.names).map(|name| format!("/{name}"));
+        let names = self.trust.keys().map(|name| plain::said(name));
+        let rooms = self.rooms.iter().map(|room| plain::said(room));
+        commands.chain(names).chain(rooms).collect()
+    }
+
+    /// A line was typed.
+    pub(super) async fn typed(&mut self, session: &mut Session, line: &str) -> Result<Next, Stop> {
+        let line = match slash::parse(line) {
+            Ok(line) => line,
+            Err(misunderstood) => {
+                self.tell(&format!("error: {}\ntry: {}", misunderstood.message, misunderstood.advice))?;
+                return Ok(Next::Stay);
+            }
+        };
+        let command = match line {
+            Line::Empty => return Ok(Next::Stay),
+            Line::Quit => return Ok(Next::Leave),
+            Line::Say(text) => return self.send(session, self.place.clone(), text).await,
+            Line::Message { to, text } => return self.send(session, to, text).await,
+            Line::Open(place) => {
+                self.open(place)?;
+                return Ok(Next::Stay);
+            }
+            Line::Help(entry) => {
+                self.help(entry)?;
+                return Ok(Next::Stay);
+            }
+            Line::Keys => {
+                self.tell(KEYS)?;
+                return Ok(Next::Stay);
+            }
+            Line::VerifyOk => match self.number.clone() {
+                Some((name, number)) => Command::Verify { name: Some(name), mark: Some(number) },
+                None => {
+                    self.tell("error: no safety number was shown yet\ntry: /verify NAME")?;
+                    return Ok(Next::Stay);
+                }
+            },
+            Line::Join(room) => {
+                self.open(room.clone())?;
+                Command::Join { room }
+            }
+            Line::Part(room) => Command::Leave { room: self.room_or_here(room)? },
+            Line::Who(room) => Command::Who { room: Some(self.room_or_here(room)?) },
+            Line::Rooms => Command::Rooms,
+            Line::Verify(name) => {
+                let here = self.place.strip_prefix('@').map(str::to_owned);
+                Command::Verify { name: name.or(here), mark: None }
+            }
+            Line::Trust { name, fingerprint } => Command::Trust { name, fingerprint },
+            Line::Block(name) => Command::Block { name },
+            Line::Unblock(name) => Command::Unblock { name },
+            Line::Status => Command::Status,
+        };
+        self.ask(session, command, Asked::Shown).await;
+        Ok(Next::Stay)
+    }
+
+    /// Something was told.
+    pub(super) fn heard(&mut self, re: Option<u64>, event: &Event) -> Result<(), Stop> {
+        self.learn(event);
+        let over = is_end(event);
+        let asked = match re {
+            Some(re) if over => self.asked.remove(&re),
+            _ => None,
+        };
+        if over {
+            drop(asked);
+            return Ok(());
+        }
+        let asked = re.and_then(|re| self.asked.get(&re));
+        match (asked, event) {
+            (_, Event::Message(message)) => {
+                if self.own.contains(&message.id) && !self.screen.json {
+                    return Ok(());
+                }
+                if self.is_new(&message.id, "") { self.show(event) } else { Ok(()) }
+            }
+            (_, Event::State { id, state, .. }) => {
+                let said = self.screen.json || self.own.contains(id) && *state != State::Queued;
+                if said && self.is_new(id, &format!("{state:?}")) { self.show(event) } else { Ok(()) }
+            }
+            (Some(Asked::Send), Event::Queued { id, .. }) => {
+                self.own.insert(id.clone());
+                // Stored: the next line may be taken.
+                if let Some(re) = re {
+                    self.asked.insert(re, Asked::Shown);
+                }
+                if self.screen.json { self.show(event) } else { Ok(()) }
+            }
+            (Some(Asked::Queue), Event::Status { .. }) | (_, Event::Taken | Event::Queued { .. }) => Ok(()),
+            (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) => Ok(()),
+            (_, Event::Done) if !self.screen.json => Ok(()),
+            // Everybody hears of a changed key or of what was refused, and whoever asked hears it once more.
+            (None, Event::Error(_)) if re.is_some() => Ok(()),
+            _ => self.show(event),
+        }
+    }
+
+    /// Keeps what is needed later.
+    fn learn(&mut self, event: &Event) {
+        let bare = |name: &str| name.trim_start_matches('@').to_owned();
+        match event {
+            Event::Contact { name, trust, .. } => {
+                self.trust.insert(bare(name), *trust);
+            }
+            Event::Message(message) => {
+                if message.state == State::Received {
+                    self.trust.insert(bare(&message.from), message.trust);
+                }
+                if message.conversation.starts_with('#') {
+                    self.rooms.insert(message.conversation.clone());
+                }
+            }
+            Event::KeyChanged { name, .. } => {
+                self.trust.insert(bare(name), Trust::KeyChanged);
+            }
+            Event::Room { name, .. } => {
+                self.rooms.insert(name.clone());
+            }
+            Event::Safety { name, number, trust, .. } => {
+                self.number = Some((bare(name), number.clone()));
+                self.trust.entry(bare(name)).or_insert(*trust);
+            }
+            Event::Status { queued, .. } => self.queued = Some(*queued),
+            _ => {}
+        }
+    }
+
+    async fn send(&mut self, session: &mut Session, to: String, text: String) -> Result<Next, Stop> {
+        let command = Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS };
+        self.queued = None;
+        self.ask(session, command, Asked::Send).await;
+        Ok(Next::Stay)
+    }
+
+    async fn ask(&mut self, session: &mut Session, command: Command, asked: Asked) {
+        if let Some(id) = give(session, command).await {
+            self.asked.insert(id, asked);
+        }
+    }
+
+    fn open(&mut self, place: String) -> Result<(), Stop> {
+        self.place = place;
+        let words = format!("--- {} ---", self.prompt());
+        self.tell(&words)
+    }
+
+    fn room_or_here(&self, room: Option<String>) -> Result<String, Stop> {
+        Ok(room.unwrap_or_else(|| if self.place.starts_with('#') { self.place.clone() } else { LOBBY.to_owned() }))
+    }
+
+    fn is_new(&mut self, id: &str, what: &str) -> bool {
+        let key = format!("{id} {what}");
+        if !self.seen.insert(key.clone()) {
+            return false;
+        }
+        self.order.push_back(key);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        true
+    }
+
+    fn show(&self, event: &Event) -> Result<(), Stop> {
+        match self.screen.line(event) {
+            Some(line) => (self.print)(&line),
+            None => Ok(()),
+        }
+    }
+
+    /// Words for people; a program hears events only.
+    fn tell(&self, text: &str) -> Result<(), Stop> {
+        if self.screen.json { Ok(()) } else { (self.print)(text) }
+    }
+
+    fn help(&self, entry: Option<&'static Entry>) -> Result<(), Stop> {
+        let one = |entry: &Entry| {
+            let also: Vec<String> = entry.names.iter().skip(1).map(|name| format!("/{name}")).collect();
+            let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
+            format!("{:<26} {}{also}", entry.usage(), entry.does)
+        };
+        match entry {
+            Some(entry) => self.tell(&one(entry)),
+            None => {
+                let all: Vec<String> = ENTRIES.iter().map(one).collect();
+                self.tell(&format!("{}\nAnything else is sent to {}.", all.join("\n"), plain::said(&self.place)))
+            }
+        }
+    }
+}
+
+const KEYS: &str = "Enter sends. Up and Down go through what was typed. Tab completes commands, names and rooms.\n\
+    Alt-Enter starts a new line. Ctrl-C and Ctrl-D leave.";

@@ -1,0 +1,111 @@
+//! The command line: arguments in, exit code out.
+
+mod arguments;
+mod online;
+mod register;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use super::passphrase::Source;
+use super::screen::Screen;
+use super::{Stop, chat, place, process};
+use crate::api::{Error, ErrorCode};
+use crate::holder::Opening;
+use arguments::{Cli, Global, Verb};
+pub(super) use online::interrupted;
+
+/// How long a command that asks the relay may take, where `--timeout` does not say.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, &arguments),
+    };
+    process::harden();
+    let screen = Screen::new(cli.global.json, cli.global.quiet, cli.global.verbose > 0, cli.global.color);
+    process::log(cli.global.verbose, cli.global.quiet, screen.colour);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            screen.complain(&Error::new(ErrorCode::Failed, "no threads").because(error.to_string()));
+            return ExitCode::from(ErrorCode::Failed.exit());
+        }
+    };
+    let exit = runtime.block_on(async {
+        match carry_out(cli, screen).await {
+            Ok(exit) => exit,
+            Err(Stop::Closed) => 0,
+            Err(Stop::Error(error)) => {
+                screen.complain(&error);
+                error.exit
+            }
+        }
+    });
+    let _ = screen.end(exit);
+    // A thread that still reads standard input or a terminal must not keep the process.
+    runtime.shutdown_background();
+    ExitCode::from(exit)
+}
+
+async fn carry_out(cli: Cli, screen: Screen) -> Result<u8, Stop> {
+    let Cli { global, verb } = cli;
+    let context = Context::new(&global, screen)?;
+    match verb {
+        Verb::Init => register::init(context).await,
+        Verb::Register { address, name, invite } => register::register(context, &address, name, invite).await,
+        Verb::Chat => chat::run(context.opening(), screen, global.timeout, !global.no_input).await,
+        verb => online::run(context, verb, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await,
+    }
+}
+
+/// What every command needs.
+struct Context {
+    screen: Screen,
+    dir: std::path::PathBuf,
+    passphrase: Source,
+    proxy: Option<crate::link::Proxy>,
+    may_ask: bool,
+}
+
+impl Context {
+    fn new(global: &Global, screen: Screen) -> Result<Self, Error> {
+        Ok(Self {
+            screen,
+            dir: place::profile_dir(global.home.as_deref(), &global.profile)?,
+            passphrase: Source {
+                file: global.passphrase_file.clone(),
+                descriptor: global.passphrase_fd,
+                ask: !global.no_input,
+            },
+            proxy: global.proxy.clone(),
+            may_ask: !global.no_input,
+        })
+    }
+
+    fn opening(&self) -> Opening {
+        let source = self.passphrase.clone();
+        Opening { dir: self.dir.clone(), passphrase: Box::new(move || source.read()), proxy: self.proxy.clone() }
+    }
+}
+
+/// Help, version, or arguments that make no sense.
+fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !asked && arguments.iter().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let error = Error::new(ErrorCode::Usage, message).advise("sealpost --help");
+        Screen::new(true, false, false, super::screen::Colour::Never).complain(&error);
+    }
+    // A closed pipe is no error.
+    let _ = error.print();
+    ExitCode::from(if asked { 0 } else { 2 })
+}

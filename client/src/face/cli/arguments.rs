@@ -1,0 +1,253 @@
+//! The arguments of every command, as `--help` shows them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::face::duration;
+use crate::face::screen::Colour;
+use crate::link::Proxy;
+
+const EXAMPLES: &str = "\
+Examples:
+  sealpost init                          make a profile, step by step
+  sealpost me                            your contact link, to give to people in person
+  sealpost add 'sealpost://...'          add somebody by the link they gave you
+  sealpost send bob hello                write to somebody, end-to-end encrypted
+  sealpost send '#lobby' hello           write to a public room
+  sealpost recv --follow                 print what arrives
+  sealpost chat                          talk; /help lists what you can type
+  sealpost verify bob                    the number to compare with Bob
+  echo hi | sealpost --json send bob -   from a script: JSON out, exit codes as below";
+
+const EXITS: &str = "\
+Exit codes:
+  0 done   1 failed   2 usage   3 relay unreachable or too slow   4 key changed or not trusted, nothing was sent
+  5 profile locked, wrong passphrase or in use   6 no such name, room or message   7 refused by the relay
+  75 queued, and not yet as far as --wait asks   130 interrupted";
+
+/// End-to-end encrypted messages over a relay that can't read them
+#[derive(Debug, Parser)]
+#[command(name = "sealpost", version, arg_required_else_help = true, before_long_help = EXAMPLES)]
+#[command(after_long_help = EXITS, disable_help_subcommand = true, max_term_width = 100)]
+pub(in crate::face) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What stands before or after every command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options everywhere")]
+pub(super) struct Global {
+    /// Folder that holds everything, instead of the user's data folder
+    #[arg(long, value_name = "DIR", env = "SEALPOST_HOME", global = true)]
+    pub(super) home: Option<PathBuf>,
+    /// Profile
+    #[arg(short, long, value_name = "NAME", env = "SEALPOST_PROFILE", default_value = "default", global = true)]
+    pub(super) profile: String,
+    /// Read the passphrase from this file (- is stdin)
+    ///
+    /// One line break at its end is not part of the passphrase. Where neither this nor --passphrase-fd is given,
+    /// SEALPOST_PASSPHRASE is taken, then you are asked.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) passphrase_file: Option<PathBuf>,
+    /// Read the passphrase from this open file descriptor
+    #[arg(long, value_name = "N", global = true, conflicts_with = "passphrase_file")]
+    pub(super) passphrase_fd: Option<u32>,
+    /// Go through a SOCKS5 proxy, such as Tor: socks5h://127.0.0.1:9050
+    #[arg(long, value_name = "URL", env = "SEALPOST_PROXY", global = true)]
+    pub(super) proxy: Option<Proxy>,
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print nothing but data and errors
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Print ids and log what happens; twice for more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(super) color: Colour,
+    /// Never ask anything
+    #[arg(long, global = true)]
+    pub(super) no_input: bool,
+    /// How long to wait: 500ms, 10s, 2m
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, global = true)]
+    pub(super) timeout: Option<Duration>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Make a profile, step by step
+    Init,
+    /// Make a profile without questions
+    #[command(before_long_help = "Examples:\n  sealpost register sealpost://relay.example.org:7443/KEY alice\n  \
+        sealpost --passphrase-file pass.txt register ADDRESS alice --invite TOKEN")]
+    Register {
+        /// The relay's address, or a contact link that carries an invite
+        address: String,
+        /// The name to register
+        name: String,
+        /// Invite token, where the relay asks for one
+        #[arg(long, value_name = "TOKEN")]
+        invite: Option<String>,
+    },
+    /// Show one's own contact link and its QR code
+    Me,
+    /// Add somebody by the link they gave you; they are verified from the first message on
+    Add {
+        /// sealpost://HOST:PORT/KEY/NAME?fp=FINGERPRINT
+        link: String,
+    },
+    /// Talk: type lines, /help lists the commands; works in a pipe too
+    #[command(before_long_help = "Examples:\n  sealpost chat\n  printf '/dm bob hello\\n' | sealpost chat")]
+    Chat,
+    /// Send a message
+    #[command(before_long_help = "Examples:\n  sealpost send bob hello\n  sealpost send '#lobby' hello everybody\n  \
+        date | sealpost send bob -\n  sealpost send --wait delivered bob hello")]
+    Send {
+        /// bob, @bob or #room
+        to: String,
+        /// The text; from stdin where there is none, or where it is -
+        text: Vec<String>,
+        /// How far the message must come before the command ends
+        #[arg(long, value_enum, default_value = "sent")]
+        wait: Wait,
+    },
+    /// Print messages that have not been printed yet, oldest first
+    #[command(before_long_help = "Examples:\n  sealpost recv\n  sealpost --json recv --follow --from bob")]
+    Recv {
+        /// Go on with what arrives, until --timeout or Ctrl-C
+        #[arg(long)]
+        follow: bool,
+        /// Only from this person or room
+        #[arg(long, value_name = "TO")]
+        from: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+    },
+    /// Print a conversation, oldest first
+    History {
+        /// bob, @bob or #room
+        with: String,
+        /// Only the newest so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        /// Only what stands before this message
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+    },
+    /// Show the safety number with somebody and its QR code; without a name, one's own key
+    #[command(before_long_help = "Examples:\n  sealpost verify bob\n  \
+        sealpost verify bob --mark '12345 67890 ... (the 60 digits that Bob sees)'")]
+    Verify {
+        /// With whom
+        name: Option<String>,
+        /// The number that the other side sees: compare, and mark as verified
+        #[arg(long, value_name = "NUMBER", requires = "name")]
+        mark: Option<String>,
+    },
+    /// Accept somebody's changed key
+    Trust {
+        /// Whose
+        name: String,
+        /// The new key's fingerprint, as they tell it in person
+        fingerprint: String,
+    },
+    /// Become a member of a public room; it is made where there is none
+    Join {
+        /// #room
+        room: String,
+    },
+    /// Leave a public room
+    Leave {
+        /// #room
+        room: String,
+    },
+    /// List the relay's public rooms
+    Rooms,
+    /// List the members of a room
+    Who {
+        /// #room
+        #[arg(default_value = "#lobby")]
+        room: String,
+    },
+    /// List everybody you know, with their keys
+    Contacts,
+    /// Show nothing more of somebody
+    Block {
+        /// Whom
+        name: String,
+    },
+    /// Take `block` back
+    Unblock {
+        /// Whom
+        name: String,
+    },
+    /// Show connection, transport and queue
+    Status,
+}
+
+/// `--wait`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Wait {
+    /// Durable at the relay
+    Sent,
+    /// Stored by a device of the recipient
+    Delivered,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Verb};
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_before_and_after_the_command() {
+        for line in [
+            &["sealpost", "--json", "--timeout", "2s", "send", "bob", "hi", "there"][..],
+            &["sealpost", "send", "--json", "--timeout", "2s", "bob", "hi", "there"],
+            &["sealpost", "send", "bob", "hi", "there", "--json", "--timeout=2000ms"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert!(cli.global.json && cli.global.timeout.unwrap().as_secs() == 2);
+            assert!(matches!(cli.verb, Verb::Send { to, text, .. } if to == "bob" && text == ["hi", "there"]));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            &["sealpost"][..],
+            &["sealpost", "nosuch"],
+            &["sealpost", "send"],
+            &["sealpost", "verify", "--mark", "1"],
+            &["sealpost", "--proxy", "socks5://127.0.0.1:1", "me"],
+            &["sealpost", "--passphrase-file", "a", "--passphrase-fd", "3", "me"],
+            &["sealpost", "recv", "--timeout", "soon"],
+        ] {
+            assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn help_lists_only_what_exists_and_long_help_begins_with_examples() {
+        let long = Cli::command().render_long_help().to_string();
+        assert!(long.starts_with("Examples:"));
+        for planned in ["tui", "daemon", "doctor", "backup", "wipe", "search"] {
+            assert!(!long.contains(planned), "{planned}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Commands that one profile carries out: given to its holder, shown, and turned into an exit code.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::time::Duration;
+
+use super::arguments::{Verb, Wait};
+use super::{Context, Stop};
+use crate::api::{Command, Error, ErrorCode, Event, State};
+use crate::face::plain;
+use crate::holder;
+
+/// Longest text that is read from standard input, in bytes; what is too long for a message is refused with its limit.
+const MAX_TEXT: u64 = 64 * 1024;
+
+/// Beyond what the command itself waits for: to open the profile and to answer.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: bool) -> Result<u8, Stop> {
+    let screen = context.screen;
+    let command = command(verb, wait)?;
+    let follows = matches!(command, Command::Recv { follow: true, .. });
+    let to = match &command {
+        Command::Send { to, .. } => Some(to.clone()),
+        _ => None,
+    };
+    let mut opening = context.opening();
+    let mut exit = 0;
+    let mut queued = false;
+    let shows = |event: &Event| !(matches!(event, Event::State { .. } | Event::Queued { .. }) && !screen.json);
+    let each = |event: Event| -> Result<(), Stop> {
+        match &event {
+            Event::Error(error) => exit = error.exit,
+            Event::Queued { .. } => queued = true,
+            Event::State { state, .. } => note(screen, to.as_deref(), *state),
+            _ => {}
+        }
+        if shows(&event) { screen.show(&event) } else { Ok(()) }
+    };
+    let limit = if follows { timed.then_some(wait) } else { Some(wait + GRACE) };
+    let stop = async {
+        tokio::select! {
+            () = after(limit) => Stopped::Late,
+            () = interrupted() => Stopped::Interrupted,
+        }
+    };
+    match holder::run(&mut opening, &command, stop, each).await? {
+        None => Ok(exit),
+        Some(Stopped::Interrupted) => Err(Error::new(ErrorCode::Interrupted, "interrupted").into()),
+        Some(Stopped::Late) if follows => Ok(0),
+        Some(Stopped::Late) if queued => {
+            Err(Error::new(ErrorCode::Waiting, "the message is queued and has not gone out yet")
+                .advise("sealpost status")
+                .into())
+        }
+        Some(Stopped::Late) => {
+            Err(Error::new(ErrorCode::Unreachable, "there was no answer in time").advise("sealpost status").into())
+        }
+    }
+}
+
+enum Stopped {
+    Late,
+    Interrupted,
+}
+
+async fn after(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Completes when somebody wants this process to end.
+pub(in crate::face) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}
+
+fn note(screen: crate::face::screen::Screen, to: Option<&str>, state: State) {
+    let to = to.unwrap_or_default();
+    let words = match state {
+        State::Sent => "sent to",
+        State::Delivered => "delivered to",
+        State::NotDelivered => "not delivered to",
+        State::Queued | State::Read | State::Received => return,
+    };
+    screen.note(&format!("{words} {} ({})", plain::said(to), plain::privacy(to)));
+}
+
+fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
+    let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    Ok(match verb {
+        Verb::Init | Verb::Register { .. } | Verb::Chat => {
+            return Err(Error::new(ErrorCode::Failed, "this command has a face of its own"));
+        }
+        Verb::Me => Command::Me,
+        Verb::Add { link } => Command::Add { link },
+        Verb::Send { to, text, wait } => {
+            let wait = match wait {
+                Wait::Sent => crate::api::Wait::Sent,
+                Wait::Delivered => crate::api::Wait::Delivered,
+            };
+            Command::Send { to, text: self::text(&text)?, wait, timeout_ms }
+        }
+        Verb::Recv { follow, from, limit } => Command::Recv { from, limit, follow, timeout_ms },
+        Verb::History { with, limit, before } => Command::History { with, limit, before },
+        Verb::Verify { name, mark } => Command::Verify { name: name.map(person), mark },
+        Verb::Trust { name, fingerprint } => Command::Trust { name: person(name), fingerprint },
+        Verb::Join { room } => Command::Join { room },
+        Verb::Leave { room } => Command::Leave { room },
+        Verb::Rooms => Command::Rooms,
+        Verb::Who { room } => Command::Who { room: Some(room) },
+        Verb::Contacts => Command::Contacts,
+        Verb::Block { name } => Command::Block { name: person(name) },
+        Verb::Unblock { name } => Command::Unblock { name: person(name) },
+        Verb::Status => Command::Status,
+    })
+}
+
+/// People type `@bob` and mean `bob`.
+fn person(name: String) -> String {
+    name.strip_prefix('@').map(str::to_owned).unwrap_or(name)
+}
+
+/// The words, else standard input without the line break at its end.
+fn text(words: &[String]) -> Result<String, Error> {
+    let usage = |message: &str| {
+        Error::new(ErrorCode::Usage, message).advise("sealpost send bob hello, or: echo hello | sealpost send bob -")
+    };
+    let piped = words.is_empty() || matches!(words, [only] if only == "-");
+    let text = if piped {
+        if words.is_empty() && std::io::stdin().is_terminal() {
+            return Err(usage("there is no text to send"));
+        }
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().take(MAX_TEXT + 1).read_to_end(&mut bytes);
+        read.map_err(|error| usage("standard input can't be read").because(error.to_string()))?;
+        if bytes.len() as u64 > MAX_TEXT {
+            return Err(usage("the text is longer than 64 KiB"));
+        }
+        let mut text = String::from_utf8(bytes).map_err(|_| usage("the text is not UTF-8"))?;
+        if text.ends_with('\n') {
+            text.pop();
+        }
+        text
+    } else {
+        words.join(" ")
+    };
+    if text.trim().is_empty() { Err(usage("there is no text to send")) } else { Ok(text) }
+}

@@ -1,0 +1,198 @@
+//! Events as text for people. What others wrote is shown through [`Text`] alone, whichever field it stands in.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::screen::Screen;
+use super::qr;
+use crate::api::{Error, Event, Kind, Message, State, Text, Trust};
+
+/// The lines of an event; `None` where there is nothing to say.
+pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
+    Some(match event {
+        Event::Message(message) => self::message(message, screen),
+        Event::Queued { .. } | Event::Taken | Event::Done | Event::End => return None,
+        Event::State { conversation, state, .. } => {
+            format!("  {} {}", said(conversation), moved(*state)?)
+        }
+        Event::Gap { conversation, from, missing } => {
+            let noun = if *missing == 1 { "message" } else { "messages" };
+            format!("--- {}: {missing} {noun} of {} missing here ---", said(conversation), said(from))
+        }
+        Event::Refused { conversation, reason } => {
+            let place = conversation.as_deref().map_or_else(String::new, |place| format!("{}: ", said(place)));
+            format!("--- {place}something was refused: {} ---", said(reason))
+        }
+        Event::KeyChanged { name, old, new } => key_changed(name, old, new),
+        Event::Me { name, fingerprint, link, relay } => {
+            let mut shown = format!(
+                "{}\nrelay        {}\nfingerprint  {}\nlink         {}",
+                account(name),
+                said(relay),
+                said(fingerprint),
+                said(link)
+            );
+            if screen.terminal
+                && let Some(code) = qr::draw(link, screen.colour)
+            {
+                shown.push('\n');
+                shown.push_str(&code);
+            }
+            shown.push_str("\nGive the link to people in person: who adds it knows that it is you.");
+            shown
+        }
+        Event::Contact { name, fingerprint, trust, blocked, accepted, unread } => {
+            let mut marks = vec![trust.words().to_owned()];
+            if *blocked {
+                marks.push("blocked".to_owned());
+            }
+            if !accepted {
+                marks.push("has written to you, not answered yet".to_owned());
+            }
+            if *unread > 0 {
+                marks.push(format!("{unread} unread"));
+            }
+            format!("{:<20} {}  {}", account(name), said(fingerprint), marks.join(", "))
+        }
+        Event::Safety { name, number, code, trust } => safety(name, number, code, *trust, screen),
+        Event::Room { name, members, posts, joined } => {
+            let joined = if *joined { "  joined" } else { "" };
+            format!("{:<24} PUBLIC  {members} members, {posts} posts{joined}", said(name))
+        }
+        Event::Presence { room, name, online } => {
+            format!("{:<24} {}  {}", account(name), if *online { "online " } else { "offline" }, said(room))
+        }
+        Event::Status { name, relay, connection, transport, queued, unconfirmed, drained } => format!(
+            "name         {}\nrelay        {}\nconnection   {}\ntransport    {}\nqueued       {queued}\n\
+             unconfirmed  {unconfirmed}\nmailbox      {}",
+            account(name),
+            said(relay),
+            said(connection),
+            said(transport),
+            if *drained { "read to its end" } else { "not read to its end yet" },
+        ),
+        Event::Connection { online, detail } => {
+            format!("--- {}: {} ---", if *online { "online" } else { "offline" }, said(detail))
+        }
+        Event::Error(error) => self::error(error).trim_end().to_owned(),
+    })
+}
+
+/// Text that may have come from somebody else, on one line.
+pub(super) fn said(text: &str) -> String {
+    Text::new(text).on_one_line()
+}
+
+/// A name with its `@`.
+pub(super) fn account(name: &str) -> String {
+    let name = said(name);
+    if name.starts_with('@') { name } else { format!("@{name}") }
+}
+
+/// What stands beside every conversation.
+pub(super) fn privacy(conversation: &str) -> &'static str {
+    if conversation.starts_with('#') { "PUBLIC" } else { "E2E" }
+}
+
+/// The three parts of an error, each on its line.
+pub(super) fn error(error: &Error) -> String {
+    let mut shown = format!("error: {}\n", said(&error.message));
+    if let Some(cause) = &error.cause {
+        shown.push_str(&format!("cause: {}\n", said(cause)));
+    }
+    if let Some(advice) = &error.advice {
+        shown.push_str(&format!("try: {}\n", said(advice)));
+    }
+    shown
+}
+
+fn message(message: &Message, screen: &Screen) -> String {
+    let own = message.state != State::Received;
+    let public = message.conversation.starts_with('#');
+    let from = account(&message.from);
+    let place = said(&message.conversation);
+    let who = match (public, own) {
+        (true, _) => format!("{place} {from}"),
+        (false, true) => format!("{from} to {place}"),
+        (false, false) => from.clone(),
+    };
+    let mark = if own { moved(message.state).unwrap_or("queued") } else { message.trust.words() };
+    let request = if message.request { ", a stranger: answer, add or block" } else { "" };
+    let id = if screen.verbose { format!("{} ", said(&message.id)) } else { String::new() };
+    let head = format!("{id}{} {} {who} ({mark}{request})", time(&message.sent_at), privacy(&message.conversation));
+    // Further lines are indented, so that none can pass for a message of somebody else.
+    let text = message.text.shown().replace('\n', "\n    ");
+    let target = message.target.as_deref().map(short).unwrap_or_default();
+    match message.kind {
+        Kind::Text => format!("{head}: {text}"),
+        Kind::Reply => format!("{head}, to {target}: {text}"),
+        Kind::Edit => format!("{head} changed {target}: {text}"),
+        Kind::Delete => format!("{head} deleted {target}"),
+        Kind::Reaction => format!("{head} reacted to {target}: {text}"),
+        Kind::Join => format!("{head} joined"),
+        Kind::Leave => format!("{head} left"),
+        Kind::Removed => format!("{head} removed: {text}"),
+    }
+}
+
+fn short(id: &str) -> String {
+    said(id).chars().take(8).collect()
+}
+
+fn moved(state: State) -> Option<&'static str> {
+    match state {
+        State::Queued => Some("queued"),
+        State::Sent => Some("sent"),
+        State::Delivered => Some("delivered"),
+        State::Read => Some("read"),
+        State::NotDelivered => Some("not delivered"),
+        State::Received => None,
+    }
+}
+
+/// The time where the reader is; as it came where it is none.
+fn time(sent_at: &str) -> String {
+    match sent_at.parse::<Timestamp>() {
+        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => said(sent_at),
+    }
+}
+
+fn key_changed(name: &str, old: &str, new: &str) -> String {
+    let name = account(name);
+    let bare = name.trim_start_matches('@').to_owned();
+    format!(
+        "--- The key of {name} has changed. Nothing is sent to {name} until you accept the new one. ---\n\
+         was  {}\nis   {}\n\
+         Ask {name} in person or by phone whether this is the new fingerprint; then: sealpost trust {bare} {}",
+        said(old),
+        said(new),
+        said(new)
+    )
+}
+
+fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -> String {
+    let groups: Vec<&str> = number.split_whitespace().collect();
+    let digits = groups.len() == 12;
+    let number = match digits {
+        true => groups.chunks(4).map(|row| said(&row.join(" "))).collect::<Vec<_>>().join("\n"),
+        false => said(number),
+    };
+    let code = qr::draw(code, screen.colour).filter(|_| screen.terminal);
+    let code = code.map_or_else(String::new, |code| format!("\n{code}"));
+    if digits {
+        let name = account(name);
+        let bare = name.trim_start_matches('@').to_owned();
+        format!(
+            "{name} ({})\n{number}{code}\nCompare it with what {name} sees, in person or by phone. If all 60 digits are \
+             equal: sealpost verify {bare} --mark NUMBER",
+            trust.words()
+        )
+    } else {
+        format!("{} (you)\n{number}{code}\nThis is your own key; `sealpost verify NAME` shows the number to compare.", account(name))
+    }
+}
+
+#[cfg(test)]
+#[path = "plain_tests.rs"]
+pub(super) mod tests;

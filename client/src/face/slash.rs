@@ -1,0 +1,195 @@
+//! What a typed line means: one parser for every face that has a line to type in.
+
+/// A line, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Nothing was typed.
+    Empty,
+    /// Text for the open conversation.
+    Say(String),
+    /// `/dm NAME TEXT`
+    Message { to: String, text: String },
+    /// `/dm NAME`, `/query NAME`: from now on what is typed goes there.
+    Open(String),
+    /// `/join #room`
+    Join(String),
+    /// `/part [#room]`
+    Part(Option<String>),
+    /// `/rooms`
+    Rooms,
+    /// `/who [#room]`
+    Who(Option<String>),
+    /// `/verify [NAME]`
+    Verify(Option<String>),
+    /// `/verify ok`: the number shown last is equal.
+    VerifyOk,
+    /// `/trust NAME FINGERPRINT`
+    Trust { name: String, fingerprint: String },
+    /// `/block NAME`
+    Block(String),
+    /// `/unblock NAME`
+    Unblock(String),
+    /// `/status`
+    Status,
+    /// `/help [command]`
+    Help(Option<&'static Entry>),
+    /// `/keys`
+    Keys,
+    /// `/quit`
+    Quit,
+}
+
+/// A command as `/help` shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its names, the first one is its own.
+    pub(super) names: &'static [&'static str],
+    /// What follows.
+    pub(super) arguments: &'static str,
+    /// What it does.
+    pub(super) does: &'static str,
+}
+
+/// Every command.
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        names: &["dm", "msg"],
+        arguments: "NAME [TEXT]",
+        does: "write to somebody, end-to-end encrypted; without TEXT, open the conversation",
+    },
+    Entry { names: &["query"], arguments: "NAME", does: "open the conversation with somebody" },
+    Entry { names: &["join"], arguments: "#ROOM", does: "become a member of a public room, and open it" },
+    Entry { names: &["part"], arguments: "[#ROOM]", does: "leave a room" },
+    Entry { names: &["rooms", "list"], arguments: "", does: "list the relay's rooms" },
+    Entry { names: &["who", "names"], arguments: "[#ROOM]", does: "list the members of a room" },
+    Entry {
+        names: &["verify"],
+        arguments: "[NAME|ok]",
+        does: "show the safety number with somebody; `ok` after you compared it and it is equal",
+    },
+    Entry { names: &["trust"], arguments: "NAME FINGERPRINT", does: "accept a changed key" },
+    Entry { names: &["block"], arguments: "NAME", does: "show nothing more of somebody" },
+    Entry { names: &["unblock"], arguments: "NAME", does: "take /block back" },
+    Entry { names: &["status"], arguments: "", does: "connection, transport and queue" },
+    Entry { names: &["help"], arguments: "[COMMAND]", does: "this list" },
+    Entry { names: &["keys"], arguments: "", does: "what the keys do" },
+    Entry { names: &["quit"], arguments: "", does: "leave; Ctrl-D does too" },
+];
+
+impl Entry {
+    fn find(name: &str) -> Option<&'static Self> {
+        ENTRIES.iter().find(|entry| entry.names.contains(&name))
+    }
+
+    /// `/dm NAME [TEXT]`
+    pub(super) fn usage(&self) -> String {
+        let name = self.names.first().copied().unwrap_or_default();
+        if self.arguments.is_empty() { format!("/{name}") } else { format!("/{name} {}", self.arguments) }
+    }
+}
+
+/// Why a line was not understood: what to say, and what to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Misunderstood {
+    pub(super) message: String,
+    pub(super) advice: String,
+}
+
+/// Understands a line.
+pub(super) fn parse(line: &str) -> Result<Line, Misunderstood> {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.trim().is_empty() {
+        return Ok(Line::Empty);
+    }
+    if let Some(text) = line.strip_prefix("//") {
+        return Ok(Line::Say(format!("/{text}")));
+    }
+    let Some(command) = line.strip_prefix('/') else {
+        if line.trim_start().starts_with('/') {
+            // Somebody meant a command; sending it would tell a room what was meant for one person.
+            return Err(Misunderstood {
+                message: "the line begins with spaces and a slash, and was not sent".to_owned(),
+                advice: "a command without the spaces, or // for a slash".to_owned(),
+            });
+        }
+        return Ok(Line::Say(line.to_owned()));
+    };
+    let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let Some(entry) = Entry::find(&name.to_ascii_lowercase()) else { return Err(unknown(name)) };
+    let rest = rest.trim_start();
+    understand(entry, rest).ok_or_else(|| Misunderstood {
+        message: format!("/{} takes other arguments", entry.names.first().copied().unwrap_or_default()),
+        advice: entry.usage(),
+    })
+}
+
+fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let person = |word: &&str| word.strip_prefix('@').unwrap_or(word).to_owned();
+    Some(match (*entry.names.first()?, words.as_slice()) {
+        ("dm", [name]) => Line::Open(format!("@{}", person(name))),
+        ("dm", [name, _, ..]) => {
+            let text = rest.get(name.len()..)?.trim_start().to_owned();
+            Line::Message { to: format!("@{}", person(name)), text }
+        }
+        ("query", [name]) => Line::Open(format!("@{}", person(name))),
+        ("join", [room]) => Line::Join(self::room(room)),
+        ("part", []) => Line::Part(None),
+        ("part", [room]) => Line::Part(Some(self::room(room))),
+        ("rooms", []) => Line::Rooms,
+        ("who", []) => Line::Who(None),
+        ("who", [room]) => Line::Who(Some(self::room(room))),
+        ("verify", []) => Line::Verify(None),
+        ("verify", ["ok"]) => Line::VerifyOk,
+        ("verify", [name]) => Line::Verify(Some(person(name))),
+        ("trust", [name, fingerprint]) => {
+            Line::Trust { name: person(name), fingerprint: (*fingerprint).to_owned() }
+        }
+        ("block", [name]) => Line::Block(person(name)),
+        ("unblock", [name]) => Line::Unblock(person(name)),
+        ("status", []) => Line::Status,
+        ("help", []) => Line::Help(None),
+        ("help", [name]) => Line::Help(Some(Entry::find(name.trim_start_matches('/'))?)),
+        ("keys", []) => Line::Keys,
+        ("quit", []) => Line::Quit,
+        _ => return None,
+    })
+}
+
+fn room(word: &str) -> String {
+    if word.starts_with('#') { word.to_owned() } else { format!("#{word}") }
+}
+
+fn unknown(name: &str) -> Misunderstood {
+    let name = name.to_ascii_lowercase();
+    let names = ENTRIES.iter().flat_map(|entry| entry.names);
+    let near = names.map(|known| (distance(&name, known), *known)).min().filter(|(distance, _)| *distance <= 2);
+    Misunderstood {
+        message: format!("there is no command /{}", crate::api::Text::new(name).on_one_line()),
+        advice: near.map_or_else(|| "/help".to_owned(), |(_, known)| format!("/{known}")),
+    }
+}
+
+/// Letters to insert, delete or replace until two words are equal (Levenshtein); words are cut at 16 letters.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().take(16).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().take(16).enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        for (slot, b) in row.iter_mut().skip(1).zip(&right) {
+            let next = (diagonal + usize::from(a != *b)).min(before + 1).min(*slot + 1);
+            diagonal = std::mem::replace(slot, next);
+            before = next;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "slash_tests.rs"]
+mod tests;
