@@ -206,7 +206,12 @@ impl Session {
 ///
 /// # Errors
 /// As [`Profile::create`].
-pub async fn create(dir: &Path, passphrase: &Zeroizing<String>, name: &Name, relay: &Address) -> Result<Profile, Error> {
+pub async fn create(
+    dir: &Path,
+    passphrase: &Zeroizing<String>,
+    name: &Name,
+    relay: &Address,
+) -> Result<Profile, Error> {
     let (dir, passphrase, name, relay) = (dir.to_owned(), passphrase.clone(), name.clone(), relay.clone());
     let created = tokio::task::spawn_blocking(move || {
         let (cost, now) = (Cost::RECOMMENDED, owner::now());

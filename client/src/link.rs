@@ -192,5 +192,5 @@ impl Links {
     }
 }
 
-
-
+#[cfg(test)]
+mod tests;

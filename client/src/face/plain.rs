@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::screen::Screen;
 use super::qr;
+use super::screen::Screen;
 use crate::api::{Error, Event, Kind, Message, State, Text, Trust};
 
 /// The lines of an event; `None` where there is nothing to say.
@@ -189,7 +189,10 @@ fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -
             trust.words()
         )
     } else {
-        format!("{} (you)\n{number}{code}\nThis is your own key; `sealpost verify NAME` shows the number to compare.", account(name))
+        format!(
+            "{} (you)\n{number}{code}\nThis is your own key; `sealpost verify NAME` shows the number to compare.",
+            account(name)
+        )
     }
 }
 

@@ -25,16 +25,8 @@ pub(crate) const PAYLOADS: &[&str] = &[
 
 fn everywhere(hostile: &str) -> Vec<Event> {
     let text = || hostile.to_owned();
-    let kinds = [
-        Kind::Text,
-        Kind::Reply,
-        Kind::Edit,
-        Kind::Delete,
-        Kind::Reaction,
-        Kind::Join,
-        Kind::Leave,
-        Kind::Removed,
-    ];
+    let kinds =
+        [Kind::Text, Kind::Reply, Kind::Edit, Kind::Delete, Kind::Reaction, Kind::Join, Kind::Leave, Kind::Removed];
     let mut events: Vec<Event> = kinds
         .into_iter()
         .map(|kind| {

@@ -143,9 +143,7 @@ fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
         ("verify", []) => Line::Verify(None),
         ("verify", ["ok"]) => Line::VerifyOk,
         ("verify", [name]) => Line::Verify(Some(person(name))),
-        ("trust", [name, fingerprint]) => {
-            Line::Trust { name: person(name), fingerprint: (*fingerprint).to_owned() }
-        }
+        ("trust", [name, fingerprint]) => Line::Trust { name: person(name), fingerprint: (*fingerprint).to_owned() },
         ("block", [name]) => Line::Block(person(name)),
         ("unblock", [name]) => Line::Unblock(person(name)),
         ("status", []) => Line::Status,

@@ -46,7 +46,8 @@ fn every_line_has_one_meaning() {
 
 #[test]
 fn what_looks_like_a_command_is_never_sent_as_text() {
-    for typed in [" /dm bob secret", "\t/quit", "/", "/nosuch secret", "/dm", "/dm  ", "/quit now", "/trust bob", "/rooms x"]
+    for typed in
+        [" /dm bob secret", "\t/quit", "/", "/nosuch secret", "/dm", "/dm  ", "/quit now", "/trust bob", "/rooms x"]
     {
         assert!(parse(typed).is_err(), "{typed:?}");
     }

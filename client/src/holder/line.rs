@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_command_and_what_answers_it_look_as_documented() {
-        let asked: Asked = serde_json::from_str(r#"{"v":1,"id":7,"command":{"command":"block","name":"bob"}}"#).unwrap();
+        let asked: Asked =
+            serde_json::from_str(r#"{"v":1,"id":7,"command":{"command":"block","name":"bob"}}"#).unwrap();
         assert_eq!(asked, Asked { v: 1, id: 7, command: Command::Block { name: "bob".to_owned() } });
         let event = Event::State { id: "00ff".to_owned(), conversation: "@bob".to_owned(), state: State::Sent };
         let told = Told { v: 1, re: Some(7), event };

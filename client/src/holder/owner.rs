@@ -36,7 +36,11 @@ pub(super) struct ConnectionId(pub(super) u64);
 /// What the owner hears from its connections.
 pub(super) enum Input {
     Opened(ConnectionId, Output),
-    Command { from: ConnectionId, id: u64, command: Command },
+    Command {
+        from: ConnectionId,
+        id: u64,
+        command: Command,
+    },
     Closed(ConnectionId),
     /// Let go of the profile after what is under way.
     Finish,
@@ -73,10 +77,7 @@ impl Holder {
             runtime.block_on(owner.work(given, events));
             accepting.abort();
             super::socket::remove(&dir);
-            let Owner { engine, transmits, outputs, .. } = owner;
-            // The profile's lock goes with the engine; then whoever waits for it is told.
-            drop(engine);
-            drop((transmits, outputs));
+            owner.let_go();
             let _ = runtime.block_on(links);
             let _ = end.send(());
         });
@@ -175,6 +176,13 @@ impl Owner {
                 }
             });
         }
+    }
+
+    /// The profile's lock goes with the engine; only then whoever waits for it is told, by a closed connection.
+    fn let_go(self) {
+        let Self { engine, transmits, outputs, .. } = self;
+        let _told = (transmits, outputs);
+        let _first = engine;
     }
 
     /// What the engine has to do about it, if anything.

@@ -58,7 +58,8 @@ mod tests {
     fn only_a_proxy_that_resolves_names_and_asks_for_no_credentials_is_taken() {
         assert!("socks5h://127.0.0.1:9050".parse::<Proxy>().is_ok());
         assert!("socks5h://[::1]:9050/".parse::<Proxy>().is_ok());
-        for refused in ["socks5://127.0.0.1:9050", "socks5h://a:b@127.0.0.1:9050", "socks5h://tor", "socks5h://:9", ""] {
+        for refused in ["socks5://127.0.0.1:9050", "socks5h://a:b@127.0.0.1:9050", "socks5h://tor", "socks5h://:9", ""]
+        {
             assert!(refused.parse::<Proxy>().is_err(), "{refused}");
         }
     }

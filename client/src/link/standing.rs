@@ -51,10 +51,8 @@ pub(super) async fn run(dialer: Arc<Dialer>, mut jobs: mpsc::Receiver<Job>, even
             Err(error) => error.into(),
         };
         // [RELAY-13]
-        let stop = matches!(
-            failure,
-            Failure::Refused(Refusal::Kicked { .. } | Refusal::Banned { .. } | Refusal::Replaced)
-        );
+        let stop =
+            matches!(failure, Failure::Refused(Refusal::Kicked { .. } | Refusal::Banned { .. } | Refusal::Replaced));
         if events.send(LinkEvent::Disconnected(failure)).await.is_err() || stop {
             // Dropping the queue tells the giver that this link is over; what is in it never left.
             jobs.close();

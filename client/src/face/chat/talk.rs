@@ -178,13 +178,8 @@ impl Talk {
     /// Something was told.
     pub(super) fn heard(&mut self, re: Option<u64>, event: &Event) -> Result<(), Stop> {
         self.learn(event);
-        let over = is_end(event);
-        let asked = match re {
-            Some(re) if over => self.asked.remove(&re),
-            _ => None,
-        };
-        if over {
-            drop(asked);
+        if is_end(event) {
+            re.and_then(|re| self.asked.remove(&re));
             return Ok(());
         }
         let asked = re.and_then(|re| self.asked.get(&re));

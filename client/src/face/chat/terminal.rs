@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use super::input::Typed;
 use super::talk::Printer;
-use crate::face::screen::Screen;
 use crate::face::Stop;
+use crate::face::screen::Screen;
 
 /// Lines that can be fetched back with Up; they are kept in memory only.
 const HISTORY: usize = 1000;
@@ -121,12 +121,7 @@ fn editor_of(
     }
 }
 
-fn edit(
-    editor: &mut Reedline,
-    shown: &Arc<Mutex<Shown>>,
-    may_go: &blocking::Receiver<()>,
-    give: &mpsc::Sender<Typed>,
-) {
+fn edit(editor: &mut Reedline, shown: &Arc<Mutex<Shown>>, may_go: &blocking::Receiver<()>, give: &mpsc::Sender<Typed>) {
     while may_go.recv().is_ok() {
         let place = Place(Arc::clone(shown));
         let typed = match editor.read_line(&place) {

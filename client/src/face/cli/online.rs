@@ -26,7 +26,7 @@ pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: boo
     let mut opening = context.opening();
     let mut exit = 0;
     let mut queued = false;
-    let shows = |event: &Event| !(matches!(event, Event::State { .. } | Event::Queued { .. }) && !screen.json);
+    let shows = |event: &Event| screen.json || !matches!(event, Event::State { .. } | Event::Queued { .. });
     let each = |event: Event| -> Result<(), Stop> {
         match &event {
             Event::Error(error) => exit = error.exit,

@@ -46,8 +46,7 @@ pub(super) async fn register(
     relay.invite = invite.or(relay.invite);
     let name = parse_name(&name)?;
     let fresh = !Profile::exists(&context.dir);
-    let passphrase =
-        if fresh { context.passphrase.choose(name.as_str())? } else { context.passphrase.read()? };
+    let passphrase = if fresh { context.passphrase.choose(name.as_str())? } else { context.passphrase.read()? };
     let words = make(&context, &relay, &name, &passphrase).await?;
     // Into a terminal only: what is redirected stays somewhere.
     if std::io::stderr().is_terminal() && !context.screen.quiet {
@@ -174,7 +173,9 @@ fn taken_place(profile: &Profile) -> Error {
 
 fn parse_name(text: &str) -> Result<Name, Error> {
     text.trim().parse().map_err(|error: sealpost_spec::account::InvalidName| {
-        Error::new(ErrorCode::Usage, "that is no name").because(error.to_string()).advise("sealpost register ADDRESS alice")
+        Error::new(ErrorCode::Usage, "that is no name")
+            .because(error.to_string())
+            .advise("sealpost register ADDRESS alice")
     })
 }
 
