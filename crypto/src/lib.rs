@@ -14,6 +14,8 @@ pub mod sealed;
 mod secret;
 pub mod session;
 pub mod vault;
+#[cfg(test)]
+mod vectors;
 pub mod work;
 
 pub use rand_core::CryptoRng;

@@ -170,7 +170,7 @@ pub(crate) fn accept(
 }
 
 /// `SK = HKDF(salt = zeros, F || DH1 || DH2 || DH3 [|| DH4] || SS, label)`, F being 32 bytes of 0xFF. **[MSG-5]**
-fn root_key(
+pub(crate) fn root_key(
     dh1: &Secret<32>,
     dh2: &Secret<32>,
     dh3: &Secret<32>,
@@ -183,7 +183,7 @@ fn root_key(
 }
 
 /// Hash of everything that both sides must agree on besides the keys. **[MSG-6]**
-fn associated_data(initiator: &Party, recipient: &Party, bundle: &[u8; 32], part: &PqxdhPart) -> [u8; 32] {
+pub(crate) fn associated_data(initiator: &Party, recipient: &Party, bundle: &[u8; 32], part: &PqxdhPart) -> [u8; 32] {
     sha256(&[label::SESSION, &VERSION.to_le_bytes(), &initiator.layout(), &recipient.layout(), bundle, &part.layout()])
 }
 

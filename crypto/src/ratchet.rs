@@ -312,11 +312,11 @@ fn open_message(message_key: &Secret<32>, arrived: &Arrived<'_>) -> Result<Zeroi
 }
 
 /// SHA-256(A' || ek' || B), B being the signed prekey.
-fn first_transcript(header: &ChainKey, prekey: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn first_transcript(header: &ChainKey, prekey: &[u8; 32]) -> [u8; 32] {
     sha256(&[&header.ratchet, &header.kem, prekey])
 }
 
 /// SHA-256(A' || ek' || ct || B || ek_B).
-fn later_transcript(header: &ChainKey, curve: &[u8; 32], kem: &[u8; ML_KEM_KEY]) -> [u8; 32] {
+pub(crate) fn later_transcript(header: &ChainKey, curve: &[u8; 32], kem: &[u8; ML_KEM_KEY]) -> [u8; 32] {
     sha256(&[&header.ratchet, &header.kem, ciphertext(header), curve, kem])
 }

@@ -82,7 +82,7 @@ fn associated(recipient: &Device, key: PrekeyId, id: &EnvelopeId) -> Vec<u8> {
 }
 
 /// `KeySchedule(mode_base, shared_secret, info, "", "")` (RFC 9180 section 5.1): AEAD key and nonce of the one message.
-fn key_schedule(suite: &[u8], shared: &Secret<32>, info: &[u8]) -> Result<(Secret<32>, [u8; 12]), Refused> {
+pub(crate) fn key_schedule(suite: &[u8], shared: &Secret<32>, info: &[u8]) -> Result<(Secret<32>, [u8; 12]), Refused> {
     let extract = |salt: &[u8], label: &[u8], ikm: &[u8]| hkdf_extract(salt, &[b"HPKE-v1", suite, label, ikm]);
     let psk_id_hash = extract(b"", b"psk_id_hash", b"");
     let info_hash = extract(b"", b"info_hash", info);

@@ -55,11 +55,11 @@ labels! {
     SEALED_BOX = "sealed box";
     /// First field of what a sealed box authenticates with its contents.
     ENVELOPE = "envelope";
-    /// HKDF info: the key that seals rows, from the passphrase's key.
+    /// HKDF info: the key that seals rows, from the storage key.
     VAULT_ROWS = "vault rows";
     /// HKDF info: the key that blinds names and lookup keys in a profile.
     VAULT_BLIND = "vault blind";
-    /// HKDF info: the key that authenticates the vault's header.
+    /// HKDF info: the key that wraps the storage key and authenticates the vault's header, from the passphrase.
     VAULT_HEADER = "vault header";
     /// First field of the associated data of a row in a profile.
     VAULT_ROW = "vault row";
