@@ -1,0 +1,241 @@
+//! What a relay answers: authorise, one or two calls of the store, reply.
+
+mod account;
+mod caller;
+mod mailbox;
+mod presence;
+mod push;
+mod room;
+mod row;
+
+use std::sync::Mutex;
+
+use sealpost_crypto::identity::{self, RelaySecret};
+use sealpost_crypto::{CryptoRng, work};
+use sealpost_spec::relay::{
+    Answer, ClientHello, LinkKind, Refusal, Registering, RelayHello, RelayPin, Request, Work, WorkPrice,
+};
+use sealpost_spec::transparency::TreeHead;
+use sealpost_spec::wire::{VERSION, decode};
+use serde::{Deserialize, Serialize};
+
+pub use caller::{Caller, Peer};
+
+use crate::quota::{Quota, Rates};
+use crate::store::bell::lock;
+use crate::store::{Fault, Store};
+use presence::Presence;
+use push::Tails;
+
+/// How often a request is tried again when another one changed what it had read.
+const ATTEMPTS: usize = 8;
+
+/// What a relay's operator decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Who may register.
+    pub registering: Registering,
+    /// What work costs.
+    pub work: WorkPrice,
+    /// How often somebody may ask.
+    pub rates: Rates,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            registering: Registering::Open,
+            // 2^18 hashes: a tenth of a second on a laptop, unnoticed before a first message, dear by the million.
+            work: WorkPrice { fetch: 18, deliver: 18 },
+            rates: Rates::default(),
+        }
+    }
+}
+
+/// A relay over a store.
+pub struct Relay<S> {
+    store: S,
+    secret: RelaySecret,
+    key: [u8; 32],
+    rules: Rules,
+    quota: Quota,
+    presence: Presence,
+    tails: Tails,
+    rng: Mutex<Box<dyn CryptoRng + Send>>,
+}
+
+/// Why there is no answer: the caller's fault or the relay's own.
+enum No {
+    Refused(Refusal),
+    Fault(Fault),
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Fault> for No {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+type Outcome = Result<Answer, No>;
+
+impl<S: Store> Relay<S> {
+    /// A relay over this store. `rng`: for challenges and fault ids.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn new(
+        store: S,
+        secret: RelaySecret,
+        rules: Rules,
+        rng: impl CryptoRng + Send + 'static,
+    ) -> Result<Self, Fault> {
+        let relay = Self {
+            key: secret.public(),
+            quota: Quota::new(&rules.rates),
+            presence: Presence::default(),
+            tails: Tails::default(),
+            rng: Mutex::new(Box::new(rng)),
+            store,
+            secret,
+            rules,
+        };
+        relay.open_lobby().await?;
+        Ok(relay)
+    }
+
+    /// Answers a client's hello: the bytes of the relay's, and who asks from now on; `None` where no version fits and
+    /// the link is to be closed. `now`: Unix milliseconds, here and below. [WIRE-6]
+    pub fn hello(&self, now: u64, hello: &ClientHello, peer: Peer) -> (Vec<u8>, Option<Caller>) {
+        if !(hello.lowest..=hello.highest).contains(&VERSION) {
+            return (RelayHello::no_version(VERSION, VERSION), None);
+        }
+        let mut challenge = [0; 32];
+        lock(&self.rng).fill_bytes(&mut challenge);
+        let reply = RelayHello {
+            store: self.store.id(),
+            challenge,
+            time: now,
+            registering: self.rules.registering,
+            work: self.rules.work,
+            tree_head: TreeHead::NONE,
+        };
+        match reply.layout(VERSION) {
+            Some(bytes) => (bytes, Some(Caller::new(hello.kind, peer, challenge))),
+            None => (RelayHello::no_version(VERSION, VERSION), None),
+        }
+    }
+
+    /// Answers an encoded request, once its work was checked.
+    ///
+    /// # Errors
+    /// What the relay refuses, or [`Refusal::Internal`].
+    pub async fn handle(
+        &self,
+        now: u64,
+        caller: &mut Caller,
+        work: Option<Work>,
+        body: &[u8],
+    ) -> Result<Answer, Refusal> {
+        let request = decode::<Request>(body).map_err(|_| Refusal::Malformed)?;
+        caller.paid = self.paid(caller, &request, work, body);
+        self.answer(now, caller, request).await
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// What the relay refuses, or [`Refusal::Internal`].
+    pub async fn answer(&self, now: u64, caller: &mut Caller, request: Request) -> Result<Answer, Refusal> {
+        self.quota.tick(now);
+        let outcome = match request {
+            Request::Register(registration) => self.register(now, caller, registration).await,
+            Request::Login(login) => self.login(caller, login).await,
+            Request::Publish(keys) => self.publish(caller, keys).await,
+            Request::SetToken(token) => self.set_token(caller, token).await,
+            Request::Acknowledge(pairs) => self.acknowledge(caller, pairs).await,
+            Request::FetchBundle(name) => self.fetch_bundle(caller, name).await,
+            Request::FetchDevices(name) => self.fetch_devices(caller, name).await,
+            Request::Deliver { token, envelope } => self.deliver(now, caller, token, envelope).await,
+            Request::Post(post) => self.post(now, caller, post).await,
+            Request::Follow { room, after } => self.follow(caller, room, after).await,
+            Request::Unfollow(room) => self.unfollow(caller, &room),
+            Request::Rooms { after } => self.rooms(caller, after).await,
+            Request::Members { room, after } => self.members(caller, room, after).await,
+            Request::PutBlob { .. } | Request::FetchBlob { .. } => Err(Refusal::Unsupported.into()),
+        };
+        caller.paid = false;
+        outcome.map_err(|no| match no {
+            No::Refused(refusal) => refusal,
+            No::Fault(fault) => self.internal(&fault),
+        })
+    }
+
+    /// Does what is due now and then: expired envelopes go, limiters forget. Call it every few minutes.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn sweep(&self, now: u64) -> Result<(), Fault> {
+        self.quota.tick(now);
+        self.quota.forget();
+        self.tails.forget();
+        self.expire_all(now).await
+    }
+
+    /// What an address pins of this relay.
+    pub fn pin(&self) -> RelayPin {
+        identity::relay_pin(&self.key)
+    }
+
+    /// The relay's public key, which its TLS proves.
+    pub fn public_key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    /// The store, for tests that look into it.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Logs a fault once, under the number that the client is told.
+    pub(crate) fn internal(&self, fault: &Fault) -> Refusal {
+        let mut id = [0; 8];
+        lock(&self.rng).fill_bytes(&mut id);
+        let id = u64::from_le_bytes(id);
+        tracing::error!(fault = id, "{fault}");
+        Refusal::Internal { id }
+    }
+
+    /// Whether the work that came with a request is what the request costs. A proof counts once: its counter is
+    /// above that of every proof before it on this link. [RELAY-9]
+    fn paid(&self, caller: &mut Caller, request: &Request, work: Option<Work>, body: &[u8]) -> bool {
+        let bits = match request {
+            Request::FetchBundle(_) | Request::FetchDevices(_) => self.rules.work.fetch,
+            Request::Deliver { .. } => self.rules.work.deliver,
+            _ => return false,
+        };
+        let Some(work) = work else { return false };
+        let channel = work::Channel { relay: &self.key, exporter: &caller.peer.channel };
+        let paid = work.counter > caller.counter && work::check(channel, &work, body, bits);
+        if paid {
+            caller.counter = work.counter;
+        }
+        paid
+    }
+
+    /// Refuses what costs `bits` and was not paid.
+    fn price(caller: &Caller, bits: u8) -> Result<(), Refusal> {
+        if caller.paid || bits == 0 { Ok(()) } else { Err(Refusal::WorkNeeded { bits }) }
+    }
+}
+
+/// Refuses where this is not the link for it. [RELAY-7]
+fn only(kind: LinkKind, caller: &Caller) -> Result<(), Refusal> {
+    if caller.kind == kind { Ok(()) } else { Err(Refusal::WrongLink) }
+}

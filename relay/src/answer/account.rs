@@ -1,0 +1,289 @@
+//! Accounts: registration, login, and the keys that people fetch before they write.
+
+mod prekeys;
+
+use sealpost_crypto::identity::{mailbox, verify_devices, verify_login, verify_receipt};
+use sealpost_spec::account::{
+    Bundle, Device, DeviceKey, DeviceList, LoginProof, MAX_ONE_TIME_PREKEYS, Name,
+    NameReceipt, PrekeyRole, PublishedKeys, skeleton,
+};
+use sealpost_spec::mailbox::Seq;
+use sealpost_spec::relay::{Answer, LinkKind, Login, MAX_LISTED, Refusal, Registering, Registration};
+
+use super::caller::{INBOX, LoggedIn};
+use super::mailbox::{Inbox, log};
+use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, OneTime, Row, decoded, put};
+use super::{ATTEMPTS, Caller, No, Outcome, Relay, only};
+use crate::store::{Fault, Key, Store, Write, Written};
+use prekeys::Verified;
+
+/// What a registration says, every signature of it verified.
+struct Claimed<'a> {
+    registration: &'a Registration,
+    list: DeviceList,
+    device: Device,
+    receipt: Option<NameReceipt>,
+    keys: Verified,
+}
+
+impl<S: Store> Relay<S> {
+    pub(super) async fn register(&self, now: u64, caller: &mut Caller, registration: Registration) -> Outcome {
+        only(LinkKind::Authenticated, caller)?;
+        if caller.login.is_some() {
+            return Err(Refusal::WrongLink.into());
+        }
+        let receipt = registration.receipt.as_ref().map(|receipt| verify_receipt(receipt, &self.key)).transpose();
+        let receipt = receipt.map_err(|_| Refusal::BadSignature)?;
+        if receipt.is_none() {
+            self.quota.registration(caller.from)?;
+        }
+        // [ACCT-3]
+        let list = verify_devices(&registration.list).map_err(|_| Refusal::BadSignature)?;
+        let login = &registration.login;
+        let device = *list.device(login.device).ok_or(Refusal::BadSignature)?;
+        let same = |receipt: &NameReceipt| receipt.name == list.name && receipt.account == list.account;
+        if login.name != list.name || !receipt.as_ref().is_none_or(same) {
+            return Err(Refusal::BadSignature.into());
+        }
+        self.prove(caller, login, &device.key)?;
+        let keys = Verified::new(&registration.keys, &device.key)?;
+        let claimed = Claimed { registration: &registration, list, device, receipt, keys };
+        for _ in 0..ATTEMPTS {
+            if let Some((row, generation)) = self.try_register(now, &claimed).await? {
+                let Claimed { list, device, .. } = claimed;
+                let receipt = self.secret.sign_receipt(&row.receipt(&list.name));
+                let keys = self.counts(&list.name, device.id).await?;
+                self.enter(caller, list.name, row, device);
+                return Ok(Answer::Registered { receipt, generation, keys });
+            }
+        }
+        Err(Fault::Contended("an account").into())
+    }
+
+    /// One attempt: the account's row and the generation that the device presented before; `None` where another
+    /// request changed what this one had read.
+    async fn try_register(&self, now: u64, claimed: &Claimed<'_>) -> Result<Option<(Account, u64)>, No> {
+        let Claimed { registration, list, device, receipt, keys } = claimed;
+        let name = &list.name;
+        let skeleton = skeleton(name);
+        let read = vec![row::account(name), row::claim(&skeleton)];
+        let mut values = self.store.get(read).await?.into_iter();
+        let current = values.next().flatten().map(decoded::<Account>).transpose()?;
+        let claim = values.next().flatten().map(decoded::<Claim>).transpose()?;
+
+        let mut batch = Vec::new();
+        let mut evicted = None;
+        let mut of_the_name = None;
+        let mut dropped = Vec::new();
+        match &current {
+            Some(current) if current.row.account == list.account => {
+                let same = current.row.list.body == registration.list.body;
+                if list.number < current.row.number || (list.number == current.row.number && !same) {
+                    return Err(Refusal::StaleDeviceList.into());
+                }
+                let before = DeviceList::parse(&current.row.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
+                let goes = |old: &Device| list.device(old.id).is_none_or(|new| new.key != old.key);
+                dropped = before.devices.into_iter().filter(goes).collect();
+                of_the_name = Some(current.row.receipt(name));
+            }
+            Some(current) => {
+                self.outranked(&current.row.receipt(name), receipt.as_ref())?;
+                batch.extend(self.eviction(name, &current.row).await?);
+                evicted = Some(name.clone());
+            }
+            None => {}
+        }
+        // [ACCT-2]
+        if let Some(other) = claim.as_ref().map(|claim| &claim.row.name).filter(|other| *other != name)
+            && let Some(holder) = self.row::<Account>(row::account(other)).await?
+        {
+            self.outranked(&holder.row.receipt(other), receipt.as_ref())?;
+            batch.extend(self.eviction(other, &holder.row).await?);
+            batch.push(Write::Delete { key: row::account(other), expected: holder.rev });
+            evicted = Some(other.clone());
+        }
+        if of_the_name.is_none() && receipt.is_none() {
+            match self.rules.registering {
+                Registering::Open => {}
+                Registering::Invite => return Err(Refusal::InviteNeeded.into()),
+                Registering::Closed => return Err(Refusal::RegistrationClosed.into()),
+            }
+        }
+        for old in &dropped {
+            batch.extend(self.without_device(name, old).await?);
+        }
+
+        // Whatever is higher of what stands here and what the account can show: a name keeps its first time. [ACCT-10]
+        let shown = receipt.clone().unwrap_or_else(|| NameReceipt {
+            name: name.clone(),
+            account: list.account,
+            generation: 0,
+            time: now,
+        });
+        let best = of_the_name.filter(|stored| !shown.outranks(stored)).unwrap_or(shown);
+        let account = Account {
+            list: registration.list.clone(),
+            number: list.number,
+            account: list.account,
+            generation: best.generation,
+            time: best.time,
+            token: registration.token,
+        };
+        batch.push(put(row::claim(&skeleton), Current::rev(claim.as_ref()), &Claim { name: name.clone() })?);
+        batch.push(put(row::account(name), Current::rev(current.as_ref()), &account)?);
+        let Some((before, changes)) = self.device(name, device, registration.login.generation, Some(keys)).await? else {
+            return Ok(None);
+        };
+        batch.extend(changes);
+        if self.store.write(batch).await?.last() == Some(&Written::Moved) {
+            return Ok(None);
+        }
+        if let Some(evicted) = evicted {
+            self.presence.end(&evicted, &Refusal::Replaced);
+        }
+        Ok(Some((account, before)))
+    }
+
+    pub(super) async fn login(&self, caller: &mut Caller, login: Login) -> Outcome {
+        only(LinkKind::Authenticated, caller)?;
+        if caller.login.is_some() {
+            return Err(Refusal::WrongLink.into());
+        }
+        self.quota.login(caller.from)?;
+        let name = &login.name;
+        for _ in 0..ATTEMPTS {
+            let account = self.row::<Account>(row::account(name)).await?.ok_or(Refusal::NoSuchName)?.row;
+            let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
+            let device = *list.device(login.device).ok_or(Refusal::NoSuchName)?;
+            self.prove(caller, &login, &device.key)?;
+            let Some((before, changes)) = self.device(name, &device, login.generation, None).await? else { continue };
+            if self.store.write(changes).await?.last() == Some(&Written::Moved) {
+                continue;
+            }
+            let keys = self.counts(name, device.id).await?;
+            self.enter(caller, login.name, account, device);
+            return Ok(Answer::LoggedIn { generation: before, keys });
+        }
+        Err(Fault::Contended("a device").into())
+    }
+
+    pub(super) async fn publish(&self, caller: &mut Caller, keys: PublishedKeys) -> Outcome {
+        let login = caller.logged_in()?;
+        let keys = Verified::new(&keys, &login.key)?;
+        let (name, id) = (login.name.clone(), login.device);
+        for _ in 0..ATTEMPTS {
+            let current = self.row::<row::Device>(row::device(&name, id)).await?.ok_or(Refusal::NoSuchName)?;
+            let mut device = current.row;
+            let mut changes = self.with_keys(&name, id, &mut device, &keys).await?;
+            changes.push(put(row::device(&name, id), Some(current.rev), &device)?);
+            if self.store.write(changes).await?.last() != Some(&Written::Moved) {
+                return Ok(Answer::Published { keys: self.counts(&name, id).await? });
+            }
+        }
+        Err(Fault::Contended("a device").into())
+    }
+
+    pub(super) async fn fetch_devices(&self, caller: &mut Caller, name: Name) -> Outcome {
+        match caller.kind {
+            LinkKind::Authenticated => {
+                let asker = caller.logged_in()?.name.clone();
+                self.quota.lookup(caller.from, Some(&asker))?;
+            }
+            LinkKind::Anonymous => {
+                self.quota.lookup(caller.from, None)?;
+                Self::price(caller, self.rules.work.fetch)?;
+                caller.serves(&name)?;
+            }
+        }
+        let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?;
+        Ok(Answer::Devices(account.row.list))
+    }
+
+    pub(super) async fn fetch_bundle(&self, caller: &mut Caller, name: Name) -> Outcome {
+        only(LinkKind::Anonymous, caller)?;
+        Self::price(caller, self.rules.work.fetch)?;
+        caller.serves(&name)?;
+        let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?.row;
+        let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
+        // [RELAY-10] whoever asks too often gets last-resort keys, and never a refusal.
+        let one_time = self.quota.one_time_keys(caller.from, &name);
+        let mut devices = Vec::with_capacity(list.devices.len());
+        for device in &list.devices {
+            devices.extend(self.device_bundle(&name, device, one_time).await?);
+        }
+        Ok(Answer::Bundle(Bundle { list: account.list, devices }))
+    }
+
+    /// Verifies that the device signs for this very link: relay, channel and challenge are the link's. [RELAY-5]
+    fn prove(&self, caller: &Caller, login: &Login, device: &DeviceKey) -> Result<(), Refusal> {
+        let proof = LoginProof {
+            relay: &self.key,
+            channel: &caller.peer.channel,
+            challenge: &caller.challenge,
+            name: &login.name,
+            device: login.device,
+            generation: login.generation,
+        };
+        verify_login(&login.signature, &proof, device).map_err(|_| Refusal::BadSignature)
+    }
+
+    /// Seats the device and begins to push its mailbox.
+    fn enter(&self, caller: &mut Caller, name: Name, account: Account, device: Device) {
+        let present = self.presence.enter(&name, device.id, &caller.bell);
+        // [BOX-1]
+        let log = log(&mailbox(&device.key));
+        let watch = self.store.watch(&log, &caller.bell, INBOX);
+        let inbox = Inbox::new(log, watch);
+        let (device, key) = (device.id, device.key);
+        caller.login = Some(LoggedIn { name, account: account.account, device, key, inbox, present });
+        caller.bell.ring(INBOX);
+    }
+
+    /// Lets an account in whose receipt outranks that of who holds the name. [ACCT-10]
+    fn outranked(&self, holder: &NameReceipt, receipt: Option<&NameReceipt>) -> Result<(), Refusal> {
+        match receipt {
+            Some(receipt) if receipt.outranks(holder) => Ok(()),
+            _ => Err(Refusal::NameTaken),
+        }
+    }
+
+    /// Removes all that an account has here but its own row and its posts.
+    async fn eviction(&self, name: &Name, account: &Account) -> Result<Vec<Write>, Fault> {
+        let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
+        let mut batch = Vec::new();
+        for device in &list.devices {
+            batch.extend(self.without_device(name, device).await?);
+        }
+        let prefix = row::of(name.as_str());
+        for (key, value) in self.store.scan(Joined::TABLE, &prefix, None, MAX_LISTED).await? {
+            let room = key.get(prefix.len()..).unwrap_or_default();
+            let member = Key { table: Member::TABLE, key: [room, &[0], name.as_str().as_bytes()].concat() };
+            if let Some(current) = self.row::<Member>(member.clone()).await? {
+                batch.push(Write::Delete { key: member, expected: current.rev });
+            }
+            batch.push(Write::Delete { key: Key { table: Joined::TABLE, key }, expected: value.rev });
+        }
+        Ok(batch)
+    }
+
+    /// Removes a device with its keys and mailbox.
+    async fn without_device(&self, name: &Name, device: &Device) -> Result<Vec<Write>, Fault> {
+        let address = mailbox(&device.key);
+        let mut batch = vec![Write::Trim { log: log(&address), through: Seq(u64::MAX) }];
+        if let Some(current) = self.row::<Mailbox>(row::mailbox(&address)).await?
+            && current.row.name == *name
+        {
+            batch.push(Write::Delete { key: row::mailbox(&address), expected: current.rev });
+        }
+        for role in [PrekeyRole::OneTime, PrekeyRole::OneTimeKem] {
+            let prefix = row::one_times(name, device.id, role);
+            for (key, value) in self.store.scan(OneTime::TABLE, &prefix, None, MAX_ONE_TIME_PREKEYS).await? {
+                batch.push(Write::Delete { key: Key { table: OneTime::TABLE, key }, expected: value.rev });
+            }
+        }
+        if let Some(current) = self.row::<row::Device>(row::device(name, device.id)).await? {
+            batch.push(Write::Delete { key: row::device(name, device.id), expected: current.rev });
+        }
+        Ok(batch)
+    }
+}

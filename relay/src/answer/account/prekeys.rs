@@ -1,0 +1,206 @@
+//! A device's published keys: each id once, each one-time key given out once.
+
+use sealpost_crypto::identity::{mailbox, verify_prekey};
+use sealpost_spec::account::{
+    Device, DeviceBundle, DeviceId, DeviceKey, MAX_KEM_PREKEYS, MAX_ONE_TIME_PREKEYS, MAX_PREKEYS_AT_ONCE, Name,
+    PrekeyCounts, PrekeyId, PrekeyRole, PublishedKeys,
+};
+use sealpost_spec::relay::Refusal;
+use sealpost_spec::wire::Signed;
+
+use crate::answer::row::{self, Current, Mailbox, OneTime, Row, decoded, put};
+use crate::answer::{ATTEMPTS, No, Relay};
+use crate::store::{Fault, Key, Store, Write, Written};
+
+/// Published keys, every signature of which was verified with the device's key.
+pub(super) struct Verified {
+    signed: Option<(PrekeyId, Signed)>,
+    last_resort_kem: Option<(PrekeyId, Signed)>,
+    box_key: Option<(PrekeyId, Signed)>,
+    one_time: Vec<(PrekeyId, Signed)>,
+    one_time_kem: Vec<(PrekeyId, Signed)>,
+}
+
+impl Verified {
+    /// Verifies them. [ACCT-6]
+    pub(super) fn new(keys: &PublishedKeys, device: &DeviceKey) -> Result<Self, Refusal> {
+        if keys.one_time.len().max(keys.one_time_kem.len()) > MAX_PREKEYS_AT_ONCE {
+            return Err(Refusal::TooLarge { limit: MAX_PREKEYS_AT_ONCE as u64 });
+        }
+        let verified = |role: PrekeyRole| {
+            move |signed: &Signed| match verify_prekey(signed, device, role) {
+                Ok(key) => Ok((key.id, signed.clone())),
+                Err(_) => Err(Refusal::BadSignature),
+            }
+        };
+        let one = |key: &Option<Signed>, role| key.as_ref().map(verified(role)).transpose();
+        let many = |keys: &[Signed], role| keys.iter().map(verified(role)).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            signed: one(&keys.signed, PrekeyRole::Signed)?,
+            last_resort_kem: one(&keys.last_resort_kem, PrekeyRole::LastResortKem)?,
+            box_key: one(&keys.box_key, PrekeyRole::Box)?,
+            one_time: many(&keys.one_time, PrekeyRole::OneTime)?,
+            one_time_kem: many(&keys.one_time_kem, PrekeyRole::OneTimeKem)?,
+        })
+    }
+}
+
+/// Replaces a rotating key by a newer one. The one that is there already changes nothing; an older id, or another key
+/// under the same one, is refused. [ACCT-6]
+fn rotate(
+    current: &mut Option<Signed>,
+    highest: &mut [PrekeyId; 5],
+    role: PrekeyRole,
+    new: Option<&(PrekeyId, Signed)>,
+) -> Result<(), Refusal> {
+    let Some((id, signed)) = new else { return Ok(()) };
+    if current.as_ref() == Some(signed) {
+        return Ok(());
+    }
+    let Some(highest) = highest.get_mut(role as usize - 1) else { return Ok(()) };
+    if id <= highest {
+        return Err(Refusal::StaleKey);
+    }
+    *highest = *id;
+    *current = Some(signed.clone());
+    Ok(())
+}
+
+impl<S: Store> Relay<S> {
+    /// What changes when a device presents itself: its generation, its mailbox, and keys where it brings some; with the
+    /// generation that it presented before. `None` where its row kept changing.
+    pub(super) async fn device(
+        &self,
+        name: &Name,
+        device: &Device,
+        generation: u64,
+        keys: Option<&Verified>,
+    ) -> Result<Option<(u64, Vec<Write>)>, No> {
+        let address = row::mailbox(&mailbox(&device.key));
+        let mut values = self.store.get(vec![row::device(name, device.id), address.clone()]).await?.into_iter();
+        let current = values.next().flatten().map(decoded::<row::Device>).transpose()?;
+        let owner = values.next().flatten().map(decoded::<Mailbox>).transpose()?;
+        let new = row::Device {
+            key: device.key,
+            generation: 0,
+            signed: None,
+            last_resort_kem: None,
+            box_key: None,
+            highest: [PrekeyId::NONE; 5],
+        };
+        // A row under another key is that of an account that had this name before.
+        let mut next = match &current {
+            Some(current) if current.row.key == device.key => current.row.clone(),
+            _ => new,
+        };
+        let before = next.generation;
+        // [ACCT-12]
+        next.generation = before.max(generation);
+        let mut batch = match keys {
+            Some(keys) => self.with_keys(name, device.id, &mut next, keys).await?,
+            None => Vec::new(),
+        };
+        let mine = Mailbox { name: name.clone(), device: device.id };
+        if owner.as_ref().is_none_or(|owner| (&owner.row.name, owner.row.device) != (name, device.id)) {
+            batch.push(put(address, Current::rev(owner.as_ref()), &mine)?);
+        }
+        batch.push(put(row::device(name, device.id), Current::rev(current.as_ref()), &next)?);
+        Ok(Some((before, batch)))
+    }
+
+    /// Merges keys into a device's row; returns what else changes.
+    pub(super) async fn with_keys(
+        &self,
+        name: &Name,
+        id: DeviceId,
+        device: &mut row::Device,
+        keys: &Verified,
+    ) -> Result<Vec<Write>, No> {
+        let highest = &mut device.highest;
+        rotate(&mut device.signed, highest, PrekeyRole::Signed, keys.signed.as_ref())?;
+        rotate(&mut device.last_resort_kem, highest, PrekeyRole::LastResortKem, keys.last_resort_kem.as_ref())?;
+        rotate(&mut device.box_key, highest, PrekeyRole::Box, keys.box_key.as_ref())?;
+        let mut batch = self.add(name, id, highest, PrekeyRole::OneTime, &keys.one_time).await?;
+        batch.extend(self.add(name, id, highest, PrekeyRole::OneTimeKem, &keys.one_time_kem).await?);
+        Ok(batch)
+    }
+
+    /// Adds one-time keys. One under an id that was published before is either the same, and changes nothing, used up
+    /// or not, or refused.
+    async fn add(
+        &self,
+        name: &Name,
+        id: DeviceId,
+        highest: &mut [PrekeyId; 5],
+        role: PrekeyRole,
+        keys: &[(PrekeyId, Signed)],
+    ) -> Result<Vec<Write>, No> {
+        let Some(highest) = highest.get_mut(role as usize - 1) else { return Ok(Vec::new()) };
+        let was = *highest;
+        let most = if role == PrekeyRole::OneTime { MAX_ONE_TIME_PREKEYS } else { MAX_KEM_PREKEYS } as u64;
+        let mut batch = Vec::with_capacity(keys.len());
+        for (key, signed) in keys {
+            let at = row::one_time(name, id, role, *key);
+            let row = OneTime(signed.clone());
+            if *key > was {
+                *highest = (*highest).max(*key);
+                batch.push(put(at, None, &row)?);
+            } else if self.row::<OneTime>(at).await?.is_some_and(|there| there.row != row) {
+                return Err(Refusal::StaleKey.into());
+            }
+        }
+        let there = self.store.count(OneTime::TABLE, &row::one_times(name, id, role)).await?;
+        if there + batch.len() as u64 > most {
+            return Err(Refusal::QuotaReached { limit: most }.into());
+        }
+        Ok(batch)
+    }
+
+    /// One-time keys that are left.
+    pub(super) async fn counts(&self, name: &Name, id: DeviceId) -> Result<PrekeyCounts, Fault> {
+        let count = async |role| {
+            let there = self.store.count(OneTime::TABLE, &row::one_times(name, id, role)).await?;
+            Ok::<_, Fault>(u32::try_from(there).unwrap_or(u32::MAX))
+        };
+        let (one_time, one_time_kem) = (count(PrekeyRole::OneTime).await?, count(PrekeyRole::OneTimeKem).await?);
+        Ok(PrekeyCounts { one_time, one_time_kem })
+    }
+
+    /// The keys of one device for one asker; `None` for a device that has not published all that it must.
+    pub(super) async fn device_bundle(
+        &self,
+        name: &Name,
+        device: &Device,
+        one_time: bool,
+    ) -> Result<Option<DeviceBundle>, Fault> {
+        let Some(Current { row, .. }) = self.row::<row::Device>(row::device(name, device.id)).await? else {
+            return Ok(None);
+        };
+        let (Some(signed), Some(last_resort), Some(box_key)) = (row.signed, row.last_resort_kem, row.box_key) else {
+            return Ok(None);
+        };
+        let (mut first, mut kem) = (None, None);
+        if one_time && row.key == device.key {
+            first = self.take(name, device.id, PrekeyRole::OneTime).await?;
+            kem = self.take(name, device.id, PrekeyRole::OneTimeKem).await?;
+        }
+        Ok(Some(DeviceBundle { device: device.id, signed, one_time: first, kem: kem.unwrap_or(last_resort), box_key }))
+    }
+
+    /// Takes a one-time key: who deletes it gives it out, nobody else does. [RELAY-11]
+    async fn take(&self, name: &Name, id: DeviceId, role: PrekeyRole) -> Result<Option<Signed>, Fault> {
+        for _ in 0..ATTEMPTS {
+            let prefix = row::one_times(name, id, role);
+            let Some((key, value)) = self.store.scan(OneTime::TABLE, &prefix, None, 1).await?.pop() else {
+                return Ok(None);
+            };
+            let Current { rev, row } = decoded::<OneTime>(value)?;
+            let delete = Write::Delete { key: Key { table: OneTime::TABLE, key }, expected: rev };
+            if self.store.write(vec![delete]).await?.as_slice() == [Written::Done] {
+                return Ok(Some(row.0));
+            }
+        }
+        // Everybody fetches at once: the last resort serves.
+        Ok(None)
+    }
+}

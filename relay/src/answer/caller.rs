@@ -1,0 +1,122 @@
+//! Who asks, and what is pushed to them: everything that the relay keeps of one link.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name};
+use sealpost_spec::mailbox::{EnvelopeId, Seq};
+use sealpost_spec::relay::{LinkKind, Refusal};
+
+use super::mailbox::Inbox;
+use super::presence::Present;
+use super::push::Following;
+use crate::quota::Prefix;
+use crate::store::Bell;
+
+/// Where a link comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// For limits only: never stored or logged.
+    pub address: IpAddr,
+    /// RFC 9266 `tls-exporter` channel binding of the link.
+    pub channel: [u8; 32],
+}
+
+/// One link, as the relay knows it from its hello to its end.
+pub struct Caller {
+    pub(super) kind: LinkKind,
+    pub(super) peer: Peer,
+    pub(super) from: Prefix,
+    pub(super) challenge: [u8; 32],
+    pub(super) bell: Bell,
+    pub(super) login: Option<LoggedIn>,
+    /// The highest counter of a proof of work so far. [RELAY-9]
+    pub(super) counter: u64,
+    /// The request at hand came with the work that it costs.
+    pub(super) paid: bool,
+    /// The only account that this anonymous link serves. [RELAY-8]
+    pub(super) recipient: Option<Name>,
+    pub(super) following: BTreeMap<u32, Following>,
+    pub(super) next_tag: u32,
+    /// What may have something new to push.
+    pub(super) fresh: BTreeSet<u32>,
+}
+
+/// A device that has proved to be present on a link.
+pub(super) struct LoggedIn {
+    pub(super) name: Name,
+    pub(super) account: AccountKey,
+    pub(super) device: DeviceId,
+    pub(super) key: DeviceKey,
+    pub(super) inbox: Inbox,
+    pub(super) present: Present,
+}
+
+/// The bell's tag of the mailbox; rooms have higher ones, and 0 says that the link is to end.
+pub(super) const INBOX: u32 = 1;
+
+impl Caller {
+    pub(super) fn new(kind: LinkKind, peer: Peer, challenge: [u8; 32]) -> Self {
+        Self {
+            kind,
+            peer,
+            from: peer.address.into(),
+            challenge,
+            bell: Bell::new(),
+            login: None,
+            counter: 0,
+            paid: false,
+            recipient: None,
+            following: BTreeMap::new(),
+            next_tag: INBOX + 1,
+            fresh: BTreeSet::new(),
+        }
+    }
+
+    /// The kind of link.
+    pub fn kind(&self) -> LinkKind {
+        self.kind
+    }
+
+    /// Rung whenever [`super::Relay::pushes`] or [`Caller::ended`] may have something new.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Who is logged in on this link.
+    pub fn name(&self) -> Option<&Name> {
+        self.login.as_ref().map(|login| &login.name)
+    }
+
+    /// Why the relay wants this link closed, where it does.
+    pub fn ended(&self) -> Option<Refusal> {
+        self.login.as_ref().and_then(|login| login.present.ended())
+    }
+
+    /// Whether something was pushed that nobody has acknowledged yet.
+    pub fn unacknowledged(&self) -> Vec<(Seq, EnvelopeId)> {
+        self.login.as_ref().map(|login| login.inbox.pushed()).unwrap_or_default()
+    }
+
+    /// Who is logged in, for requests that need it. [RELAY-7]
+    pub(super) fn logged_in(&mut self) -> Result<&mut LoggedIn, Refusal> {
+        match &mut self.login {
+            // A link that another one of the same device has replaced acts no more, pushes included.
+            Some(login) if login.present.ended().is_none() => Ok(login),
+            Some(_) => Err(Refusal::Replaced),
+            None => Err(Refusal::WrongLink),
+        }
+    }
+
+    /// An anonymous link serves one account, so that nothing ties its owner's contacts together. [RELAY-8]
+    pub(super) fn serves(&mut self, name: &Name) -> Result<(), Refusal> {
+        match &self.recipient {
+            Some(recipient) if recipient != name => Err(Refusal::WrongLink),
+            Some(_) => Ok(()),
+            None => {
+                self.recipient = Some(name.clone());
+                Ok(())
+            }
+        }
+    }
+}

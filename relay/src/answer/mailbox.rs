@@ -1,0 +1,205 @@
+//! Envelopes: delivered by whoever may, kept until their recipient acknowledges them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use sealpost_crypto::identity;
+use sealpost_spec::mailbox::{
+    DeliveryToken, Envelope, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MAX_ENVELOPES, MAX_MAILBOX_BYTES, MailboxId,
+    Push, Seq, TokenHash,
+};
+use sealpost_spec::message::BOX_SIZES;
+use sealpost_spec::relay::{Answer, LinkKind, Refusal};
+use sealpost_spec::wire::Bytes;
+
+use super::row::{Account, Mailbox, account, mailbox};
+use super::{ATTEMPTS, Caller, Outcome, Relay, only, row};
+use crate::store::{Append, Fault, Limit, Log, Store, Usage, Watch, Write, Written};
+
+/// The mailbox of the device that is logged in, as one link pushes it.
+pub(super) struct Inbox {
+    pub(super) log: Log,
+    _watch: Watch,
+    /// The last entry that was pushed or skipped.
+    after: Seq,
+    /// What was pushed and not yet trimmed, in order, with whether it was acknowledged.
+    pushed: VecDeque<(Seq, EnvelopeId, bool)>,
+    /// Acknowledged before it was pushed on this link: committed by the recipient on an earlier one.
+    early: BTreeMap<Seq, EnvelopeId>,
+}
+
+pub(super) fn log(mailbox: &MailboxId) -> Log {
+    Log { kind: "mailbox", key: mailbox.0.to_vec() }
+}
+
+impl Inbox {
+    /// Everything untrimmed, from the oldest on. [BOX-9]
+    pub(super) fn new(log: Log, watch: Watch) -> Self {
+        Self { log, _watch: watch, after: Seq(0), pushed: VecDeque::new(), early: BTreeMap::new() }
+    }
+
+    pub(super) fn pushed(&self) -> Vec<(Seq, EnvelopeId)> {
+        self.pushed.iter().filter(|(.., done)| !done).map(|(seq, id, _)| (*seq, *id)).collect()
+    }
+
+    /// Takes an acknowledgement; a pair that matches nothing is ignored. [BOX-7]
+    fn acknowledge(&mut self, seq: Seq, id: EnvelopeId) {
+        if let Some(entry) = self.pushed.iter_mut().find(|(at, of, _)| (*at, *of) == (seq, id)) {
+            entry.2 = true;
+        } else if seq > self.after && self.early.len() < MAX_ACKNOWLEDGE {
+            self.early.insert(seq, id);
+        }
+    }
+
+    /// The end of the contiguous acknowledged prefix, where there is one. [BOX-8]
+    fn acknowledged_through(&mut self) -> Option<Seq> {
+        let mut through = None;
+        while let Some((seq, _, true)) = self.pushed.front() {
+            through = Some(*seq);
+            self.pushed.pop_front();
+        }
+        through
+    }
+}
+
+impl<S: Store> Relay<S> {
+    pub(super) async fn deliver(
+        &self,
+        now: u64,
+        caller: &mut Caller,
+        token: Option<DeliveryToken>,
+        envelope: Envelope,
+    ) -> Outcome {
+        only(LinkKind::Anonymous, caller)?;
+        self.quota.delivery(caller.from)?;
+        let Envelope { mailbox: to, id, sealed } = envelope;
+        // [BOX-10]
+        if !BOX_SIZES.contains(&sealed.0.len()) {
+            let limit = *BOX_SIZES.last().unwrap_or(&0);
+            let refusal =
+                if sealed.0.len() > limit { Refusal::TooLarge { limit: limit as u64 } } else { Refusal::Malformed };
+            return Err(refusal.into());
+        }
+        if token.is_none() {
+            Self::price(caller, self.rules.work.deliver)?;
+        }
+        let owner = self.row::<Mailbox>(mailbox(&to)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
+        let recipient = self.row::<Account>(account(&owner.name)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
+        if let Some(token) = token
+            && !identity::same_token(&identity::token_hash(&token), &recipient.token)
+        {
+            // [BOX-6] who holds an old token works like a stranger.
+            Self::price(caller, self.rules.work.deliver).map_err(|_| Refusal::UnknownToken)?;
+        }
+        caller.serves(&owner.name)?;
+        let log = log(&to);
+        self.admit(now, &log, sealed.0.len()).await?;
+        let bytes = [now.to_le_bytes().as_slice(), &sealed.0].concat();
+        // [BOX-2] [BOX-3]
+        match self.store.write(vec![Write::Append(Append { log, id: id.0, bytes })]).await?.as_slice() {
+            [Written::Appended(seq) | Written::Duplicate(seq)] => Ok(Answer::Accepted { seq: *seq }),
+            _ => Err(Fault::Damaged("a mailbox").into()),
+        }
+    }
+
+    /// Whether a mailbox takes so many bytes more, after what is too old has gone. What is under way at this very
+    /// moment on other links may exceed it by their number. [BOX-4]
+    async fn admit(&self, now: u64, log: &Log, bytes: usize) -> Result<(), super::No> {
+        let full = |usage: Usage| {
+            usage.count >= MAX_ENVELOPES as u64 || usage.bytes + bytes as u64 > MAX_MAILBOX_BYTES as u64
+        };
+        if full(self.store.usage(log).await?) {
+            self.expire(now, log).await?;
+            if full(self.store.usage(log).await?) {
+                return Err(Refusal::MailboxFull.into());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn acknowledge(&self, caller: &mut Caller, pairs: Vec<(Seq, EnvelopeId)>) -> Outcome {
+        let login = caller.logged_in()?;
+        if pairs.len() > MAX_ACKNOWLEDGE {
+            return Err(Refusal::TooLarge { limit: MAX_ACKNOWLEDGE as u64 }.into());
+        }
+        pairs.into_iter().for_each(|(seq, id)| login.inbox.acknowledge(seq, id));
+        if let Some(through) = login.inbox.acknowledged_through() {
+            self.store.write(vec![Write::Trim { log: login.inbox.log.clone(), through }]).await?;
+        }
+        Ok(Answer::Done)
+    }
+
+    /// What comes next in a mailbox, at most so many bytes; and whether that was all.
+    pub(super) async fn inbox(&self, now: u64, inbox: &mut Inbox, bytes: usize) -> Result<(Vec<Push>, bool), Fault> {
+        let limit = Limit { count: 64, bytes };
+        let entries = self.store.read(&inbox.log, inbox.after, limit).await?;
+        let drained = entries.is_empty();
+        let mut pushes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            inbox.after = entry.seq;
+            let id = EnvelopeId(entry.id);
+            let (time, sealed) = entry.bytes.split_first_chunk().ok_or(Fault::Damaged("an envelope"))?;
+            let done = inbox.early.remove(&entry.seq) == Some(id) || too_old(now, *time);
+            inbox.pushed.push_back((entry.seq, id, done));
+            if !done {
+                pushes.push(Push::Envelope { seq: entry.seq, id, sealed: Bytes(sealed.to_vec()) });
+            }
+        }
+        if let Some(through) = inbox.acknowledged_through() {
+            self.store.write(vec![Write::Trim { log: inbox.log.clone(), through }]).await?;
+        }
+        Ok((pushes, drained))
+    }
+
+    pub(super) async fn set_token(&self, caller: &mut Caller, token: TokenHash) -> Outcome {
+        let name = caller.logged_in()?.name.clone();
+        for _ in 0..ATTEMPTS {
+            let mut current = self.row::<Account>(account(&name)).await?.ok_or(Refusal::NoSuchName)?;
+            current.row.token = token;
+            let put = row::put(account(&name), Some(current.rev), &current.row)?;
+            if let [Written::Put(_)] = self.store.write(vec![put]).await?.as_slice() {
+                return Ok(Answer::Done);
+            }
+        }
+        Err(Fault::Contended("an account").into())
+    }
+
+    /// Removes what has waited too long in a mailbox. [BOX-5]
+    async fn expire(&self, now: u64, log: &Log) -> Result<(), Fault> {
+        let mut after = Seq(0);
+        let mut through = None;
+        loop {
+            let entries = self.store.read(log, after, Limit { count: 16, bytes: 1024 * 1024 }).await?;
+            let Some(last) = entries.last() else { break };
+            after = last.seq;
+            let old = |bytes: &[u8]| bytes.first_chunk().is_none_or(|time| too_old(now, *time));
+            let expired = entries.iter().take_while(|entry| old(&entry.bytes)).count();
+            through = expired.checked_sub(1).and_then(|at| entries.get(at)).map(|entry| entry.seq).or(through);
+            if expired < entries.len() {
+                break;
+            }
+        }
+        if let Some(through) = through {
+            self.store.write(vec![Write::Trim { log: log.clone(), through }]).await?;
+        }
+        Ok(())
+    }
+
+    /// [`Self::expire`] for every mailbox, one page of them after the other.
+    pub(super) async fn expire_all(&self, now: u64) -> Result<(), Fault> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = self.store.scan(<Mailbox as row::Row>::TABLE, &[], after.as_deref(), 100).await?;
+            for (key, _) in &page {
+                self.expire(now, &Log { kind: "mailbox", key: key.clone() }).await?;
+            }
+            match page.into_iter().last() {
+                Some((key, _)) => after = Some(key),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+fn too_old(now: u64, time: [u8; 8]) -> bool {
+    now.saturating_sub(u64::from_le_bytes(time)) > MAX_AGE_MS
+}

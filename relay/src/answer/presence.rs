@@ -1,0 +1,76 @@
+//! Which devices are logged in on this relay: presence, and the end of links that another one replaces.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use sealpost_spec::account::{DeviceId, Name};
+use sealpost_spec::relay::Refusal;
+
+use crate::store::Bell;
+use crate::store::bell::lock;
+
+/// The bell's tag that says: look at [`Present::ended`].
+const END: u32 = 0;
+
+#[derive(Clone, Default)]
+pub(super) struct Presence(Arc<Mutex<HashMap<Name, Vec<Arc<Seat>>>>>);
+
+struct Seat {
+    device: DeviceId,
+    bell: Bell,
+    ended: Mutex<Option<Refusal>>,
+}
+
+/// A logged-in device's seat; dropping it leaves.
+pub(super) struct Present {
+    presence: Presence,
+    name: Name,
+    seat: Arc<Seat>,
+}
+
+impl Presence {
+    /// Seats a device. Another link of the same device is told to end. [RELAY-6]
+    pub(super) fn enter(&self, name: &Name, device: DeviceId, bell: &Bell) -> Present {
+        let seat = Arc::new(Seat { device, bell: bell.clone(), ended: Mutex::new(None) });
+        let mut seats = lock(&self.0);
+        let seats = seats.entry(name.clone()).or_default();
+        seats.iter().filter(|other| other.device == device).for_each(|other| other.end(Refusal::Replaced));
+        seats.push(Arc::clone(&seat));
+        Present { presence: self.clone(), name: name.clone(), seat }
+    }
+
+    /// Ends all links of an account.
+    pub(super) fn end(&self, name: &Name, reason: &Refusal) {
+        lock(&self.0).get(name).into_iter().flatten().for_each(|seat| seat.end(reason.clone()));
+    }
+
+    /// Whether a device of this account is logged in.
+    pub(super) fn online(&self, name: &Name) -> bool {
+        lock(&self.0).get(name).is_some_and(|seats| seats.iter().any(|seat| lock(&seat.ended).is_none()))
+    }
+}
+
+impl Seat {
+    fn end(&self, reason: Refusal) {
+        lock(&self.ended).get_or_insert(reason);
+        self.bell.ring(END);
+    }
+}
+
+impl Present {
+    pub(super) fn ended(&self) -> Option<Refusal> {
+        lock(&self.seat.ended).clone()
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let mut all = lock(&self.presence.0);
+        if let Some(seats) = all.get_mut(&self.name) {
+            seats.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
+            if seats.is_empty() {
+                all.remove(&self.name);
+            }
+        }
+    }
+}

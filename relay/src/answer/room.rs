@@ -1,0 +1,276 @@
+//! Rooms: signed posts in, the same posts out.
+
+use sealpost_crypto::identity::{post_hash, verify_post};
+use sealpost_spec::account::{DeviceList, Name};
+use sealpost_spec::mailbox::Seq;
+use sealpost_spec::relay::{Answer, MAX_LISTED, Member as Listed, Refusal, RoomSummary};
+use sealpost_spec::room::{
+    MAX_POST_BODY, MAX_ROOMS, MAX_ROOMS_JOINED, Post, PostHash, PostHead, PostKind, RoomName,
+};
+use sealpost_spec::wire::encode;
+
+use super::push::{Following, LoggedPost, room_log};
+use super::row::{
+    self, Account, Author, Current, Joined, Member, Room, Row, StoredPost, account, author, joined, member, put, room,
+};
+use super::{ATTEMPTS, Caller, No, Outcome, Relay};
+use crate::store::{Append, Fault, Store, Write, Written};
+
+/// What stands in the tables before a post.
+struct Before {
+    room: Option<Current<Room>>,
+    member: Option<Current<Member>>,
+    joined: Option<Current<Joined>>,
+    author: Option<Current<Author>>,
+    stored: Option<Current<StoredPost>>,
+    target: Option<Current<StoredPost>>,
+}
+
+impl<S: Store> Relay<S> {
+    /// `#lobby` is there from the start. [ROOM-1]
+    pub(super) async fn open_lobby(&self) -> Result<(), Fault> {
+        let lobby = RoomName::lobby();
+        if self.row::<Room>(room(&lobby)).await?.is_none() {
+            let write = put(room(&lobby), None, &Room { made_at: 0, maker: None })?;
+            // Another relay over the same store may have opened it meanwhile.
+            self.store.write(vec![write]).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn post(&self, now: u64, caller: &mut Caller, post: Post) -> Outcome {
+        let login = caller.logged_in()?;
+        self.quota.post(&login.name)?;
+        if post.body.as_ref().is_some_and(|body| body.0.len() > MAX_POST_BODY) {
+            return Err(Refusal::TooLarge { limit: MAX_POST_BODY as u64 }.into());
+        }
+        // [ROOM-2]
+        let (head, _) = verify_post(&post, &self.key).map_err(|_| Refusal::BadSignature)?;
+        let author = (&head.author, head.account, head.device.id, head.device.key);
+        if author != (&login.name, login.account, login.device, login.key) {
+            return Err(Refusal::BadSignature.into());
+        }
+        let hash = post_hash(&post.head.body.0);
+        for _ in 0..ATTEMPTS {
+            if let Some(answer) = self.try_post(now, &post, &head, hash).await? {
+                return Ok(answer);
+            }
+        }
+        Err(Fault::Contended("a room").into())
+    }
+
+    /// One attempt; `None` where another request changed what this one had read.
+    async fn try_post(&self, now: u64, post: &Post, head: &PostHead, hash: PostHash) -> Result<Option<Answer>, No> {
+        // The account may have been evicted, or have dropped this device, since the login.
+        let owner = self.row::<Account>(account(&head.author)).await?.ok_or(Refusal::NoSuchName)?.row;
+        let list = DeviceList::parse(&owner.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
+        if list.account != head.account || list.device(head.device.id) != Some(&head.device) {
+            return Err(Refusal::BadSignature.into());
+        }
+        let before = self.before(head).await?;
+        let mut batch = Vec::with_capacity(8);
+        if !self.repeats(head, hash, &before)? {
+            self.allow(head, hash, &before).await?;
+            batch.extend(self.changes(now, post, head, hash, &before)?);
+        }
+        let logged = LoggedPost { head: post.head.clone(), author: post.author.clone() };
+        let bytes = encode(&logged).ok_or(Refusal::Malformed)?;
+        // Before the row of its author: a crash in between leaves a post that its author offers again.
+        let at = batch.len().saturating_sub(1);
+        batch.insert(at, Write::Append(Append { log: room_log(&head.room), id: head.id.0, bytes }));
+        let written = self.store.write(batch).await?;
+        if written.last() == Some(&Written::Moved) {
+            return Ok(None);
+        }
+        match written.get(at) {
+            Some(Written::Appended(seq) | Written::Duplicate(seq)) => {
+                Ok(Some(Answer::Posted { seq: *seq, id: head.id }))
+            }
+            _ => Err(Fault::Damaged("a room").into()),
+        }
+    }
+
+    async fn before(&self, head: &PostHead) -> Result<Before, Fault> {
+        let keys = vec![
+            room(&head.room),
+            member(&head.room, &head.author),
+            joined(&head.author, &head.room),
+            author(&head.room, &head.author, head.device.id),
+            row::post(&head.room, &head.id),
+            row::post(&head.room, &head.target),
+        ];
+        let mut values = self.store.get(keys).await?.into_iter();
+        let mut next = || values.next().flatten();
+        let before = Before {
+            room: next().map(row::decoded).transpose()?,
+            member: next().map(row::decoded).transpose()?,
+            joined: next().map(row::decoded).transpose()?,
+            author: next().map(row::decoded).transpose()?,
+            stored: next().map(row::decoded).transpose()?,
+            target: next().map(row::decoded).transpose()?,
+        };
+        // A chain of somebody who had this name before is not the author's.
+        let own = before.author.as_ref().is_none_or(|author| author.row.account == head.account);
+        Ok(if own { before } else { Before { author: before.author.map(|old| old.restarted(head)), ..before } })
+    }
+
+    /// Whether this post is there already; refuses one that does not follow its author's previous one. [ROOM-4]
+    fn repeats(&self, head: &PostHead, hash: PostHash, before: &Before) -> Result<bool, Refusal> {
+        let wanted = match &before.author {
+            Some(author) if author.row.number > 0 => author.row.number + 1,
+            _ => return Ok(false),
+        };
+        let stored = before.stored.as_ref().is_some_and(|stored| stored.row.hash == hash);
+        if head.number < wanted && stored {
+            return Ok(true);
+        }
+        let follows = before.author.as_ref().is_some_and(|author| author.row.hash == head.previous);
+        if head.number == wanted && follows { Ok(false) } else { Err(Refusal::PostOutOfOrder { wanted }) }
+    }
+
+    /// Whether the author may post this here.
+    async fn allow(&self, head: &PostHead, hash: PostHash, before: &Before) -> Result<(), No> {
+        let offered_again = offered_again(head, before);
+        let joins = head.kind == PostKind::Join || offered_again;
+        if before.room.is_none() && !joins {
+            return Err(Refusal::NoSuchRoom.into());
+        }
+        // [ROOM-8]
+        if before.member.is_none() && !joins {
+            return Err(Refusal::NotMember.into());
+        }
+        if before.room.is_none() && self.store.count(Room::TABLE, &[]).await? >= MAX_ROOMS as u64 {
+            return Err(Refusal::QuotaReached { limit: MAX_ROOMS as u64 }.into());
+        }
+        if before.member.is_none() {
+            let rooms = self.store.count(Joined::TABLE, &row::of(head.author.as_str())).await?;
+            if rooms >= MAX_ROOMS_JOINED as u64 {
+                return Err(Refusal::QuotaReached { limit: MAX_ROOMS_JOINED as u64 }.into());
+            }
+        }
+        // Another post of this id, whoever wrote it.
+        if before.stored.as_ref().is_some_and(|stored| stored.row.hash != hash) {
+            return Err(Refusal::Malformed.into());
+        }
+        // [ROOM-7] where the author's earlier posts were lost here, so may the target be.
+        let lost = offered_again || before.author.as_ref().is_some_and(|author| author.row.first > 1);
+        let own = match &before.target {
+            Some(target) => target.row.account == head.account && target.row.hash == head.target_hash,
+            None => lost,
+        };
+        if matches!(head.kind, PostKind::Edit | PostKind::Delete) && !own {
+            return Err(Refusal::NoSuchPost.into());
+        }
+        Ok(())
+    }
+
+    /// The rows that a new post changes, that of its author last.
+    fn changes(
+        &self,
+        now: u64,
+        post: &Post,
+        head: &PostHead,
+        hash: PostHash,
+        before: &Before,
+    ) -> Result<Vec<Write>, Fault> {
+        let mut batch = Vec::with_capacity(8);
+        if before.room.is_none() {
+            batch.push(put(room(&head.room), None, &Room { made_at: now, maker: Some(head.account) })?);
+        }
+        if before.stored.is_none() {
+            let stored = StoredPost { account: head.account, hash, body: post.body.clone() };
+            batch.push(put(row::post(&head.room, &head.id), None, &stored)?);
+        }
+        // [ROOM-6]
+        if let (PostKind::Delete, Some(target)) = (head.kind, &before.target) {
+            let bare = StoredPost { body: None, ..target.row.clone() };
+            batch.push(put(row::post(&head.room, &head.target), Some(target.rev), &bare)?);
+        }
+        let (of_room, of_name) = (member(&head.room, &head.author), joined(&head.author, &head.room));
+        if head.kind == PostKind::Leave {
+            batch.extend(before.joined.as_ref().map(|row| Write::Delete { key: of_name, expected: row.rev }));
+            batch.extend(before.member.as_ref().map(|row| Write::Delete { key: of_room, expected: row.rev }));
+        } else if before.member.is_none() {
+            batch.push(put(of_name, Current::rev(before.joined.as_ref()), &Joined)?);
+            batch.push(put(of_room, None, &Member)?);
+        }
+        let first = before.author.as_ref().map(|author| author.row.first).filter(|first| *first > 0);
+        let next = Author { account: head.account, first: first.unwrap_or(head.number), number: head.number, hash };
+        let at = author(&head.room, &head.author, head.device.id);
+        batch.push(put(at, Current::rev(before.author.as_ref()), &next)?);
+        Ok(batch)
+    }
+
+    pub(super) async fn follow(&self, caller: &mut Caller, name: RoomName, after: Seq) -> Outcome {
+        caller.logged_in()?;
+        if self.row::<Room>(room(&name)).await?.is_none() {
+            return Err(Refusal::NoSuchRoom.into());
+        }
+        self.unfollow(caller, &name)?;
+        if caller.following.len() >= MAX_ROOMS_JOINED {
+            return Err(Refusal::QuotaReached { limit: MAX_ROOMS_JOINED as u64 }.into());
+        }
+        let tag = caller.next_tag;
+        caller.next_tag = caller.next_tag.wrapping_add(1).max(super::caller::INBOX + 1);
+        let tail = self.tails.of(&name);
+        let watch = self.store.watch(&tail.log, &caller.bell, tag);
+        // [ROOM-9] the oldest first, then each as it comes.
+        caller.following.insert(tag, Following { tail, after, _watch: watch });
+        caller.bell.ring(tag);
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn unfollow(&self, caller: &mut Caller, room: &RoomName) -> Outcome {
+        caller.logged_in()?;
+        caller.following.retain(|_, following| following.tail.room != *room);
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn rooms(&self, caller: &mut Caller, after: Option<RoomName>) -> Outcome {
+        caller.logged_in()?;
+        let after = after.as_ref().map(|room| room.as_str().as_bytes());
+        let mut rooms = Vec::new();
+        for (key, _) in self.store.scan(Room::TABLE, &[], after, MAX_LISTED).await? {
+            let name: RoomName = text(key).and_then(|name| name.parse().ok()).ok_or(Fault::Damaged(Room::TABLE))?;
+            let members = self.store.count(Member::TABLE, &row::of(name.as_str())).await?;
+            let posts = self.store.usage(&room_log(&name)).await?.count;
+            rooms.push(RoomSummary { room: name, members: u32::try_from(members).unwrap_or(u32::MAX), posts });
+        }
+        Ok(Answer::Rooms(rooms))
+    }
+
+    pub(super) async fn members(&self, caller: &mut Caller, name: RoomName, after: Option<Name>) -> Outcome {
+        caller.logged_in()?;
+        if self.row::<Room>(room(&name)).await?.is_none() {
+            return Err(Refusal::NoSuchRoom.into());
+        }
+        let prefix = row::of(name.as_str());
+        let after = after.map(|after| member(&name, &after).key);
+        let mut members = Vec::new();
+        for (key, _) in self.store.scan(Member::TABLE, &prefix, after.as_deref(), MAX_LISTED).await? {
+            let who = key.get(prefix.len()..).map(<[u8]>::to_vec).and_then(text);
+            let name: Name = who.and_then(|name| name.parse().ok()).ok_or(Fault::Damaged(Member::TABLE))?;
+            members.push(Listed { online: self.presence.online(&name), name });
+        }
+        Ok(Answer::Members(members))
+    }
+}
+
+/// A post out of the middle of a chain that this store does not have: it was lost here, and its author, who was a
+/// member, offers it again.
+fn offered_again(head: &PostHead, before: &Before) -> bool {
+    let known = before.author.as_ref().is_some_and(|author| author.row.number > 0);
+    !known && head.number > 1 && head.kind != PostKind::Leave
+}
+
+impl Current<Author> {
+    /// The row of another account's chain, to be replaced by the first post of this one's.
+    fn restarted(mut self, head: &PostHead) -> Self {
+        self.row = Author { account: head.account, first: 0, number: 0, hash: PostHash::default() };
+        self
+    }
+}
+
+fn text(bytes: Vec<u8>) -> Option<String> {
+    String::from_utf8(bytes).ok()
+}

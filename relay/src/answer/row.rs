@@ -1,0 +1,204 @@
+//! What stands in the tables: one byte of row version, then the encoded row.
+
+use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name, NameReceipt, PrekeyId, PrekeyRole};
+use sealpost_spec::mailbox::{MailboxId, TokenHash};
+use sealpost_spec::room::{PostHash, PostId, RoomName};
+use sealpost_spec::wire::{Bytes, Signed, decode, encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Relay;
+use crate::store::{Fault, Key, Rev, Store, Value, Write};
+
+/// Raised when the meaning of rows changes; a reader of the newer version then also reads the older one.
+const ROW_VERSION: u8 = 1;
+
+/// A kind of row, in a table of its own.
+pub(super) trait Row: Serialize + DeserializeOwned {
+    /// The table; also names the row in faults.
+    const TABLE: &'static str;
+}
+
+macro_rules! tables {
+    ($($row:ty = $table:literal;)*) => { $(impl Row for $row { const TABLE: &'static str = $table; })* };
+}
+tables! {
+    Account = "account";
+    Claim = "skeleton";
+    Device = "device";
+    Mailbox = "mailbox";
+    OneTime = "prekey";
+    Room = "room";
+    Member = "member";
+    Joined = "joined";
+    Author = "author";
+    StoredPost = "post";
+}
+
+/// An account, by its name.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub(super) list: Signed,
+    pub(super) number: u64,
+    pub(super) account: AccountKey,
+    pub(super) generation: u32,
+    pub(super) time: u64,
+    pub(super) token: TokenHash,
+}
+
+impl Account {
+    pub(super) fn receipt(&self, name: &Name) -> NameReceipt {
+        NameReceipt { name: name.clone(), account: self.account, generation: self.generation, time: self.time }
+    }
+}
+
+/// Who holds all names that look like this one, by skeleton.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Claim {
+    pub(super) name: Name,
+}
+
+/// What a device has published, by account name and device id.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Device {
+    pub(super) key: DeviceKey,
+    /// The highest generation that it presented. [ACCT-12]
+    pub(super) generation: u64,
+    pub(super) signed: Option<Signed>,
+    pub(super) last_resort_kem: Option<Signed>,
+    pub(super) box_key: Option<Signed>,
+    /// Highest id published so far, by role number less one: an id is never used twice.
+    pub(super) highest: [PrekeyId; 5],
+}
+
+/// Whose mailbox this is, by mailbox id.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Mailbox {
+    pub(super) name: Name,
+    pub(super) device: DeviceId,
+}
+
+/// A one-time prekey, by account name, device id, role and id.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OneTime(pub(super) Signed);
+
+/// A room, by its name.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Room {
+    pub(super) made_at: u64,
+    /// Who made it; the lobby was made by nobody.
+    pub(super) maker: Option<AccountKey>,
+}
+
+/// A member, by room and account name.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Member;
+
+/// The same membership, by account name and room.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Joined;
+
+/// Where a device's posts in a room stand, by room, account name and device id. [ROOM-4]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Author {
+    pub(super) account: AccountKey,
+    /// The first number that this store has: above 1, the author's earlier posts were lost here.
+    pub(super) first: u64,
+    pub(super) number: u64,
+    pub(super) hash: PostHash,
+}
+
+/// What can't stand in the room's log because it may be removed, by room and post id.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct StoredPost {
+    pub(super) account: AccountKey,
+    pub(super) hash: PostHash,
+    pub(super) body: Option<Bytes>,
+}
+
+/// A row with its revision.
+pub(super) struct Current<R> {
+    pub(super) rev: Rev,
+    pub(super) row: R,
+}
+
+/// Names a row. Names and rooms have no zero byte, which therefore ends them; what follows has a fixed width.
+fn key<R: Row>(parts: &[&[u8]]) -> Key {
+    Key { table: R::TABLE, key: parts.concat() }
+}
+
+pub(super) fn account(name: &Name) -> Key {
+    key::<Account>(&[name.as_str().as_bytes()])
+}
+pub(super) fn claim(skeleton: &str) -> Key {
+    key::<Claim>(&[skeleton.as_bytes()])
+}
+pub(super) fn device(name: &Name, device: DeviceId) -> Key {
+    key::<Device>(&[name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()])
+}
+pub(super) fn mailbox(id: &MailboxId) -> Key {
+    key::<Mailbox>(&[&id.0])
+}
+pub(super) fn one_time(name: &Name, device: DeviceId, role: PrekeyRole, id: PrekeyId) -> Key {
+    let mut key = one_times(name, device, role);
+    key.extend_from_slice(&id.0.to_be_bytes());
+    Key { table: OneTime::TABLE, key }
+}
+/// Prefix of a device's one-time prekeys of a role.
+pub(super) fn one_times(name: &Name, device: DeviceId, role: PrekeyRole) -> Vec<u8> {
+    [name.as_str().as_bytes(), &[0], &device.0.to_be_bytes(), &[role as u8]].concat()
+}
+pub(super) fn room(room: &RoomName) -> Key {
+    key::<Room>(&[room.as_str().as_bytes()])
+}
+pub(super) fn member(room: &RoomName, name: &Name) -> Key {
+    key::<Member>(&[room.as_str().as_bytes(), &[0], name.as_str().as_bytes()])
+}
+pub(super) fn joined(name: &Name, room: &RoomName) -> Key {
+    key::<Joined>(&[name.as_str().as_bytes(), &[0], room.as_str().as_bytes()])
+}
+/// Prefix of what belongs to a name or room.
+pub(super) fn of(name: &str) -> Vec<u8> {
+    [name.as_bytes(), &[0]].concat()
+}
+pub(super) fn author(room: &RoomName, name: &Name, device: DeviceId) -> Key {
+    let (room, name) = (room.as_str().as_bytes(), name.as_str().as_bytes());
+    key::<Author>(&[room, &[0], name, &[0], &device.0.to_be_bytes()])
+}
+pub(super) fn post(room: &RoomName, id: &PostId) -> Key {
+    key::<StoredPost>(&[room.as_str().as_bytes(), &[0], &id.0])
+}
+
+pub(super) fn decoded<R: Row>(value: Value) -> Result<Current<R>, Fault> {
+    let row = match value.bytes.split_first() {
+        Some((&ROW_VERSION, row)) => decode(row).map_err(|_| Fault::Damaged(R::TABLE))?,
+        _ => return Err(Fault::Damaged(R::TABLE)),
+    };
+    Ok(Current { rev: value.rev, row })
+}
+
+pub(super) fn encoded<R: Row>(row: &R) -> Result<Vec<u8>, Fault> {
+    let mut bytes = vec![ROW_VERSION];
+    bytes.extend(encode(row).ok_or(Fault::Damaged(R::TABLE))?);
+    Ok(bytes)
+}
+
+/// Sets a row that was read, or that there was none of.
+pub(super) fn put<R: Row>(key: Key, read: Option<Rev>, row: &R) -> Result<Write, Fault> {
+    Ok(Write::Put { key, expected: read, value: encoded(row)? })
+}
+
+impl<R> Current<R> {
+    /// The revision to expect when it is replaced.
+    pub(super) fn rev(read: Option<&Self>) -> Option<Rev> {
+        read.map(|current| current.rev)
+    }
+}
+
+impl<S: Store> Relay<S> {
+    /// The row under this key.
+    pub(super) async fn row<R: Row>(&self, key: Key) -> Result<Option<Current<R>>, Fault> {
+        let mut values = self.store.get(vec![key]).await?;
+        values.pop().flatten().map(decoded).transpose()
+    }
+}

@@ -1,0 +1,238 @@
+//! How often somebody may ask: by address for what needs no login, by account for what does.
+//!
+//! The clock is the `now` of each request, so that a simulation's time is the only time. Memory is bounded: keys that
+//! have recovered are forgotten, and beyond [`MAX_KEYS`] newcomers wait where waiting protects others.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota as Allowed, RateLimiter};
+use sealpost_spec::account::Name;
+use sealpost_spec::relay::Refusal;
+use serde::{Deserialize, Serialize};
+
+/// Most keys that one limiter remembers: about 10 MiB of them.
+pub const MAX_KEYS: usize = 100_000;
+
+/// So many at once, and one more after each period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// At once; 0 allows none.
+    pub burst: u32,
+    /// Milliseconds until one more is allowed.
+    pub every_ms: u32,
+}
+
+/// All rates, each with the reason for its default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// Registrations per address without a name receipt: a household registers at once, a list of names takes days.
+    pub registrations: Rate,
+    /// Logins per address: an office that reconnects after a restart is let in, guessing is slow.
+    pub logins: Rate,
+    /// Bundle fetches per address. Beyond it a bundle has no one-time keys; it is never refused.
+    pub fetches: Rate,
+    /// One-time keys given out per account, whoever asks: drains 100 of them in hours, while their owner refills.
+    pub one_time_keys: Rate,
+    /// Device lists per address and per account that asks.
+    pub lookups: Rate,
+    /// Deliveries per address: two scripts that send as fast as the disk commits stay below it.
+    pub deliveries: Rate,
+    /// Posts per account: a pasted page goes through, a flood does not.
+    pub posts: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            registrations: Rate { burst: 10, every_ms: 30_000 },
+            logins: Rate { burst: 500, every_ms: 100 },
+            fetches: Rate { burst: 100, every_ms: 5_000 },
+            one_time_keys: Rate { burst: 60, every_ms: 60_000 },
+            lookups: Rate { burst: 600, every_ms: 200 },
+            deliveries: Rate { burst: 6_000, every_ms: 5 },
+            posts: Rate { burst: 300, every_ms: 100 },
+        }
+    }
+}
+
+impl Rates {
+    /// Rates that nothing reaches, for tests of something else.
+    pub fn unlimited() -> Self {
+        let rate = Rate { burst: u32::MAX, every_ms: 1 };
+        Self {
+            registrations: rate,
+            logins: rate,
+            fetches: rate,
+            one_time_keys: rate,
+            lookups: rate,
+            deliveries: rate,
+            posts: rate,
+        }
+    }
+}
+
+/// An address as limits see it: one IPv4 address, or the 64-bit prefix that an IPv6 user has for themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Prefix(u128);
+
+impl From<IpAddr> for Prefix {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(address.to_ipv6_mapped().to_bits()),
+            IpAddr::V6(address) => Self(Ipv6Addr::to_bits(address) & (u128::MAX << 64)),
+        }
+    }
+}
+
+/// The `now` of the latest request, in nanoseconds; never goes back.
+#[derive(Clone, Default)]
+struct Now(Arc<AtomicU64>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Instant(u64);
+
+impl std::ops::Add<Nanos> for Instant {
+    type Output = Self;
+    fn add(self, other: Nanos) -> Self {
+        Self(self.0.saturating_add(other.as_u64()))
+    }
+}
+
+impl Reference for Instant {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.saturating_sub(earlier.0).into()
+    }
+    fn saturating_sub(&self, duration: Nanos) -> Self {
+        Self(self.0.checked_sub(duration.as_u64()).unwrap_or(self.0))
+    }
+}
+
+impl Clock for Now {
+    type Instant = Instant;
+    fn now(&self) -> Instant {
+        Instant(self.0.load(Ordering::Relaxed))
+    }
+}
+
+type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, Now, NoOpMiddleware<Instant>>;
+
+/// One limiter, and whether it shuts or opens when it can remember no more keys.
+struct Gate<K: std::hash::Hash + Eq + Clone> {
+    limiter: Option<Limiter<K>>,
+    checks: AtomicU64,
+    shuts: bool,
+}
+
+impl<K: std::hash::Hash + Eq + Clone> Gate<K> {
+    fn new(rate: Rate, clock: &Now, shuts: bool) -> Self {
+        let allowed = NonZeroU32::new(rate.burst).and_then(|burst| {
+            let period = Duration::from_millis(u64::from(rate.every_ms.max(1)));
+            Some(Allowed::with_period(period)?.allow_burst(burst))
+        });
+        let limiter = allowed.map(|allowed| RateLimiter::new(allowed, DefaultKeyedStateStore::default(), clock.clone()));
+        Self { limiter, checks: AtomicU64::new(0), shuts }
+    }
+
+    fn check(&self, clock: &Now, key: &K) -> Result<(), Refusal> {
+        const FULL: Refusal = Refusal::TooFast { retry_after_ms: 60_000 };
+        let Some(limiter) = &self.limiter else { return Err(FULL) };
+        // Counting the keys locks them all, so it is not done at every check.
+        if self.checks.fetch_add(1, Ordering::Relaxed) % 1024 == 1023 && limiter.len() > MAX_KEYS {
+            limiter.retain_recent();
+            if limiter.len() > MAX_KEYS {
+                return if self.shuts { Err(FULL) } else { Ok(()) };
+            }
+        }
+        limiter.check_key(key).map_err(|not_until| {
+            let wait = not_until.wait_time_from(clock.now());
+            Refusal::TooFast { retry_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).max(1) }
+        })
+    }
+
+    fn forget(&self) {
+        if let Some(limiter) = &self.limiter {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+}
+
+/// Everybody's quotas.
+pub(crate) struct Quota {
+    clock: Now,
+    registrations: Gate<Prefix>,
+    logins: Gate<Prefix>,
+    fetches: Gate<Prefix>,
+    one_time_keys: Gate<Name>,
+    lookups: Gate<Prefix>,
+    account_lookups: Gate<Name>,
+    deliveries: Gate<Prefix>,
+    posts: Gate<Name>,
+}
+
+impl Quota {
+    pub(crate) fn new(rates: &Rates) -> Self {
+        let clock = Now::default();
+        Self {
+            registrations: Gate::new(rates.registrations, &clock, true),
+            logins: Gate::new(rates.logins, &clock, false),
+            fetches: Gate::new(rates.fetches, &clock, true),
+            one_time_keys: Gate::new(rates.one_time_keys, &clock, true),
+            lookups: Gate::new(rates.lookups, &clock, true),
+            account_lookups: Gate::new(rates.lookups, &clock, true),
+            deliveries: Gate::new(rates.deliveries, &clock, false),
+            posts: Gate::new(rates.posts, &clock, false),
+            clock,
+        }
+    }
+
+    /// Lets the limiters see this time. `now`: Unix milliseconds.
+    pub(crate) fn tick(&self, now: u64) {
+        self.clock.0.fetch_max(now.saturating_mul(1_000_000), Ordering::Relaxed);
+    }
+
+    pub(crate) fn registration(&self, from: Prefix) -> Result<(), Refusal> {
+        self.registrations.check(&self.clock, &from)
+    }
+    pub(crate) fn login(&self, from: Prefix) -> Result<(), Refusal> {
+        self.logins.check(&self.clock, &from)
+    }
+    /// Whether this address still gets one-time keys of this account.
+    pub(crate) fn one_time_keys(&self, from: Prefix, account: &Name) -> bool {
+        self.fetches.check(&self.clock, &from).is_ok() && self.one_time_keys.check(&self.clock, account).is_ok()
+    }
+    pub(crate) fn lookup(&self, from: Prefix, account: Option<&Name>) -> Result<(), Refusal> {
+        match account {
+            Some(name) => self.account_lookups.check(&self.clock, name),
+            None => self.lookups.check(&self.clock, &from),
+        }
+    }
+    pub(crate) fn delivery(&self, from: Prefix) -> Result<(), Refusal> {
+        self.deliveries.check(&self.clock, &from)
+    }
+    pub(crate) fn post(&self, account: &Name) -> Result<(), Refusal> {
+        self.posts.check(&self.clock, account)
+    }
+
+    /// Forgets whoever has recovered.
+    pub(crate) fn forget(&self) {
+        self.registrations.forget();
+        self.logins.forget();
+        self.fetches.forget();
+        self.one_time_keys.forget();
+        self.lookups.forget();
+        self.account_lookups.forget();
+        self.deliveries.forget();
+        self.posts.forget();
+    }
+}

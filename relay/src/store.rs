@@ -1,0 +1,228 @@
+//! The seam: everything that a relay keeps, in three shapes that every backend can carry.
+//!
+//! | shape | verbs | holds |
+//! |---|---|---|
+//! | log | append, read, trim, watch, usage | mailboxes, rooms |
+//! | table | get, put, delete, scan, count | accounts, devices, prekeys, members |
+//! | blob | put, read and delete parts | sealed attachments |
+//!
+//! The invariants, written for the weaker backend; [`conformance`] checks each on any store:
+//!
+//! - **[STORE-1]** Durable when the future resolves: what [`Store::write`] reported is there after a crash.
+//! - **[STORE-2]** A batch is applied in order. A crash leaves a prefix of it, each write whole; so does a [`Write`]
+//!   whose condition does not hold, which ends its batch. There is no transaction beyond that: log first, table derived.
+//! - **[STORE-3]** Within a log [`Seq`] strictly rises, from 1 at least; gaps are allowed. It goes on after a trim and
+//!   after a restart, so a trimmed seq never returns, and neither does its entry.
+//! - **[STORE-4]** The same id appended twice to one log within [`DUPLICATE_WINDOW`] gives the first seq, told apart
+//!   from a new one, even where the entry was trimmed in between. Beyond the window a store may take it for new.
+//! - **[STORE-5]** A read, scan or usage sees every write that resolved before it began.
+//! - **[STORE-6]** [`Write::Put`] and [`Write::Delete`] apply only while the revision is the expected one; a revision of a
+//!   key never returns, not even after its deletion.
+//! - **[STORE-7]** A watch rings after each append to its log that resolved after the watch began. It may ring without
+//!   reason; it never misses.
+//! - **[STORE-8]** Values come back bit for bit.
+//! - **[STORE-9]** Nothing of one log, table or blob shows in another, whatever bytes their names have.
+//! - **[STORE-10]** An empty store has a random id of its own, which it keeps.
+
+pub mod bell;
+pub mod conformance;
+pub mod crash;
+pub mod memory;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use bell::{Bell, Watch};
+pub use crash::{CrashPoint, CrashPoints};
+pub use memory::Memory;
+use sealpost_spec::mailbox::{Seq, StoreId};
+
+/// For at least so long a store knows the ids that were appended: a client that heard no answer asks again sooner.
+/// [STORE-4]
+pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
+
+/// Names a log: a kind, which a backend may give a stream of its own, and a key in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Log {
+    /// `mailbox` or `room`.
+    pub kind: &'static str,
+    /// Any bytes, at most 64.
+    pub key: Vec<u8>,
+}
+
+/// Names a value in a table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The table's name.
+    pub table: &'static str,
+    /// Any bytes, at most 128.
+    pub key: Vec<u8>,
+}
+
+/// A revision of a value, which only its store understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rev(pub u64);
+
+/// One write of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Puts an entry at the end of a log. Gives [`Written::Appended`] or [`Written::Duplicate`].
+    Append(Append),
+    /// Removes the entries of a log up to this one. Gives [`Written::Done`].
+    Trim {
+        /// From which log.
+        log: Log,
+        /// The last one to go.
+        through: Seq,
+    },
+    /// Sets a value whose revision is `expected`; `None`: which does not exist. Gives [`Written::Put`] or
+    /// [`Written::Moved`].
+    Put {
+        /// Which.
+        key: Key,
+        /// The revision that it must have.
+        expected: Option<Rev>,
+        /// The new value.
+        value: Vec<u8>,
+    },
+    /// Removes a value whose revision is `expected`. Gives [`Written::Done`] or [`Written::Moved`].
+    Delete {
+        /// Which.
+        key: Key,
+        /// The revision that it must have.
+        expected: Rev,
+    },
+    /// Stores a part of a blob; the same part again replaces it. Gives [`Written::Done`].
+    PutPart {
+        /// Which blob.
+        blob: [u8; 16],
+        /// Where the part begins, in bytes.
+        offset: u64,
+        /// The part.
+        bytes: Vec<u8>,
+    },
+    /// Removes a blob with all its parts. Gives [`Written::Done`].
+    DeleteBlob {
+        /// Which.
+        blob: [u8; 16],
+    },
+}
+
+/// An entry to append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Where.
+    pub log: Log,
+    /// Tells a repetition. [STORE-4]
+    pub id: [u8; 16],
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// What became of a [`Write`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Appended here.
+    Appended(Seq),
+    /// Was appended before, here.
+    Duplicate(Seq),
+    /// Set; this is the new revision.
+    Put(Rev),
+    /// The revision was another one. The batch ended before this write. [STORE-6]
+    Moved,
+    /// Done.
+    Done,
+}
+
+/// An entry of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place.
+    pub seq: Seq,
+    /// Its id.
+    pub id: [u8; 16],
+    /// What was appended.
+    pub bytes: Vec<u8>,
+}
+
+/// How much a read may return. One entry is returned in any case, so that no entry is too large to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Entries.
+    pub count: usize,
+    /// Bytes of entries.
+    pub bytes: usize,
+}
+
+/// How much a log holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Entries.
+    pub count: u64,
+    /// Bytes of entries.
+    pub bytes: u64,
+}
+
+/// A value with its revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// For the next put.
+    pub rev: Rev,
+    /// What was put.
+    pub bytes: Vec<u8>,
+}
+
+/// The store's own trouble: nothing was promised, and whether it was written is not known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The store has stopped: after a failed commit, a crash point, or its end.
+    #[error("the store has stopped")]
+    Stopped,
+    /// What was read is not what was written.
+    #[error("{0} in the store is damaged")]
+    Damaged(&'static str),
+    /// A value kept changing between reading and writing it.
+    #[error("{0} kept changing")]
+    Contended(&'static str),
+    /// The backend's own words.
+    #[error("{0}")]
+    Backend(String),
+}
+
+/// Everything that a relay keeps. The module's documentation numbers what an implementation promises.
+pub trait Store: Send + Sync + 'static {
+    /// Random, new with every empty store. [STORE-10]
+    fn id(&self) -> StoreId;
+
+    /// Applies a batch, in order, and resolves once it is durable. Fewer results than writes: the last result is
+    /// [`Written::Moved`] and what follows was not applied. [STORE-1] [STORE-2]
+    fn write(&self, batch: Vec<Write>) -> impl Future<Output = Result<Vec<Written>, Fault>> + Send;
+
+    /// Entries of a log after this seq, in order.
+    fn read(&self, log: &Log, after: Seq, limit: Limit) -> impl Future<Output = Result<Vec<Entry>, Fault>> + Send;
+
+    /// How much a log holds.
+    fn usage(&self, log: &Log) -> impl Future<Output = Result<Usage, Fault>> + Send;
+
+    /// Rings this bell with this tag whenever the log has something new, until the watch is dropped. [STORE-7]
+    fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch;
+
+    /// The values of these keys, in this order.
+    fn get(&self, keys: Vec<Key>) -> impl Future<Output = Result<Vec<Option<Value>>, Fault>> + Send;
+
+    /// Keys of a table that begin with `prefix`, after `after` (a whole key), in order, with their values.
+    fn scan(
+        &self,
+        table: &'static str,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(Vec<u8>, Value)>, Fault>> + Send;
+
+    /// How many keys of a table begin with `prefix`.
+    fn count(&self, table: &'static str, prefix: &[u8]) -> impl Future<Output = Result<u64, Fault>> + Send;
+
+    /// The part of a blob that begins at this offset.
+    fn part(&self, blob: [u8; 16], offset: u64) -> impl Future<Output = Result<Option<Vec<u8>>, Fault>> + Send;
+}
