@@ -7,6 +7,8 @@ mod presence;
 mod push;
 mod room;
 mod row;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Mutex;
 

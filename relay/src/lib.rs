@@ -1,7 +1,7 @@
 //! Sealpost's relay: a dumb, durable carrier of sealed boxes and a public notice board for rooms.
 //!
 //! [`Relay`] is the whole of it without a socket and without a clock: what a link says goes in with the time, answers
-//! and pushes come out. [`connection`] drives one over TLS; a simulation drives it directly:
+//! and pushes come out. `connection` drives one over TLS; a simulation drives it directly:
 //!
 //! ```
 //! use sealpost_crypto::work;

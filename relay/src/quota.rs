@@ -139,7 +139,8 @@ impl<K: std::hash::Hash + Eq + Clone> Gate<K> {
             let period = Duration::from_millis(u64::from(rate.every_ms.max(1)));
             Some(Allowed::with_period(period)?.allow_burst(burst))
         });
-        let limiter = allowed.map(|allowed| RateLimiter::new(allowed, DefaultKeyedStateStore::default(), clock.clone()));
+        let limiter =
+            allowed.map(|allowed| RateLimiter::new(allowed, DefaultKeyedStateStore::default(), clock.clone()));
         Self { limiter, checks: AtomicU64::new(0), shuts }
     }
 

@@ -4,8 +4,8 @@ mod prekeys;
 
 use sealpost_crypto::identity::{mailbox, verify_devices, verify_login, verify_receipt};
 use sealpost_spec::account::{
-    Bundle, Device, DeviceKey, DeviceList, LoginProof, MAX_ONE_TIME_PREKEYS, Name,
-    NameReceipt, PrekeyRole, PublishedKeys, skeleton,
+    Bundle, Device, DeviceKey, DeviceList, LoginProof, MAX_ONE_TIME_PREKEYS, Name, NameReceipt, PrekeyRole,
+    PublishedKeys, skeleton,
 };
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::relay::{Answer, LinkKind, Login, MAX_LISTED, Refusal, Registering, Registration};
@@ -88,7 +88,7 @@ impl<S: Store> Relay<S> {
             }
             Some(current) => {
                 self.outranked(&current.row.receipt(name), receipt.as_ref())?;
-                batch.extend(self.eviction(name, &current.row).await?);
+                batch.extend(self.eviction(name, &current.row, (name, device)).await?);
                 evicted = Some(name.clone());
             }
             None => {}
@@ -98,7 +98,7 @@ impl<S: Store> Relay<S> {
             && let Some(holder) = self.row::<Account>(row::account(other)).await?
         {
             self.outranked(&holder.row.receipt(other), receipt.as_ref())?;
-            batch.extend(self.eviction(other, &holder.row).await?);
+            batch.extend(self.eviction(other, &holder.row, (name, device)).await?);
             batch.push(Write::Delete { key: row::account(other), expected: holder.rev });
             evicted = Some(other.clone());
         }
@@ -110,7 +110,7 @@ impl<S: Store> Relay<S> {
             }
         }
         for old in &dropped {
-            batch.extend(self.without_device(name, old).await?);
+            batch.extend(self.without_device(name, old, (name, device)).await?);
         }
 
         // Whatever is higher of what stands here and what the account can show: a name keeps its first time. [ACCT-10]
@@ -131,7 +131,8 @@ impl<S: Store> Relay<S> {
         };
         batch.push(put(row::claim(&skeleton), Current::rev(claim.as_ref()), &Claim { name: name.clone() })?);
         batch.push(put(row::account(name), Current::rev(current.as_ref()), &account)?);
-        let Some((before, changes)) = self.device(name, device, registration.login.generation, Some(keys)).await? else {
+        let Some((before, changes)) = self.device(name, device, registration.login.generation, Some(keys)).await?
+        else {
             return Ok(None);
         };
         batch.extend(changes);
@@ -248,11 +249,11 @@ impl<S: Store> Relay<S> {
     }
 
     /// Removes all that an account has here but its own row and its posts.
-    async fn eviction(&self, name: &Name, account: &Account) -> Result<Vec<Write>, Fault> {
+    async fn eviction(&self, name: &Name, account: &Account, by: (&Name, &Device)) -> Result<Vec<Write>, Fault> {
         let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
         let mut batch = Vec::new();
         for device in &list.devices {
-            batch.extend(self.without_device(name, device).await?);
+            batch.extend(self.without_device(name, device, by).await?);
         }
         let prefix = row::of(name.as_str());
         for (key, value) in self.store.scan(Joined::TABLE, &prefix, None, MAX_LISTED).await? {
@@ -266,13 +267,16 @@ impl<S: Store> Relay<S> {
         Ok(batch)
     }
 
-    /// Removes a device with its keys and mailbox.
-    async fn without_device(&self, name: &Name, device: &Device) -> Result<Vec<Write>, Fault> {
+    /// Removes a device with its keys and mailbox; but not the rows that `by`, which takes its place, writes itself.
+    async fn without_device(&self, name: &Name, device: &Device, by: (&Name, &Device)) -> Result<Vec<Write>, Fault> {
         let address = mailbox(&device.key);
-        let mut batch = vec![Write::Trim { log: log(&address), through: Seq(u64::MAX) }];
+        let mut batch = Vec::new();
+        // Whoever lists a foreign device's key has no say over its mailbox.
         if let Some(current) = self.row::<Mailbox>(row::mailbox(&address)).await?
-            && current.row.name == *name
+            && (&current.row.name, current.row.device) == (name, device.id)
+            && device.key != by.1.key
         {
+            batch.push(Write::Trim { log: log(&address), through: Seq(u64::MAX) });
             batch.push(Write::Delete { key: row::mailbox(&address), expected: current.rev });
         }
         for role in [PrekeyRole::OneTime, PrekeyRole::OneTimeKem] {
@@ -281,7 +285,9 @@ impl<S: Store> Relay<S> {
                 batch.push(Write::Delete { key: Key { table: OneTime::TABLE, key }, expected: value.rev });
             }
         }
-        if let Some(current) = self.row::<row::Device>(row::device(name, device.id)).await? {
+        if (name, device.id) != (by.0, by.1.id)
+            && let Some(current) = self.row::<row::Device>(row::device(name, device.id)).await?
+        {
             batch.push(Write::Delete { key: row::device(name, device.id), expected: current.rev });
         }
         Ok(batch)

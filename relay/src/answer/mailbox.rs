@@ -104,9 +104,8 @@ impl<S: Store> Relay<S> {
     /// Whether a mailbox takes so many bytes more, after what is too old has gone. What is under way at this very
     /// moment on other links may exceed it by their number. [BOX-4]
     async fn admit(&self, now: u64, log: &Log, bytes: usize) -> Result<(), super::No> {
-        let full = |usage: Usage| {
-            usage.count >= MAX_ENVELOPES as u64 || usage.bytes + bytes as u64 > MAX_MAILBOX_BYTES as u64
-        };
+        let full =
+            |usage: Usage| usage.count >= MAX_ENVELOPES as u64 || usage.bytes + bytes as u64 > MAX_MAILBOX_BYTES as u64;
         if full(self.store.usage(log).await?) {
             self.expire(now, log).await?;
             if full(self.store.usage(log).await?) {

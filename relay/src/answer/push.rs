@@ -144,7 +144,12 @@ impl<S: Store> Relay<S> {
             // History: read by who asks for it, and not kept.
             drop(frames);
             let entries = self.store.read(&tail.log, after, limit).await?;
-            return Ok(self.posts(&tail.room, entries).await?.into_iter().map(|(seq, frame, _)| (seq, frame)).collect());
+            return Ok(self
+                .posts(&tail.room, entries)
+                .await?
+                .into_iter()
+                .map(|(seq, frame, _)| (seq, frame))
+                .collect());
         }
         if after >= frames.through {
             let from = if after > frames.through { after } else { frames.through };

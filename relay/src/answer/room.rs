@@ -4,9 +4,7 @@ use sealpost_crypto::identity::{post_hash, verify_post};
 use sealpost_spec::account::{DeviceList, Name};
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::relay::{Answer, MAX_LISTED, Member as Listed, Refusal, RoomSummary};
-use sealpost_spec::room::{
-    MAX_POST_BODY, MAX_ROOMS, MAX_ROOMS_JOINED, Post, PostHash, PostHead, PostKind, RoomName,
-};
+use sealpost_spec::room::{MAX_POST_BODY, MAX_ROOMS, MAX_ROOMS_JOINED, Post, PostHash, PostHead, PostKind, RoomName};
 use sealpost_spec::wire::encode;
 
 use super::push::{Following, LoggedPost, room_log};

@@ -222,7 +222,8 @@ pub async fn names_do_not_run_into_each_other<B: Bench>(bench: &mut B) {
     let store = bench.open(CrashPoints::none()).await;
     let names = [b"".as_slice(), b"\0", b"a", b"a\0", b"A", b"a%", b"a*", b"a.b", b"a>", b"'", b"\xff\xfe", b"\xff"];
     for (id, name) in (1..).zip(names) {
-        let room = Write::Append(Append { log: Log { kind: "room", key: name.to_vec() }, id: [100; 16], bytes: vec![] });
+        let room =
+            Write::Append(Append { log: Log { kind: "room", key: name.to_vec() }, id: [100; 16], bytes: vec![] });
         write(&store, vec![append(name, id, name), put(name, None, name), room]).await;
     }
     for (id, name) in (1..).zip(names) {

@@ -29,12 +29,15 @@ struct Life {
     stopped: bool,
 }
 
+/// A table and a key in it.
+type Place = (&'static str, Vec<u8>);
+
 #[derive(Clone, Default)]
 struct State {
     last_seq: u64,
     last_rev: u64,
     logs: HashMap<Log, Contents>,
-    tables: BTreeMap<(&'static str, Vec<u8>), (u64, Vec<u8>)>,
+    tables: BTreeMap<Place, (u64, Vec<u8>)>,
     parts: BTreeMap<([u8; 16], u64), Vec<u8>>,
 }
 
