@@ -7,18 +7,20 @@ use sealpost_spec::room::{MAX_POST_BODY, Post, PostHash, PostHead};
 use sealpost_spec::wire::layout::Reader;
 use sealpost_spec::wire::{Bytes, Signature, Signed};
 
-use crate::primitive::{self, SigningKey, hkdf, same, sha256, verify, x25519_public};
+use crate::primitive::{self, SigningKey, hkdf, same, sha256, x25519_public};
 use crate::secret::Secret;
 use crate::vault::door::{Door, Pass, Writing};
 use crate::{CryptoRng, Refused, Zeroizing};
 
 mod prekey;
+mod purpose;
 mod relay;
 mod safety;
 #[cfg(test)]
 mod tests;
 
 pub use prekey::{PrekeySecret, verify_prekey};
+use purpose::Purpose;
 pub use relay::{RelaySecret, verify_receipt};
 pub use safety::{SafetyNumber, safety_number};
 
@@ -50,7 +52,7 @@ impl AccountSecret {
     }
     /// Signs a device list.
     pub fn sign_devices(&self, list: &DeviceList) -> Signed {
-        sign(&self.key, label::DEVICE_LIST, list.layout())
+        Purpose::DeviceList.sign(&self.key, list.layout())
     }
     /// `Ed25519 seed = HKDF(zeros, entropy, label)`. **[ACCT-4]**
     fn of(entropy: Secret<32>) -> Self {
@@ -78,18 +80,18 @@ impl DeviceSecret {
     }
     /// Signs a login.
     pub fn sign_login(&self, proof: &LoginProof<'_>) -> Signature {
-        self.key.sign(label::LOGIN, &proof.layout())
+        Purpose::Login.sign(&self.key, proof.layout()).signature
     }
     /// Signs a post's head.
     pub fn sign_post(&self, head: &PostHead) -> Signed {
-        sign(&self.key, label::POST, head.layout())
+        Purpose::Post.sign(&self.key, head.layout())
     }
     /// IK of PQXDH.
     pub(crate) fn identity(&self) -> &Secret<32> {
         &self.identity
     }
     pub(crate) fn sign_prekey(&self, prekey: &Prekey) -> Signed {
-        sign(&self.key, label::PREKEY, prekey.layout())
+        Purpose::Prekey.sign(&self.key, prekey.layout())
     }
     fn of(seed: Secret<32>, identity: Secret<32>) -> Self {
         let public = IdentityKey(x25519_public(&identity));
@@ -146,10 +148,6 @@ impl Door for DeviceSecret {
     }
 }
 
-fn sign(key: &SigningKey, label: &[u8], body: Vec<u8>) -> Signed {
-    Signed { signature: key.sign(label, &body), body: Bytes(body) }
-}
-
 /// Parses a device list and verifies it with the account key it names.
 ///
 /// # Errors
@@ -157,7 +155,7 @@ fn sign(key: &SigningKey, label: &[u8], body: Vec<u8>) -> Signed {
 /// **[ACCT-5]**
 pub fn verify_devices(signed: &Signed) -> Result<DeviceList, Refused> {
     let list = DeviceList::parse(&signed.body.0)?;
-    verify(&list.account.0, label::DEVICE_LIST, &signed.body.0, &signed.signature)?;
+    Purpose::DeviceList.verify(&list.account.0, signed)?;
     Ok(list)
 }
 
@@ -166,7 +164,7 @@ pub fn verify_devices(signed: &Signed) -> Result<DeviceList, Refused> {
 /// # Errors
 /// Not signed by this device over this proof. **[RELAY-5]**
 pub fn verify_login(signature: &Signature, proof: &LoginProof<'_>, device: &DeviceKey) -> Result<(), Refused> {
-    verify(&device.0, label::LOGIN, &proof.layout(), signature)
+    Purpose::Login.verify_bytes(&device.0, &proof.layout(), signature)
 }
 
 /// Verifies a post: the author's list and device, the signature, this relay, the body where it is present.
@@ -183,7 +181,7 @@ pub fn verify_post(post: &Post, relay: &[u8; 32]) -> Result<(PostHead, DeviceLis
     if !authors || !devices || !body || head.relay != *relay {
         return Err(Refused);
     }
-    verify(&head.device.key.0, label::POST, &post.head.body.0, &post.head.signature)?;
+    Purpose::Post.verify(&head.device.key.0, &post.head)?;
     Ok((head, list))
 }
 

@@ -44,7 +44,7 @@ pub struct Cost {
 impl Cost {
     /// RFC 9106's second recommendation: 64 MiB, t=3, p=4.
     pub const RECOMMENDED: Self = Self { memory: 64 * 1024, passes: 3, lanes: 4 };
-    /// The least that is accepted of a header: a weaker one was tampered with. (`test-costs` lowers nothing.)
+    /// The least that is accepted of a header: a weaker one was tampered with.
     pub const FLOOR: Self = Self { memory: 19 * 1024, passes: 2, lanes: 1 };
     /// The most that is accepted, before anything is allocated: a stronger one would stop the machine.
     pub const CEILING: Self = Self { memory: 1024 * 1024, passes: 16, lanes: 16 };

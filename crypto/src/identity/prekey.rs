@@ -1,10 +1,10 @@
 use sealpost_spec::account::{DeviceKey, Prekey, PrekeyId, PrekeyRole, X_WING_KEY};
-use sealpost_spec::label;
 use sealpost_spec::wire::layout::Reader;
 use sealpost_spec::wire::{Bytes, Signature, Signed};
 
 use super::DeviceSecret;
-use crate::primitive::{ml_kem, verify, x_wing, x25519_public};
+use super::purpose::Purpose;
+use crate::primitive::{ml_kem, x_wing, x25519_public};
 use crate::secret::Secret;
 use crate::vault::door::{Door, Pass, Writing};
 use crate::{CryptoRng, Refused, Zeroizing};
@@ -139,6 +139,6 @@ pub fn verify_prekey(signed: &Signed, device: &DeviceKey, role: PrekeyRole) -> R
     if prekey.role != role {
         return Err(Refused);
     }
-    verify(&device.0, label::PREKEY, &signed.body.0, &signed.signature)?;
+    Purpose::Prekey.verify(&device.0, signed)?;
     Ok(prekey)
 }

@@ -1,9 +1,8 @@
 use sealpost_spec::account::NameReceipt;
-use sealpost_spec::label;
 use sealpost_spec::wire::Signed;
 
-use super::sign;
-use crate::primitive::{SigningKey, verify};
+use super::purpose::Purpose;
+use crate::primitive::SigningKey;
 use crate::secret::Secret;
 use crate::{CryptoRng, Refused, Zeroizing};
 
@@ -46,7 +45,7 @@ impl RelaySecret {
     }
     /// Signs a name receipt.
     pub fn sign_receipt(&self, receipt: &NameReceipt) -> Signed {
-        sign(&self.key, label::NAME_RECEIPT, receipt.layout())
+        Purpose::NameReceipt.sign(&self.key, receipt.layout())
     }
     fn of(seed: Secret<32>) -> Self {
         Self { key: SigningKey::from_seed(&seed), seed }
@@ -59,6 +58,6 @@ impl RelaySecret {
 /// Malformed, or not signed by this relay. **[ACCT-9]**
 pub fn verify_receipt(signed: &Signed, relay: &[u8; 32]) -> Result<NameReceipt, Refused> {
     let receipt = NameReceipt::parse(&signed.body.0)?;
-    verify(relay, label::NAME_RECEIPT, &signed.body.0, &signed.signature)?;
+    Purpose::NameReceipt.verify(relay, signed)?;
     Ok(receipt)
 }

@@ -55,7 +55,7 @@ fn a_device_list_is_its_accounts() {
         assert_eq!(verify_devices(&altered), Err(Refused), "byte {byte}");
     }
     // A device can't sign for the account.
-    let by_device = sign(&alice.device.key, label::DEVICE_LIST, alice.list.layout());
+    let by_device = Purpose::DeviceList.sign(&alice.device.key, alice.list.layout());
     assert_eq!(verify_devices(&by_device), Err(Refused));
 }
 
@@ -74,15 +74,15 @@ fn a_prekey_is_its_devices_and_its_roles() {
     assert_eq!(verify_prekey(&renamed, &own, PrekeyRole::OneTime), Err(Refused));
 }
 
-/// [WIRE-9] what a key signed for one purpose counts for no other: each label with each body.
+/// [WIRE-9] what a key signed for one purpose counts for no other: each purpose with each.
 #[test]
-fn a_signature_counts_for_its_label_only() {
+fn a_signature_counts_for_its_purpose_only() {
     let key = person("alice", 1).device.key;
-    let labels = [label::DEVICE_LIST, label::PREKEY, label::LOGIN, label::POST, label::NAME_RECEIPT, label::TREE_HEAD];
-    for signed in labels {
-        for asked in labels {
-            let counts = verify(&key.public(), asked, b"body", &key.sign(signed, b"body"));
-            assert_eq!(counts.is_ok(), signed == asked);
+    let purposes = [Purpose::DeviceList, Purpose::Login, Purpose::NameReceipt, Purpose::Post, Purpose::Prekey];
+    for signed in purposes {
+        for asked in purposes {
+            let counts = asked.verify(&key.public(), &signed.sign(&key, b"body".to_vec()));
+            assert_eq!(counts.is_ok(), signed == asked, "{signed:?} {asked:?}");
         }
     }
 }
