@@ -395,6 +395,49 @@ fn a_copied_state_repeats_no_key_and_nonce() {
     drop(b);
 }
 
+/// [THREAT-23] a thief of the state can't read what was received before, reads what is sent to the stolen keys, and is
+/// locked out once the victim has received and sent again: from the victim's words and from the answers to them.
+#[test]
+fn a_stolen_state_stops_helping() {
+    let rng = &mut dice(22);
+    let (a, b) = established(rng);
+    let (a, to_bob) = a.encrypt(b"before", rng).unwrap();
+    let (b, _) = b.decrypt(&to_bob).unwrap();
+    let (b, before) = b.encrypt(b"before", rng).unwrap();
+    let (a, _) = a.decrypt(&before).unwrap();
+    let (a, to_bob) = a.encrypt(b"now", rng).unwrap();
+    let thief = reopened(&a);
+    assert_eq!(thief.decrypt(&before).unwrap_err(), Refused);
+    let (b, _) = b.decrypt(&to_bob).unwrap();
+    let (b, reply) = b.encrypt(b"the thief reads this", rng).unwrap();
+    let (a, _) = a.decrypt(&reply).unwrap();
+    let (thief, seen) = text(thief.decrypt(&reply));
+    assert_eq!(seen, "the thief reads this");
+    // The thief goes on as the victim would, with pairs of his own.
+    let (thief, _) = thief.encrypt(b"mine", rng).unwrap();
+    let (_, healed) = a.encrypt(b"healed", rng).unwrap();
+    let (b, _) = text(b.decrypt(&healed));
+    let (_, answer) = b.encrypt(b"healed", rng).unwrap();
+    assert_eq!(thief.decrypt(&healed).unwrap_err(), Refused);
+    assert_eq!(thief.decrypt(&answer).unwrap_err(), Refused);
+}
+
+/// A skipped key is wiped with its use, and no other one.
+#[test]
+fn a_skipped_key_is_used_once() {
+    let rng = &mut dice(23);
+    let (a, b) = established(rng);
+    let (_, messages) = sent(&a, 4, rng);
+    let (b, _) = b.decrypt(&messages[3]).unwrap();
+    let key = b.ratchet.skipped[1].key.expose().to_vec();
+    let holds = |session: &Session| state(session).windows(32).any(|bytes| bytes == key);
+    assert!(holds(&b) && b.ratchet.skipped.len() == 3);
+    let (b, _) = b.decrypt(&messages[1]).unwrap();
+    assert!(!holds(&b) && b.ratchet.skipped.len() == 2);
+    assert_eq!(b.decrypt(&messages[1]).unwrap_err(), Refused);
+    assert!(b.decrypt(&messages[0]).is_ok() && b.decrypt(&messages[2]).is_ok());
+}
+
 /// Both sides begin at once: two sessions, each of which works, and neither reads the other's messages.
 #[test]
 fn two_sessions_begun_at_once_stay_apart() {
@@ -500,6 +543,21 @@ fn act() -> impl Strategy<Value = Act> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// [MSG-4] whatever arrives, it is refused in peace: random bytes, and random bytes behind a plausible beginning.
+    #[test]
+    fn garbage_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..4_000), parts in 0_u8..4) {
+        let (alice, bob) = couple();
+        let (a, b) = established(&mut dice(24));
+        let shaped = [&[1, parts][..], &bytes].concat();
+        for message in [&bytes, &shaped] {
+            prop_assert!(a.decrypt(message).is_err() && b.decrypt(message).is_err());
+            prop_assert!(bob.accept(&alice, message).is_err());
+            prop_assert!(Session::enter(message, crate::vault::tests::pass()).is_err());
+            prop_assert!(PrekeySecret::enter(message, crate::vault::tests::pass()).is_err());
+            let _ = (session_id(message), named_prekeys(message), chain_id(message));
+        }
+    }
 
     /// [MSG-13] in any order, with any loss and repetition, in both directions over many turns: each message is decrypted
     /// once, a repetition is refused and changes nothing, and what is left at the end still opens.
