@@ -361,3 +361,5 @@ pub(crate) fn entropy(words: &str) -> Result<Secret<32>, Refused> {
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -111,7 +111,7 @@ impl<'a> Vector<'a> {
                 let list = DeviceList::parse(&self.bytes("bytes"))?;
                 let devices: Vec<u8> = list.devices.iter().flat_map(Device::layout).collect();
                 Ok(list.layout() == self.bytes("bytes")
-                    && list.number == self.number("number")
+                    && list.number == self.number::<u64>("number")
                     && list.name == self.name("account-name")
                     && list.account == AccountKey(self.array("account"))
                     && devices == self.bytes("devices"))
