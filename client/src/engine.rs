@@ -3,14 +3,43 @@
 //! Commands and what the link heard go in; requests and events come out. Each call is one transaction: what it makes
 //! visible to `poll_*` is committed before.
 
-use sealpost_spec::account::Name;
-use sealpost_spec::mailbox::Push;
-use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
+mod account;
+mod command;
+mod content;
+mod devices;
+mod history;
+mod outbox;
+mod posts;
+mod prekeys;
+mod receive;
+mod repair;
+mod rooms;
+mod send;
+mod sessions;
+mod timers;
+mod trust;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_crypto::CryptoRng;
+use sealpost_crypto::identity::DeviceSecret;
+use sealpost_spec::account::Name;
+use sealpost_spec::mailbox::{DeliveryToken, Push};
+use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
+use sealpost_spec::room::RoomName;
 
-use crate::api::{Command, Error, Event};
-use crate::store::Profile;
+use crate::api::{Command, Error, ErrorCode, Event};
+use crate::store::account::{Own, Prekeys};
+use crate::store::people::{Contact, Peer, PeerId};
+use crate::store::rooms::Room;
+use crate::store::{Profile, Rows, StoreError, Stored};
+use timers::Timer;
+
+/// Most sessions with a device of somebody else.
+pub(crate) const MAX_SESSIONS: usize = 4;
 
 /// Names a command until its [`Event::End`]; chosen by whoever gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -86,8 +115,61 @@ pub enum Failure {
 }
 
 /// One person's client.
+///
+/// Events that answer a command carry its number. What everybody may want to know (a message, a message that came
+/// further, a changed key) is told once more without a number: that is what a holder gives to those who subscribed.
 pub struct Engine {
-    _private: (),
+    profile: Profile,
+    /// Unix milliseconds, of the call under way; never falls.
+    now: u64,
+    /// How many calls are open in the transaction under way.
+    depth: u32,
+    poison: Option<String>,
+
+    own: Own,
+    own_touched: bool,
+    prekeys: Prekeys,
+    secret: DeviceSecret,
+    contacts: BTreeMap<Name, Contact>,
+    contacts_touched: BTreeSet<Name>,
+    peers: BTreeMap<PeerId, Peer>,
+    peers_touched: BTreeSet<PeerId>,
+    rooms: BTreeMap<RoomName, Room>,
+    rooms_touched: BTreeSet<RoomName>,
+
+    outbox: outbox::Outbox,
+    standing: account::Standing,
+    fetching: devices::Fetching,
+    posting: rooms::Posting,
+    parked: receive::Parked,
+    asked: BTreeMap<RequestId, Asked>,
+    last_request: u64,
+    waits: BTreeMap<CommandId, command::Waiting>,
+    timers: timers::Timers,
+
+    /// Made by the step under way; released by its commit.
+    made: Vec<Transmit>,
+    told: Vec<(Option<CommandId>, Event)>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<(Option<CommandId>, Event)>,
+}
+
+/// What a request was for.
+#[derive(Clone, Debug)]
+enum Asked {
+    Register,
+    Login,
+    Publish,
+    SetToken,
+    Acknowledge,
+    Bundle(Name),
+    Devices(Name),
+    Deliver { to: Name, order: u64, token: Option<DeliveryToken> },
+    Post { room: RoomName, number: u64 },
+    Follow(RoomName),
+    Unfollow,
+    Rooms(CommandId),
+    Members(CommandId, RoomName),
 }
 
 impl Engine {
@@ -95,43 +177,280 @@ impl Engine {
     ///
     /// # Errors
     /// The profile can't be read.
-    pub fn new(_profile: Profile, _rng: Box<dyn CryptoRng + Send>) -> Result<Self, Error> {
-        todo!()
+    pub fn new(profile: Profile, rng: Box<dyn CryptoRng + Send>) -> Result<Self, Error> {
+        profile.rows.throw_with(rng);
+        Self::load(profile).map_err(|error| error.told())
     }
+
+    fn load(profile: Profile) -> Stored<Self> {
+        let rows = &profile.rows;
+        let own = profile.own().clone();
+        let secret = rows.device_secret()?.ok_or(StoreError::Sealed)?;
+        let prekeys = rows.prekeys()?;
+        let contacts = rows.contacts()?.into_iter().map(|contact| (contact.name.clone(), contact)).collect();
+        let peers = rows.peers()?.into_iter().map(|peer| ((peer.account, peer.device.id), peer)).collect();
+        let rooms = rows.rooms()?.into_iter().map(|room| (room.name.clone(), room)).collect();
+        let outbox = outbox::Outbox::load(rows)?;
+        let mut engine = Self {
+            now: 0,
+            depth: 0,
+            poison: None,
+            own,
+            own_touched: false,
+            prekeys,
+            secret,
+            contacts,
+            contacts_touched: BTreeSet::new(),
+            peers,
+            peers_touched: BTreeSet::new(),
+            rooms,
+            rooms_touched: BTreeSet::new(),
+            outbox,
+            standing: account::Standing::default(),
+            fetching: devices::Fetching::default(),
+            posting: rooms::Posting::default(),
+            parked: receive::Parked::default(),
+            asked: BTreeMap::new(),
+            last_request: 0,
+            waits: BTreeMap::new(),
+            timers: timers::Timers::default(),
+            made: Vec::new(),
+            told: Vec::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            profile,
+        };
+        engine.set_first_timers()?;
+        Ok(engine)
+    }
+
     /// Several calls in one commit: all of them or none become visible.
-    pub fn together<R>(&mut self, _calls: impl FnOnce(&mut Self) -> R) -> R {
-        todo!()
+    pub fn together<R>(&mut self, calls: impl FnOnce(&mut Self) -> R) -> R {
+        self.enter();
+        let result = calls(self);
+        self.leave(Ok(()));
+        result
     }
+
     /// Why the engine does nothing any more: a commit failed. Only opening the profile anew helps.
     pub fn poisoned(&self) -> Option<&str> {
-        todo!()
+        self.poison.as_deref()
     }
+
+    /// Whether the relay has confirmed the name.
+    pub fn registered(&self) -> bool {
+        self.own.receipt.is_some()
+    }
+
     /// Takes a command. `now`: Unix milliseconds, here and below.
-    pub fn command(&mut self, _now: u64, _id: CommandId, _command: Command) {
-        todo!()
+    pub fn command(&mut self, now: u64, id: CommandId, command: Command) {
+        if let Some(reason) = &self.poison {
+            let error = Error::new(ErrorCode::Failed, "the profile can't be written").because(reason.clone());
+            self.events.push_back((Some(id), Event::Error(error)));
+            self.events.push_back((Some(id), Event::End));
+            return;
+        }
+        self.step(now, |engine| engine.begin_command(id, command));
     }
+
     /// Forgets a command whose giver has gone; what it queued stays queued.
-    pub fn cancel(&mut self, _id: CommandId) {
-        todo!()
+    pub fn cancel(&mut self, id: CommandId) {
+        self.waits.remove(&id);
+        self.timers.clear(&Timer::Command(id));
     }
+
     /// Takes what the link heard.
-    pub fn handle_link(&mut self, _now: u64, _event: LinkEvent) {
-        todo!()
+    pub fn handle_link(&mut self, now: u64, event: LinkEvent) {
+        self.step(now, |engine| match event {
+            LinkEvent::Connected { hello, relay, channel, transport } => {
+                engine.connected(hello, relay, channel, transport)
+            }
+            LinkEvent::Disconnected(failure) => engine.disconnected(failure),
+            LinkEvent::Push(Push::Envelope { seq, id, sealed }) => engine.envelope(seq, id, &sealed.0),
+            LinkEvent::Push(Push::Post { room, seq, post }) => engine.pushed_post(&room, seq, &post),
+            LinkEvent::Answer { id, result } => engine.answer(id, result),
+        });
     }
+
     /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: u64) {
-        todo!()
+    pub fn handle_timeout(&mut self, now: u64) {
+        self.step(now, |engine| {
+            // What is set by what is due here waits for the next call, so that this one ends.
+            for timer in engine.timers.due(engine.now) {
+                engine.fire(timer)?;
+            }
+            Ok(())
+        });
     }
+
     /// The next thing to do on the network.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        todo!()
+        self.transmits.pop_front()
     }
+
     /// The next event; with the command that it answers, or for everybody.
     pub fn poll_event(&mut self) -> Option<(Option<CommandId>, Event)> {
-        todo!()
+        self.events.pop_front()
     }
+
     /// When [`Engine::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<u64> {
-        todo!()
+        if self.poison.is_some() { None } else { self.timers.next() }
+    }
+
+    /// One step: all that it changes is committed at once, and shows only then.
+    fn step(&mut self, now: u64, work: impl FnOnce(&mut Self) -> Stored<()>) {
+        self.enter();
+        if self.poison.is_none() {
+            self.now = self.now.max(now);
+            let result = work(self);
+            self.leave(result);
+        } else {
+            self.depth -= 1;
+        }
+    }
+
+    fn enter(&mut self) {
+        self.depth += 1;
+        if self.depth == 1
+            && self.poison.is_none()
+            && let Err(error) = self.profile.begin()
+        {
+            self.fail(&error);
+        }
+    }
+
+    fn leave(&mut self, result: Stored<()>) {
+        self.depth -= 1;
+        if self.poison.is_some() {
+            return;
+        }
+        let result = match result {
+            Ok(()) if self.depth == 0 => self.settle(),
+            other => other,
+        };
+        if let Err(error) = result {
+            self.fail(&error);
+        }
+    }
+
+    /// Commits the step, then lets the world see it.
+    fn settle(&mut self) -> Stored<()> {
+        self.join_acknowledgements();
+        let rows = &self.profile.rows;
+        if std::mem::take(&mut self.own_touched) {
+            rows.put_own(&self.own)?;
+        }
+        for name in std::mem::take(&mut self.contacts_touched) {
+            match self.contacts.get(&name) {
+                Some(contact) => rows.put_contact(contact)?,
+                None => drop(rows.delete_contact(&name)?),
+            }
+        }
+        for id in std::mem::take(&mut self.peers_touched) {
+            match self.peers.get(&id) {
+                Some(peer) => rows.put_peer(peer)?,
+                None => drop(rows.delete_peer(&id)?),
+            }
+        }
+        for name in std::mem::take(&mut self.rooms_touched) {
+            if let Some(room) = self.rooms.get(&name) {
+                rows.put_room(room)?;
+            }
+        }
+        self.profile.commit()?;
+        self.transmits.extend(self.made.drain(..));
+        self.events.extend(self.told.drain(..));
+        Ok(())
+    }
+
+    /// After a failed commit memory and disk may differ: nothing is done any more, and everybody who waits is told.
+    fn fail(&mut self, error: &StoreError) {
+        self.profile.roll_back();
+        self.made.clear();
+        self.told.clear();
+        self.transmits.clear();
+        self.poison = Some(error.to_string());
+        for id in std::mem::take(&mut self.waits).into_keys() {
+            self.events.push_back((Some(id), Event::Error(error.told())));
+            self.events.push_back((Some(id), Event::End));
+        }
+        self.events.push_back((None, Event::Error(error.told())));
+    }
+
+    fn rows(&self) -> &Rows {
+        &self.profile.rows
+    }
+
+    fn own_mut(&mut self) -> &mut Own {
+        self.own_touched = true;
+        &mut self.own
+    }
+
+    fn contact_mut(&mut self, name: &Name) -> Option<&mut Contact> {
+        let contact = self.contacts.get_mut(name)?;
+        self.contacts_touched.insert(name.clone());
+        Some(contact)
+    }
+
+    fn peer_mut(&mut self, id: &PeerId) -> Option<&mut Peer> {
+        let peer = self.peers.get_mut(id)?;
+        self.peers_touched.insert(*id);
+        Some(peer)
+    }
+
+    fn room_mut(&mut self, name: &RoomName) -> Option<&mut Room> {
+        let room = self.rooms.get_mut(name)?;
+        self.rooms_touched.insert(name.clone());
+        Some(room)
+    }
+
+    fn tell(&mut self, id: Option<CommandId>, event: Event) {
+        self.told.push((id, event));
+    }
+
+    fn transmit(&mut self, transmit: Transmit) {
+        self.made.push(transmit);
+    }
+
+    /// Asks on the authenticated link.
+    fn ask(&mut self, asked: Asked, request: Request) {
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.asked.insert(id, asked);
+        self.transmit(Transmit::Authenticated { id, request });
+    }
+
+    /// Asks on an anonymous link.
+    fn ask_anonymously(&mut self, asked: Asked, recipient: Name, request: Request) {
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.asked.insert(id, asked);
+        self.transmit(Transmit::Anonymous { id, recipient, request });
+    }
+
+    fn answer(&mut self, id: RequestId, result: Result<Answer, Failure>) -> Stored<()> {
+        // An answer to nothing: a request of an earlier life of this engine, or a link that errs.
+        let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
+        match asked {
+            Asked::Register => self.registered_answer(result),
+            Asked::Login => self.login_answer(result),
+            Asked::Publish => self.published(result),
+            Asked::SetToken => self.token_set(result),
+            Asked::Acknowledge | Asked::Unfollow => Ok(()),
+            Asked::Bundle(name) => self.bundle_answer(&name, result),
+            Asked::Devices(name) => self.devices_answer(&name, result),
+            Asked::Deliver { to, order, token } => self.delivered(&to, order, token, result),
+            Asked::Post { room, number } => self.post_answer(&room, number, result),
+            Asked::Follow(room) => self.follow_answer(&room, result),
+            Asked::Rooms(command) => self.rooms_answer(command, result),
+            Asked::Members(command, room) => self.members_answer(command, &room, result),
+        }
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rows().dice().fill_bytes(&mut bytes);
+        bytes
     }
 }

@@ -1,13 +1,37 @@
-//! The encrypted profile: one folder, one SQLite file, every row sealed.
+//! The encrypted profile: one folder, held by one process, in which every row is sealed.
+//!
+//! The folder has three files. `vault` is the header that turns a passphrase into the storage key; it is written once,
+//! and a wrong passphrase never touches it. `profile.db` is SQLite: whoever reads it without the key sees how many rows
+//! each table has, in which order they came and about how long they are, nothing else. `lock` is held while the profile
+//! is open.
 
-use std::path::Path;
+pub(crate) mod account;
+pub(crate) mod messages;
+pub(crate) mod outbox;
+pub(crate) mod people;
+pub(crate) mod rooms;
+mod rows;
+mod schema;
 
-use sealpost_crypto::vault::Cost;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng as _;
+use sealpost_crypto::identity::{AccountSecret, DeviceSecret, delivery_token};
+use sealpost_crypto::vault::{Cost, Vault};
 use sealpost_crypto::{CryptoRng, Zeroizing};
-use sealpost_spec::account::Name;
+use sealpost_spec::account::{DeviceId, DeviceList, Name};
 use sealpost_spec::relay::Address;
 
-use crate::api::Error;
+use crate::api::{Error, ErrorCode};
+use account::Own;
+pub(crate) use rows::{Dice, Rows, StoreError, Stored};
+
+const HEADER: &str = "vault";
+const DATABASE: &str = "profile.db";
+const LOCK: &str = "lock";
 
 /// Where a test may let the machine die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,70 +47,242 @@ pub type Faults = Box<dyn FnMut(CrashPoint) -> bool + Send>;
 
 /// One person's profile, unlocked and held by this process alone.
 pub struct Profile {
-    _private: (),
+    dir: PathBuf,
+    own: Own,
+    address: Address,
+    pub(crate) rows: Rows,
+    faults: Option<Faults>,
+    /// Unlocked when it is closed, also by the end of the process.
+    _lock: File,
 }
 
 impl Profile {
     /// Whether a profile is in this folder.
-    pub fn exists(_dir: &Path) -> bool {
-        todo!()
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(HEADER).exists()
     }
+
     /// Makes a new profile, with new keys, and holds it. `now`: Unix milliseconds. The binary passes
     /// [`Cost::RECOMMENDED`].
     ///
     /// # Errors
     /// There is one already, the folder is open to others, or the disk fails.
     pub fn create(
-        _dir: &Path,
-        _passphrase: &[u8],
-        _cost: Cost,
-        _name: &Name,
-        _relay: &Address,
-        _rng: &mut dyn CryptoRng,
-        _now: u64,
+        dir: &Path,
+        passphrase: &[u8],
+        cost: Cost,
+        name: &Name,
+        relay: &Address,
+        rng: &mut dyn CryptoRng,
+        now: u64,
     ) -> Result<Self, Error> {
-        todo!()
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|cause| trouble(dir, &cause))?;
+        closed_to_others(dir)?;
+        let lock = hold(dir)?;
+        if Self::exists(dir) {
+            return Err(Error::new(ErrorCode::Usage, format!("there is a profile in {} already", dir.display()))
+                .advise("sealpost status"));
+        }
+        // Without its header a database can't be read: it is what a crash left of an earlier attempt.
+        for stale in [DATABASE, "profile.db-wal", "profile.db-shm"] {
+            match std::fs::remove_file(dir.join(stale)) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(trouble(dir, &cause)),
+                _ => {}
+            }
+        }
+        let (vault, header) =
+            Vault::create(passphrase, cost, rng).map_err(|_| Error::new(ErrorCode::Failed, "no key could be made"))?;
+        let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
+        let own = generate(&rows, name, relay, rng, now).map_err(|error| error.told())?;
+        write_new(&dir.join(HEADER), &header).map_err(|cause| trouble(dir, &cause))?;
+        Ok(Self { dir: dir.to_owned(), own, address: relay.clone(), rows, faults: None, _lock: lock })
     }
+
     /// Opens a profile and holds it.
     ///
     /// # Errors
     /// `NoProfile`; `InUse`: another process holds it; `Locked`: wrong passphrase or altered files; `Failed`: open to
     /// other users of the machine, written by a newer version, or the disk fails.
-    pub fn open(_dir: &Path, _passphrase: &[u8], _rng: &mut dyn CryptoRng) -> Result<Self, Error> {
-        todo!()
+    pub fn open(dir: &Path, passphrase: &[u8], rng: &mut dyn CryptoRng) -> Result<Self, Error> {
+        if !Self::exists(dir) {
+            return Err(Error::new(ErrorCode::NoProfile, format!("there is no profile in {}", dir.display()))
+                .advise("sealpost init"));
+        }
+        closed_to_others(dir)?;
+        for file in [HEADER, DATABASE, LOCK] {
+            let path = dir.join(file);
+            if path.exists() {
+                closed_to_others(&path)?;
+            }
+        }
+        let lock = hold(dir)?;
+        let header = std::fs::read(dir.join(HEADER)).map_err(|cause| trouble(dir, &cause))?;
+        let vault = Vault::unlock(&header, passphrase).map_err(|_| {
+            Error::new(ErrorCode::Locked, "the profile does not open")
+                .because("the passphrase is wrong, or the file `vault` was altered")
+                .advise("give the passphrase again; nothing was changed")
+        })?;
+        let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
+        let own = rows.own().map_err(|error| error.told())?.ok_or_else(|| StoreError::Sealed.told())?;
+        let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
+        Ok(Self { dir: dir.to_owned(), own, address, rows, faults: None, _lock: lock })
     }
+
     /// The account's name.
     pub fn name(&self) -> &Name {
-        todo!()
+        &self.own.name
     }
+
     /// The relay's address.
     pub fn relay(&self) -> &Address {
-        todo!()
+        &self.address
     }
-    /// Whether the relay has confirmed the name.
+
+    /// Whether the relay has confirmed the name; as it was when the profile was opened.
     pub fn registered(&self) -> bool {
-        todo!()
+        self.own.receipt.is_some()
     }
+
     /// The 24 recovery words.
     ///
     /// # Errors
     /// The row can't be read.
     pub fn words(&self) -> Result<Zeroizing<String>, Error> {
-        todo!()
+        let account = self.rows.account_secret().map_err(|error| error.told())?;
+        Ok(account.ok_or_else(|| StoreError::Sealed.told())?.words())
     }
+
     /// Deletes a profile that never came to be registered: a name that was taken leaves nothing behind.
     ///
     /// # Errors
     /// It is registered, or a file can't be deleted.
     pub fn discard(self) -> Result<(), Error> {
-        todo!()
+        let registered = self.rows.own().map_err(|error| error.told())?.is_some_and(|own| own.receipt.is_some());
+        if registered {
+            return Err(Error::new(ErrorCode::Failed, "a registered profile is not thrown away"));
+        }
+        // The header goes first: from then on there is no profile.
+        for file in [HEADER, DATABASE, "profile.db-wal", "profile.db-shm"] {
+            match std::fs::remove_file(self.dir.join(file)) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(trouble(&self.dir, &cause)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
+
     /// For tests: commits without waiting for the disk.
     pub fn without_sync(&self) {
-        todo!()
+        // A pragma on an open database can only fail with the next statement, which reports it.
+        let _ = self.rows.connection().execute_batch("PRAGMA synchronous = OFF");
     }
+
     /// For tests: lets commits fail.
-    pub fn set_faults(&mut self, _faults: Faults) {
-        todo!()
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.faults = Some(faults);
     }
+
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    pub(crate) fn begin(&self) -> Stored<()> {
+        Ok(self.rows.connection().execute_batch("BEGIN IMMEDIATE")?)
+    }
+
+    /// Makes all that was written since [`Self::begin`] durable, or none of it.
+    pub(crate) fn commit(&mut self) -> Stored<()> {
+        if self.dies(CrashPoint::BeforeCommit) {
+            self.roll_back();
+            return Err(StoreError::Crash);
+        }
+        self.rows.connection().execute_batch("COMMIT")?;
+        if self.dies(CrashPoint::AfterCommit) { Err(StoreError::Crash) } else { Ok(()) }
+    }
+
+    pub(crate) fn roll_back(&self) {
+        // Whoever rolls back has an error to report already, and never writes again.
+        let _ = self.rows.connection().execute_batch("ROLLBACK");
+    }
+
+    fn dies(&mut self, point: CrashPoint) -> bool {
+        self.faults.as_mut().is_some_and(|faults| faults(point))
+    }
+}
+
+/// The profile's own generator until an engine brings one.
+fn dice(rng: &mut dyn CryptoRng) -> Dice {
+    let mut seed = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *seed);
+    Box::new(rand::rngs::StdRng::from_seed(*seed))
+}
+
+/// A new account with its first device, in one transaction.
+fn generate(rows: &Rows, name: &Name, relay: &Address, rng: &mut dyn CryptoRng, now: u64) -> Stored<Own> {
+    let account = AccountSecret::generate(rng);
+    let secret = DeviceSecret::generate(rng);
+    let device = secret.public(DeviceId::FIRST);
+    let list = DeviceList { number: 1, name: name.clone(), account: account.key(), devices: vec![device] };
+    let own = Own {
+        name: name.clone(),
+        relay: relay.to_string(),
+        account: account.key(),
+        device,
+        list: account.sign_devices(&list),
+        made_at: now,
+        token: delivery_token(rng),
+        ..Own::unregistered(name, relay, account.key(), device)
+    };
+    rows.connection().execute_batch("BEGIN IMMEDIATE")?;
+    rows.put_account_secret(&account)?;
+    rows.put_device_secret(&secret)?;
+    rows.put_own(&own)?;
+    rows.connection().execute_batch("COMMIT")?;
+    Ok(own)
+}
+
+/// Takes the lock that makes two processes on one profile impossible.
+fn hold(dir: &Path) -> Result<File, Error> {
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(dir.join(LOCK))
+        .map_err(|cause| trouble(dir, &cause))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorCode::InUse, "another process has this profile open").advise("close it, and try again"))
+        }
+        Err(TryLockError::Error(cause)) => Err(trouble(dir, &cause)),
+    }
+}
+
+fn closed_to_others(path: &Path) -> Result<(), Error> {
+    let mode = std::fs::metadata(path).map_err(|cause| trouble(path, &cause))?.mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let wanted = if path.is_dir() { "700" } else { "600" };
+    Err(Error::new(ErrorCode::Failed, format!("{} is open to other users of this machine", path.display()))
+        .because(format!("its mode is {:03o}", mode & 0o777))
+        .advise(format!("chmod {wanted} '{}'", path.display())))
+}
+
+/// Writes a file that appears whole or not at all.
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn trouble(path: &Path, cause: &std::io::Error) -> Error {
+    Error::new(ErrorCode::Failed, format!("{} can't be used", path.display())).because(cause.to_string())
 }

@@ -1,0 +1,403 @@
+//! The link's state, registration and login, publishing anew, and what a copied profile does.
+
+use std::collections::BTreeMap;
+
+use sealpost_crypto::identity::{relay_pin, token_hash, verify_receipt};
+use sealpost_spec::account::{DeviceId, LoginProof, PrekeyCounts};
+use sealpost_spec::mailbox::{EnvelopeId, MAX_ACKNOWLEDGE, Seq};
+use sealpost_spec::relay::{Answer, Login, Refusal, Registration, RelayHello, Request};
+
+use super::command::Waiting;
+use super::timers::Timer;
+use super::{Asked, Engine, Failure, Transmit};
+use crate::api::{Error, ErrorCode, Event};
+use crate::store::Stored;
+
+/// Without a push for so long after a login, in milliseconds, the mailbox counts as read: the relay pushes all of it
+/// at once.
+const QUIET: u64 = 300;
+
+/// By how much a sender whose profile was copied goes on counting: beyond what the other copy may have sent. A
+/// recipient takes a jump by as much for this, not for missing messages. **[MSG-25]**
+pub(super) const RENUMBER: u64 = 1 << 20;
+
+/// How the authenticated link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum Phase {
+    /// Nobody asked for it.
+    #[default]
+    Off,
+    /// It is being opened.
+    Opening,
+    /// It is open, and nobody is logged in.
+    Open,
+    /// The device is logged in.
+    LoggedIn,
+}
+
+#[derive(Default)]
+pub(super) struct Standing {
+    pub(super) phase: Phase,
+    hello: Option<RelayHello>,
+    relay: [u8; 32],
+    channel: [u8; 32],
+    pub(super) transport: String,
+    /// Why there is no link, or nobody logged in.
+    pub(super) reason: String,
+    /// Nothing more is expected in the mailbox.
+    pub(super) drained: bool,
+    /// New prekeys are on their way.
+    pub(super) publishing: bool,
+}
+
+impl Engine {
+    /// Whether requests of somebody who is logged in may be made.
+    pub(super) fn online(&self) -> bool {
+        self.standing.phase == Phase::LoggedIn
+    }
+
+    /// Opens the link, unless it is.
+    pub(super) fn go_online(&mut self) {
+        if self.standing.phase == Phase::Off {
+            self.standing.phase = Phase::Opening;
+            self.standing.reason = "the relay has not answered yet".into();
+            self.transmit(Transmit::Connect);
+        }
+    }
+
+    pub(super) fn connected(
+        &mut self,
+        hello: RelayHello,
+        relay: [u8; 32],
+        channel: [u8; 32],
+        transport: String,
+    ) -> Stored<()> {
+        // The link compared it, too. A second look costs nothing and keeps receipts honest.
+        if relay_pin(&relay) != self.profile.relay().pin {
+            return self.disconnected(Failure::WrongRelay);
+        }
+        if self.own.relay_key != Some(relay) {
+            self.own_mut().relay_key = Some(relay);
+        }
+        let store = hello.store;
+        self.standing = Standing {
+            phase: Phase::Open,
+            hello: Some(hello),
+            relay,
+            channel,
+            transport,
+            reason: "logging in".into(),
+            ..Standing::default()
+        };
+        if self.own.receipt.is_some() && self.own.store == Some(store) {
+            self.log_in()
+        } else if self.own.receipt.is_some() || self.own.registering.is_some() {
+            self.register()
+        } else {
+            self.standing.reason = "not registered".into();
+            Ok(())
+        }
+    }
+
+    /// Raises the generation, which is committed before the login leaves. **[ACCT-12]**
+    fn login(&mut self) -> Login {
+        self.own_mut().generation += 1;
+        let challenge = self.standing.hello.as_ref().map_or([0; 32], |hello| hello.challenge);
+        let proof = LoginProof {
+            relay: &self.standing.relay,
+            channel: &self.standing.channel,
+            challenge: &challenge,
+            name: &self.own.name,
+            device: self.own.device.id,
+            generation: self.own.generation,
+        };
+        Login {
+            name: self.own.name.clone(),
+            device: self.own.device.id,
+            generation: self.own.generation,
+            signature: self.secret.sign_login(&proof),
+        }
+    }
+
+    fn log_in(&mut self) -> Stored<()> {
+        let login = self.login();
+        self.ask(Asked::Login, Request::Login(login));
+        Ok(())
+    }
+
+    /// Publishes the account: for the first time, or anew to a relay that lost its store.
+    pub(super) fn register(&mut self) -> Stored<()> {
+        self.rotate_prekeys(true)?;
+        let keys = self.keys_to_register()?;
+        let login = self.login();
+        let registration = Registration {
+            list: self.own.list.clone(),
+            keys,
+            token: token_hash(&self.own.token),
+            receipt: self.own.receipt.clone(),
+            invite: self.own.registering.clone().flatten(),
+            login,
+        };
+        self.ask(Asked::Register, Request::Register(registration));
+        Ok(())
+    }
+
+    pub(super) fn registered_answer(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
+        match result {
+            Ok(Answer::Registered { receipt, generation, keys }) => {
+                let genuine = verify_receipt(&receipt, &self.standing.relay)
+                    .is_ok_and(|word| word.name == self.own.name && word.account == self.own.account);
+                if !genuine {
+                    let error = Error::new(ErrorCode::Refused, "the relay's name receipt is not genuine")
+                        .advise("ask the relay's operator for its address, and compare it");
+                    return self.no_login(error);
+                }
+                let first = self.own.receipt.is_none();
+                let store = self.standing.hello.as_ref().map(|hello| hello.store);
+                let own = self.own_mut();
+                own.receipt = Some(receipt);
+                own.registering = None;
+                own.store = store;
+                own.token_is_new = false;
+                self.prekeys.unpublished = false;
+                self.rows().put_prekeys(&self.prekeys)?;
+                if first {
+                    self.join_lobby()?;
+                } else {
+                    self.forget_acceptance()?;
+                }
+                self.logged_in(generation, keys)
+            }
+            Ok(_) => self.no_login(Error::new(ErrorCode::Refused, "the relay answered something else than asked")),
+            Err(Failure::Refused(refusal)) => self.no_login(refused(&refusal)),
+            // The link tells by itself that it is down, and comes back.
+            Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn login_answer(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
+        match result {
+            Ok(Answer::LoggedIn { generation, keys }) => self.logged_in(generation, keys),
+            Ok(_) => self.no_login(Error::new(ErrorCode::Refused, "the relay answered something else than asked")),
+            // The relay lost the account and kept its store: it gets it anew.
+            Err(Failure::Refused(Refusal::NoSuchName)) => {
+                self.forget_acceptance()?;
+                self.register()
+            }
+            Err(Failure::Refused(refusal)) => self.no_login(refused(&refusal)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The relay does not let one in: nothing is tried again before the next command.
+    fn no_login(&mut self, error: Error) -> Stored<()> {
+        self.standing = Standing { reason: error.message.clone(), ..Standing::default() };
+        self.own_mut().registering = None;
+        self.transmit(Transmit::Disconnect);
+        self.tell(None, Event::Error(error.clone()));
+        self.fail_waits(&error, |waiting| !matches!(waiting, Waiting::Send { .. } | Waiting::Follow { .. }));
+        Ok(())
+    }
+
+    fn logged_in(&mut self, generation: u64, keys: PrekeyCounts) -> Stored<()> {
+        self.standing.phase = Phase::LoggedIn;
+        self.standing.reason = "connected".into();
+        self.tell(None, Event::Connection { online: true, detail: "connected".into() });
+        if generation >= self.own.generation {
+            self.was_copied(generation)?;
+        }
+        if self.own.token_is_new {
+            self.set_token();
+        }
+        self.rotate_prekeys(false)?;
+        self.replenish(keys)?;
+        self.follow_rooms()?;
+        self.timers.set(Timer::Drained, self.now + QUIET);
+        self.fetching.reset();
+        self.outbox.land();
+        for name in self.contacts.keys().cloned().collect::<Vec<_>>() {
+            self.pump(&name)?;
+        }
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.plan_receipt(&peer);
+            self.start_repair(&peer)?;
+        }
+        self.logged_in_waits()
+    }
+
+    /// Another copy of this profile has logged in with this generation or a later one: what it encrypted with is not
+    /// known here, so nothing is encrypted with what both have. **[ACCT-12]**
+    fn was_copied(&mut self, generation: u64) -> Stored<()> {
+        self.own_mut().generation = generation.saturating_add(1);
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.retire_all(&peer)?;
+        }
+        for name in self.contacts.keys().cloned().collect::<Vec<_>>() {
+            if let Some(contact) = self.contact_mut(&name)
+                && contact.last_number > 0
+            {
+                contact.last_number += RENUMBER;
+            }
+        }
+        self.tell(
+            None,
+            Event::Refused {
+                conversation: None,
+                reason: "this profile was copied or restored: all sessions start anew".into(),
+            },
+        );
+        Ok(())
+    }
+
+    /// The relay may have lost what it accepted: everything that nobody confirmed is sent again, every post offered.
+    fn forget_acceptance(&mut self) -> Stored<()> {
+        for parcel in self.outbox.not_accepted_any_more(self.now) {
+            self.rows().put_parcel(&parcel)?;
+        }
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            if let Some(room) = self.room_mut(&name) {
+                room.posted = 0;
+                room.cursor = Seq(0);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn disconnected(&mut self, failure: Failure) -> Stored<()> {
+        let was_online = self.online();
+        let (reason, gives_up, error) = match failure {
+            Failure::Unreachable(cause) => {
+                let error = Error::new(ErrorCode::Unreachable, "the relay can't be reached").because(cause.clone());
+                (cause, false, Some(error))
+            }
+            Failure::Unknown => ("the link broke".to_owned(), false, None),
+            Failure::WrongRelay => {
+                let error = Error::new(ErrorCode::WrongRelay, "the relay's key is not the one in its address")
+                    .because("somebody stands in between, or the relay was set up anew")
+                    .advise("ask the relay's operator for its address over another way");
+                ("the relay's key is not the one in its address".to_owned(), true, Some(error))
+            }
+            Failure::Refused(refusal) => {
+                let for_good = matches!(
+                    refusal,
+                    Refusal::Kicked { .. } | Refusal::Banned { .. } | Refusal::Replaced | Refusal::Unsupported
+                );
+                let error = refused(&refusal);
+                (error.message.clone(), for_good, for_good.then_some(error))
+            }
+        };
+        let phase = if gives_up { Phase::Off } else { Phase::Opening };
+        if gives_up {
+            self.transmit(Transmit::Disconnect);
+        }
+        self.standing = Standing { phase, reason: reason.clone(), ..Standing::default() };
+        self.timers.clear(&Timer::Drained);
+        // What was asked on the link was answered before, one by one; anonymous links live on.
+        self.posting.land();
+        self.parked.clear();
+        if was_online {
+            self.tell(None, Event::Connection { online: false, detail: reason });
+        }
+        if let Some(error) = error {
+            if gives_up {
+                self.tell(None, Event::Error(error.clone()));
+            }
+            self.fail_waits(&error, |waiting| waiting.needs_the_relay() || gives_up && waiting.ends_with_the_link());
+        }
+        Ok(())
+    }
+
+    /// Something was pushed: the mailbox is not drained yet.
+    pub(super) fn heard_a_push(&mut self) {
+        if self.online() && !self.standing.drained {
+            self.timers.set(Timer::Drained, self.now + QUIET);
+        }
+    }
+
+    pub(super) fn drained(&mut self) -> Stored<()> {
+        if self.online() {
+            self.standing.drained = true;
+            self.drained_waits()?;
+        }
+        Ok(())
+    }
+
+    /// Tells the relay that it may forget an envelope. Leaves with the commit under way.
+    pub(super) fn acknowledge(&mut self, seq: Seq, id: EnvelopeId) {
+        if self.online() {
+            self.ask(Asked::Acknowledge, Request::Acknowledge(vec![(seq, id)]));
+        }
+    }
+
+    /// Joins the acknowledgements of one step into few requests.
+    pub(super) fn join_acknowledgements(&mut self) {
+        let mut joined: BTreeMap<Seq, EnvelopeId> = BTreeMap::new();
+        let mut kept = Vec::with_capacity(self.made.len());
+        for made in std::mem::take(&mut self.made) {
+            match made {
+                Transmit::Authenticated { id, request: Request::Acknowledge(pairs) } => {
+                    self.asked.remove(&id);
+                    joined.extend(pairs);
+                }
+                other => kept.push(other),
+            }
+        }
+        self.made = kept;
+        let pairs: Vec<_> = joined.into_iter().collect();
+        for part in pairs.chunks(MAX_ACKNOWLEDGE) {
+            self.ask(Asked::Acknowledge, Request::Acknowledge(part.to_vec()));
+        }
+    }
+
+    pub(super) fn set_token(&mut self) {
+        let hash = token_hash(&self.own.token);
+        self.ask(Asked::SetToken, Request::SetToken(hash));
+    }
+
+    pub(super) fn token_set(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
+        if result.is_ok() {
+            self.own_mut().token_is_new = false;
+        }
+        Ok(())
+    }
+
+    /// Whether this is one's own device.
+    pub(super) fn is_own_device(&self, device: DeviceId) -> bool {
+        device == self.own.device.id
+    }
+}
+
+/// What a refusal means to a person.
+pub(super) fn refused(refusal: &Refusal) -> Error {
+    let error = |message: &str| Error::new(ErrorCode::Refused, message);
+    match refusal {
+        Refusal::NameTaken => error("the name, or one that looks like it, belongs to somebody else")
+            .advise("choose another name: sealpost register ADDRESS NAME"),
+        Refusal::RegistrationClosed => error("the relay registers nobody new").advise("ask its operator"),
+        Refusal::InviteNeeded => error("the relay registers only who has an invite")
+            .advise("ask its operator for one: sealpost register ADDRESS NAME --invite TOKEN"),
+        Refusal::Banned { reason } => error("the relay's operator has banned this account").because(reason.clone()),
+        Refusal::Kicked { reason } => error("the relay's operator has ended this link").because(reason.clone()),
+        Refusal::Replaced => error("another process of this account has logged in")
+            .because("a copy of this profile is in use elsewhere")
+            .advise("use a profile in one place only"),
+        Refusal::TooFast { retry_after_ms } => {
+            error("the relay wants fewer requests").advise(format!("try again in {} s", retry_after_ms.div_ceil(1000)))
+        }
+        Refusal::MailboxFull => error("the recipient's mailbox is full")
+            .because("they have to come and fetch what waits there")
+            .advise("nothing: it is tried again by itself"),
+        Refusal::QuotaReached { limit } => error("a quota of the relay is used up").because(format!("it is {limit}")),
+        Refusal::TooLarge { limit } => {
+            error("the relay takes nothing so large").because(format!("its limit is {limit}"))
+        }
+        Refusal::NoSuchName => Error::new(ErrorCode::NoSuchName, "nobody has this name at this relay"),
+        Refusal::NoSuchRoom => Error::new(ErrorCode::NoSuchRoom, "there is no such room").advise("sealpost rooms"),
+        Refusal::NotMember => Error::new(ErrorCode::NoSuchRoom, "only members post in this room"),
+        Refusal::Unsupported => error("the relay does not do this").advise("ask its operator to update it"),
+        Refusal::Internal { id } => {
+            error("the relay has trouble of its own").because(format!("its operator finds number {id} in the log"))
+        }
+        other => error("the relay refused").because(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,410 @@
+//! Commands: how each begins, what it waits for, how it ends.
+
+use sealpost_crypto::identity::fingerprint;
+use sealpost_spec::account::Name;
+use sealpost_spec::message::ContentId;
+use sealpost_spec::room::{PostId, RoomName};
+
+use super::account::Phase;
+use super::timers::Timer;
+use super::{CommandId, Engine};
+use crate::api::{Command, Error, ErrorCode, Event, State, Wait};
+use crate::store::Stored;
+
+/// How long a command that needs the relay waits for it, in milliseconds.
+const A_WHILE: u64 = 30_000;
+/// How long `status` waits for a connection before it tells that there is none, in milliseconds.
+const STATUS_WAITS: u64 = 5_000;
+
+/// What a command that has not ended waits for.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Register,
+    Send {
+        message: ContentId,
+        conversation: String,
+        wait: Wait,
+    },
+    Recv {
+        from: Option<String>,
+        limit: Option<u32>,
+    },
+    Follow {
+        from: Option<String>,
+    },
+    Subscribe,
+    Verify {
+        name: Name,
+        mark: Option<String>,
+    },
+    /// `None`: any post of the room.
+    Membership {
+        room: RoomName,
+        post: Option<PostId>,
+    },
+    Rooms {
+        asked: bool,
+    },
+    Who {
+        room: RoomName,
+        asked: bool,
+    },
+    Status,
+}
+
+impl Waiting {
+    /// Whether it fails at once where the relay can't be reached. What queues something or follows does not.
+    pub(super) fn needs_the_relay(&self) -> bool {
+        matches!(self, Self::Register | Self::Verify { .. } | Self::Rooms { .. } | Self::Who { .. } | Self::Status)
+    }
+
+    /// Whether it fails where the link is given up.
+    pub(super) fn ends_with_the_link(&self) -> bool {
+        !matches!(self, Self::Send { .. } | Self::Subscribe)
+    }
+
+    pub(super) fn is_about_room(&self, name: &RoomName) -> bool {
+        match self {
+            Self::Membership { room, .. } => room == name,
+            Self::Send { conversation, .. } => *conversation == name.to_string(),
+            _ => false,
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn begin_command(&mut self, id: CommandId, command: Command) -> Stored<()> {
+        match command {
+            Command::Register { invite } => self.begin_register(id, invite),
+            Command::Me => {
+                self.tell_me(id);
+                self.end(id);
+                Ok(())
+            }
+            Command::Add { link } => self.add(id, &link),
+            Command::Send { to, text, wait, timeout_ms } => {
+                if self.own.receipt.is_none() {
+                    return self.not_registered(id);
+                }
+                let until = self.now.saturating_add(timeout_ms);
+                if to.starts_with('#') {
+                    self.send_to_room(id, &to, text, wait, until)
+                } else {
+                    self.send_direct(id, &to, text, wait, until)
+                }
+            }
+            Command::Recv { from, limit, follow, timeout_ms } => self.recv(id, from, limit, follow, timeout_ms),
+            Command::History { with, limit, before } => self.history(id, &with, limit, before.as_deref()),
+            Command::Subscribe => {
+                self.waits.insert(id, Waiting::Subscribe);
+                if self.own.receipt.is_some() {
+                    self.go_online();
+                }
+                Ok(())
+            }
+            Command::Verify { name, mark } => self.verify(id, name, mark),
+            Command::Trust { name, fingerprint } => self.trust(id, &name, &fingerprint),
+            Command::Join { room } => self.join(id, &room),
+            Command::Leave { room } => self.leave_room(id, &room),
+            Command::Rooms | Command::Who { .. } if self.own.receipt.is_none() => self.not_registered(id),
+            Command::Rooms => self.list_rooms(id),
+            Command::Who { room } => self.who(id, room.as_deref()),
+            Command::Contacts => {
+                let contacts: Vec<Event> = self.contacts.values().map(|contact| self.contact_event(contact)).collect();
+                for event in contacts {
+                    self.tell(Some(id), event);
+                }
+                self.end(id);
+                Ok(())
+            }
+            Command::Block { name } => self.block(id, &name, true),
+            Command::Unblock { name } => self.block(id, &name, false),
+            Command::Status => self.status(id),
+            // The holder stops; the engine has nothing open that a commit has not ended.
+            Command::Stop => {
+                self.tell(Some(id), Event::Done);
+                self.end(id);
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_register(&mut self, id: CommandId, invite: Option<String>) -> Stored<()> {
+        if self.own.receipt.is_some() {
+            self.tell_me(id);
+            self.end(id);
+            return Ok(());
+        }
+        self.own_mut().registering = Some(invite);
+        self.wait_a_while(id, Waiting::Register);
+        match self.standing.phase {
+            Phase::Open => self.register(),
+            _ => {
+                self.go_online();
+                Ok(())
+            }
+        }
+    }
+
+    fn tell_me(&mut self, id: CommandId) {
+        let event = Event::Me {
+            name: self.own.name.to_string(),
+            fingerprint: fingerprint(&self.own.account).to_string(),
+            link: self.own_link(),
+            relay: self.own.relay.clone(),
+        };
+        self.tell(Some(id), event);
+    }
+
+    pub(super) fn not_registered(&mut self, id: CommandId) -> Stored<()> {
+        let error = Error::new(ErrorCode::NoProfile, "this profile is not registered at its relay yet")
+            .advise(format!("sealpost register {} {}", self.own.relay, self.own.name));
+        self.end_with(id, error)
+    }
+
+    fn recv(
+        &mut self,
+        id: CommandId,
+        from: Option<String>,
+        limit: Option<u32>,
+        follow: bool,
+        timeout_ms: u64,
+    ) -> Stored<()> {
+        let from = from.map(|from| if from.starts_with(['@', '#']) { from } else { format!("@{from}") });
+        if self.own.receipt.is_some() {
+            self.go_online();
+        }
+        if follow {
+            self.waits.insert(id, Waiting::Follow { from });
+            return self.feed_followers();
+        }
+        if timeout_ms == 0 || self.standing.drained || self.own.receipt.is_none() {
+            self.give_fresh(id, from.as_deref(), limit)?;
+            self.end(id);
+            return Ok(());
+        }
+        self.wait(id, Waiting::Recv { from, limit }, self.now.saturating_add(timeout_ms));
+        Ok(())
+    }
+
+    fn status(&mut self, id: CommandId) -> Stored<()> {
+        if self.own.receipt.is_some() {
+            self.go_online();
+        }
+        if matches!(self.standing.phase, Phase::Off | Phase::LoggedIn) {
+            self.tell_status(id);
+        } else {
+            self.wait(id, Waiting::Status, self.now + STATUS_WAITS);
+        }
+        Ok(())
+    }
+
+    fn tell_status(&mut self, id: CommandId) {
+        let connection = match self.standing.phase {
+            Phase::LoggedIn => "connected".to_owned(),
+            Phase::Opening | Phase::Open => format!("connecting: {}", self.standing.reason),
+            Phase::Off if self.standing.reason.is_empty() => "offline".to_owned(),
+            Phase::Off => format!("offline: {}", self.standing.reason),
+        };
+        let (mut queued, unconfirmed) = self.outbox.totals();
+        for room in self.rooms.values() {
+            queued =
+                queued.saturating_add(u32::try_from(room.number - room.posted.min(room.number)).unwrap_or(u32::MAX));
+        }
+        let event = Event::Status {
+            name: self.own.name.to_string(),
+            relay: self.own.relay.clone(),
+            connection,
+            transport: self.standing.transport.clone(),
+            queued,
+            unconfirmed,
+            drained: self.standing.drained,
+        };
+        self.tell(Some(id), event);
+        self.end(id);
+    }
+
+    pub(super) fn wait(&mut self, id: CommandId, waiting: Waiting, until: u64) {
+        self.waits.insert(id, waiting);
+        self.timers.set(Timer::Command(id), until);
+    }
+
+    pub(super) fn wait_a_while(&mut self, id: CommandId, waiting: Waiting) {
+        self.wait(id, waiting, self.now + A_WHILE);
+    }
+
+    /// Ends a command.
+    pub(super) fn end(&mut self, id: CommandId) {
+        self.waits.remove(&id);
+        self.timers.clear(&Timer::Command(id));
+        self.tell(Some(id), Event::End);
+    }
+
+    /// Ends a command with an error.
+    pub(super) fn end_with(&mut self, id: CommandId, error: Error) -> Stored<()> {
+        self.tell(Some(id), Event::Error(error));
+        self.end(id);
+        Ok(())
+    }
+
+    /// Ends with an error the commands that wait for something of this kind.
+    pub(super) fn fail_waits(&mut self, error: &Error, fails: impl Fn(&Waiting) -> bool) {
+        let failed: Vec<CommandId> =
+            self.waits.iter().filter(|(_, waiting)| fails(waiting)).map(|(id, _)| *id).collect();
+        for id in failed {
+            if matches!(self.waits.get(&id), Some(Waiting::Status)) {
+                self.tell_status(id);
+            } else {
+                self.tell(Some(id), Event::Error(error.clone()));
+                self.end(id);
+            }
+        }
+    }
+
+    /// Ends with an error the commands that wait for something of this person; `also_sending`: those too whose message
+    /// is queued.
+    pub(super) fn fail_waits_about(&mut self, name: &Name, error: &Error, also_sending: bool) {
+        let conversation = format!("@{name}");
+        self.fail_waits(error, |waiting| match waiting {
+            Waiting::Send { conversation: other, .. } => also_sending && *other == conversation,
+            Waiting::Verify { name: other, .. } => other == name,
+            _ => false,
+        });
+    }
+
+    /// A message came so far: commands that waited for that end.
+    pub(super) fn reached(&mut self, message: ContentId, state: State) {
+        let waiting: Vec<(CommandId, String, Wait)> = self
+            .waits
+            .iter()
+            .filter_map(|(id, waiting)| match waiting {
+                Waiting::Send { message: wanted, conversation, wait } if *wanted == message => {
+                    Some((*id, conversation.clone(), *wait))
+                }
+                _ => None,
+            })
+            .collect();
+        for (id, conversation, wait) in waiting {
+            if state != State::Queued {
+                self.tell(
+                    Some(id),
+                    Event::State { id: message.to_string(), conversation: conversation.clone(), state },
+                );
+            }
+            let enough = match wait {
+                Wait::Queued => true,
+                Wait::Sent => matches!(state, State::Sent | State::Delivered | State::Read),
+                Wait::Delivered => matches!(state, State::Delivered | State::Read),
+            };
+            if state == State::NotDelivered {
+                let error = Error::new(ErrorCode::Refused, "the message was not delivered")
+                    .because(format!("no device of {conversation} can read it any more"));
+                self.tell(Some(id), Event::Error(error));
+                self.end(id);
+            } else if enough {
+                self.end(id);
+            }
+        }
+    }
+
+    /// A room's post is durable: commands that waited for the membership end.
+    pub(super) fn membership_reached(&mut self, name: &RoomName, post: PostId) -> Stored<()> {
+        let reached: Vec<CommandId> = self
+            .waits
+            .iter()
+            .filter(|(_, waiting)| match waiting {
+                Waiting::Membership { room, post: wanted } => {
+                    room == name && wanted.is_none_or(|wanted| wanted == post)
+                }
+                _ => false,
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in reached {
+            self.tell(Some(id), Event::Done);
+            self.end(id);
+        }
+        Ok(())
+    }
+
+    /// Somebody is logged in: commands that waited for that go on.
+    pub(super) fn logged_in_waits(&mut self) -> Stored<()> {
+        let ids: Vec<CommandId> = self.waits.keys().copied().collect();
+        for id in ids {
+            match self.waits.get(&id) {
+                Some(Waiting::Register) => {
+                    self.tell_me(id);
+                    self.end(id);
+                }
+                Some(Waiting::Status) => self.tell_status(id),
+                Some(Waiting::Verify { name, .. }) => {
+                    let name = name.clone();
+                    self.fetch_devices(&name);
+                }
+                _ => {}
+            }
+        }
+        self.ask_lists()
+    }
+
+    /// The mailbox is drained: `recv` gives what there is.
+    pub(super) fn drained_waits(&mut self) -> Stored<()> {
+        let ids: Vec<CommandId> = self.waits.keys().copied().collect();
+        for id in ids {
+            if let Some(Waiting::Recv { from, limit }) = self.waits.get(&id) {
+                let (from, limit) = (from.clone(), *limit);
+                self.give_fresh(id, from.as_deref(), limit)?;
+                self.end(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// A command has waited as long as it may.
+    pub(super) fn command_timeout(&mut self, id: CommandId) -> Stored<()> {
+        let Some(waiting) = self.waits.remove(&id) else { return Ok(()) };
+        let reason = self.standing.reason.clone();
+        let unreachable = || {
+            Error::new(ErrorCode::Unreachable, "the relay did not answer in time")
+                .because(reason.clone())
+                .advise("try again")
+        };
+        match waiting {
+            Waiting::Send { message, conversation, wait } => {
+                let state = self.rows().line(&self.own.account, &message)?.map_or(State::Queued, |line| line.state);
+                let wanted = match wait {
+                    Wait::Queued => "queued",
+                    Wait::Sent => "sent",
+                    Wait::Delivered => "delivered",
+                };
+                self.tell(Some(id), Event::State { id: message.to_string(), conversation, state });
+                let error = Error::new(ErrorCode::Waiting, format!("the message is not {wanted} yet"))
+                    .because(if self.online() { "nobody has confirmed it".to_owned() } else { reason.clone() })
+                    .advise("nothing: it stays queued and goes out by itself; sealpost status shows how far it came");
+                self.end_with(id, error)
+            }
+            Waiting::Recv { from, limit } => {
+                let given = self.give_fresh(id, from.as_deref(), limit)?;
+                if given == 0 && !self.online() {
+                    return self.end_with(id, unreachable());
+                }
+                self.end(id);
+                Ok(())
+            }
+            Waiting::Status => {
+                self.tell_status(id);
+                Ok(())
+            }
+            Waiting::Membership { room, .. } => {
+                let error = Error::new(ErrorCode::Waiting, format!("the relay has not confirmed it for {room} yet"))
+                    .because(reason.clone())
+                    .advise("nothing: it is queued and goes out by itself");
+                self.end_with(id, error)
+            }
+            Waiting::Follow { .. } | Waiting::Subscribe => Ok(()),
+            Waiting::Register | Waiting::Verify { .. } | Waiting::Rooms { .. } | Waiting::Who { .. } => {
+                self.end_with(id, unreachable())
+            }
+        }
+    }
+}

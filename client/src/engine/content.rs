@@ -1,0 +1,400 @@
+//! What a decrypted content does: lines of history in each sender's order, gaps, receipts, expiry.
+
+use sealpost_spec::account::Name;
+use sealpost_spec::message::{Body, Content, ContentId, MAX_EMOJI, MAX_NAMED, Receipt};
+use sealpost_spec::transparency::TreeHead;
+
+use super::account::RENUMBER;
+use super::timers::Timer;
+use super::{Engine, send};
+use crate::api::{Event, Kind, State};
+use crate::store::Stored;
+use crate::store::messages::{Expiry, Line, Place};
+use crate::store::people::{Held, Peer, PeerId};
+
+/// How long a message waits for one with a lower number before it is shown with a gap, in milliseconds.
+const HOLD: u64 = 5_000;
+/// A receipt leaves after a random pause between these, in milliseconds: it tells less about when one is there, and
+/// confirms several messages at once. **[MSG-27]**
+const RECEIPT_AFTER: (u64, u64) = (200, 1_200);
+/// Most ranges of numbers that are remembered of a device: more gaps than this no honest sender leaves.
+const MAX_RANGES: usize = 1_000;
+/// Most receipts that are sent at once.
+const MAX_RECEIPTS: usize = 8;
+
+/// Adds a number to ranges; returns the last number below it that came (0: none) and the first above it.
+fn add_number(ranges: &mut Vec<(u64, u64)>, number: u64) -> (u64, Option<u64>) {
+    let at = ranges.partition_point(|(first, _)| *first <= number);
+    let below = at.checked_sub(1).map(|i| ranges[i]);
+    let above = ranges.get(at).copied();
+    if below.is_some_and(|(_, last)| last >= number) {
+        return (number, above.map(|(first, _)| first));
+    }
+    let joins_below = below.is_some_and(|(_, last)| last + 1 == number);
+    let joins_above = above.is_some_and(|(first, _)| number + 1 == first);
+    match (joins_below, joins_above) {
+        (true, true) => {
+            ranges[at - 1].1 = ranges[at].1;
+            ranges.remove(at);
+        }
+        (true, false) => ranges[at - 1].1 = number,
+        (false, true) => ranges[at].0 = number,
+        (false, false) => ranges.insert(at, (number, number)),
+    }
+    if ranges.len() > MAX_RANGES {
+        // Forgotten, not claimed: a duplicate of it is confirmed by its number.
+        ranges.remove(1);
+    }
+    (below.map_or(0, |(_, last)| last), above.map(|(first, _)| first))
+}
+
+/// How many numbers are missing between two. A jump of about [`RENUMBER`] is a sender whose profile was copied: how far
+/// the other copy came does not matter.
+fn missing(below: u64, number: u64) -> u64 {
+    let between = number.saturating_sub(below).saturating_sub(1);
+    if between >= RENUMBER / 2 { 0 } else { between }
+}
+
+/// How many numbers are missing right before one that came.
+fn missing_before(peer: &Peer, number: u64) -> u64 {
+    let at = peer.ranges.partition_point(|(first, _)| *first <= number);
+    match at.checked_sub(1).map(|i| peer.ranges[i]) {
+        Some((first, last)) if first == number || last < number => {
+            let below = if last < number { Some(last) } else { at.checked_sub(2).map(|i| peer.ranges[i].1) };
+            missing(below.unwrap_or(0), number)
+        }
+        _ => 0,
+    }
+}
+
+impl Engine {
+    /// Takes a content that opened in a session with this device.
+    pub(super) fn take_content(&mut self, id: &PeerId, content: Content) -> Stored<()> {
+        let Some(name) = self.peers.get(id).map(|peer| peer.name.clone()) else { return Ok(()) };
+        if let Some(token) = content.token
+            && self.contacts.get(&name).is_some_and(|contact| contact.token != Some(token))
+            && let Some(contact) = self.contact_mut(&name)
+        {
+            contact.token = Some(token);
+        }
+        if content.number == 0 {
+            return match content.body {
+                Body::Receipt(receipt) => self.take_receipt(&name, id, &receipt),
+                Body::Repair(envelopes) => self.repair_for(&name, id, &envelopes),
+                // Only receipts and requests are not counted.
+                _ => Ok(()),
+            };
+        }
+        if matches!(content.body, Body::Receipt(_) | Body::Repair(_)) {
+            return Ok(());
+        }
+        self.confirm(id, content.number);
+        // For ever: also after a new session, a resend, a repair. **[MSG-24]**
+        if !self.rows().first_time(&id.0, &content.id)? {
+            return Ok(());
+        }
+        let Some(peer) = self.peer_mut(id) else { return Ok(()) };
+        let (below, above) = add_number(&mut peer.ranges, content.number);
+        if self.contacts.get(&name).is_some_and(|contact| contact.blocked) {
+            return Ok(());
+        }
+        self.add_content_line(&name, id, content, below, above)
+    }
+
+    fn add_content_line(
+        &mut self,
+        name: &Name,
+        id: &PeerId,
+        content: Content,
+        below: u64,
+        above: Option<u64>,
+    ) -> Stored<()> {
+        let Some(conversation) = self.contacts.get(name).map(send::conversation) else { return Ok(()) };
+        let (kind, text, target) = match content.body {
+            Body::Text(text) => (Kind::Text, text, None),
+            Body::Reply { target, text } => (Kind::Reply, text, Some(target)),
+            Body::Edit { target, text } => (Kind::Edit, text, Some(target)),
+            Body::Delete { target } => (Kind::Delete, String::new(), Some(target)),
+            Body::Reaction { target, emoji } if emoji.len() <= MAX_EMOJI => (Kind::Reaction, emoji, Some(target)),
+            Body::Timer(timer) => {
+                if let Some(contact) = self.contact_mut(name) {
+                    contact.expire_after = timer;
+                }
+                let words = timer.map_or_else(
+                    || "messages are kept from now on".to_owned(),
+                    |seconds| format!("messages are deleted after {seconds} s from now on"),
+                );
+                (Kind::Text, words, None)
+            }
+            Body::File(file) => (Kind::Text, format!("a file, which this version can't fetch: {}", file.name), None),
+            Body::Reaction { .. } | Body::DeviceSync(_) | Body::Receipt(_) | Body::Repair(_) => return Ok(()),
+        };
+        let line = Line {
+            id: content.id,
+            conversation,
+            from: name.clone(),
+            account: id.0,
+            device: id.1,
+            number: content.number,
+            missing: missing(below, content.number),
+            sent_at: content.sent_at,
+            text,
+            kind,
+            target,
+            state: State::Received,
+            edited: false,
+        };
+        // Stands its successor in history already? Then it came late, and goes to its place.
+        let successor = match above {
+            Some(above) => self.rows().line_at(&line, above)?,
+            None => None,
+        };
+        match successor {
+            Some(mut next) => {
+                self.rows().add_line(&line, Place::Before(next.number))?;
+                next.missing = missing(line.number, next.number);
+                self.rows().put_line(&next)?;
+            }
+            None => self.rows().add_line(&line, Place::Last)?,
+        }
+        self.change_target(&line)?;
+        self.expire_later(&line, content.expire_after)?;
+        let now = self.now;
+        let Some(peer) = self.peer_mut(id) else { return Ok(()) };
+        let late = above.is_some_and(|above| peer.held.iter().all(|held| held.number != above));
+        if late {
+            self.show(&line)?;
+        } else if let Some(peer) = self.peer_mut(id) {
+            let at = peer.held.partition_point(|held| held.number <= line.number);
+            peer.held.insert(at, Held { number: line.number, id: line.id, since: now });
+        }
+        self.show_held(id)
+    }
+
+    /// Shows, in the order of their numbers, messages before which nothing is missing, or nothing that is waited for any
+    /// longer. **[MSG-25]**
+    pub(super) fn show_held(&mut self, id: &PeerId) -> Stored<()> {
+        loop {
+            let Some(peer) = self.peers.get(id) else { return Ok(()) };
+            let Some(held) = peer.held.first().cloned() else { return Ok(()) };
+            let name = peer.name.clone();
+            let missing = missing_before(peer, held.number);
+            if missing > 0 && held.since + HOLD > self.now {
+                self.timers.set(Timer::Show(*id), held.since + HOLD);
+                return Ok(());
+            }
+            if let Some(peer) = self.peer_mut(id) {
+                peer.held.remove(0);
+            }
+            if missing > 0 {
+                let gap = Event::Gap { conversation: format!("@{name}"), from: format!("@{name}"), missing };
+                self.tell(None, gap);
+            }
+            if let Some(line) = self.rows().line(&id.0, &held.id)? {
+                self.show(&line)?;
+            }
+        }
+    }
+
+    /// A line is there for everybody to see.
+    pub(super) fn show(&mut self, line: &Line) -> Stored<()> {
+        // Who comes and goes is told to those who watch, and stands in history; it is nothing to be read.
+        if !matches!(line.kind, Kind::Join | Kind::Leave) {
+            self.rows().add_fresh(line)?;
+            self.count_unread(&line.conversation, 1);
+        }
+        let message = self.view(line);
+        self.tell(None, Event::Message(message));
+        self.feed_followers()
+    }
+
+    /// Edits and deletions change the line they name, where it is the same account's. **[MSG-30]**
+    pub(super) fn change_target(&mut self, line: &Line) -> Stored<()> {
+        let Some(target) = line.target.filter(|_| matches!(line.kind, Kind::Edit | Kind::Delete)) else {
+            return Ok(());
+        };
+        let Some(mut changed) = self.rows().line(&line.account, &target)? else { return Ok(()) };
+        if changed.conversation != line.conversation || !matches!(changed.kind, Kind::Text | Kind::Reply) {
+            return Ok(());
+        }
+        if line.kind == Kind::Edit {
+            changed.text.clone_from(&line.text);
+            changed.edited = true;
+        } else {
+            changed.kind = Kind::Removed;
+            changed.text = "removed by its author".into();
+        }
+        self.rows().put_line(&changed)
+    }
+
+    /// A number is to be confirmed with the next receipt.
+    pub(super) fn confirm(&mut self, id: &PeerId, number: u64) {
+        let Some(peer) = self.peer_mut(id).filter(|_| number > 0) else { return };
+        if !peer.unreceipted.contains(&number) {
+            peer.unreceipted.push(number);
+            if peer.unreceipted.len() > MAX_NAMED * MAX_RECEIPTS {
+                peer.unreceipted.remove(0);
+            }
+        }
+        self.plan_receipt(id);
+    }
+
+    /// A receipt leaves soon, where one is due: only people whom one accepted learn that something came.
+    pub(super) fn plan_receipt(&mut self, id: &PeerId) {
+        let Some(peer) = self.peers.get(id).filter(|peer| !peer.unreceipted.is_empty()) else { return };
+        if self.contacts.get(&peer.name).is_some_and(|contact| contact.accepted && !contact.blocked) && self.online() {
+            let (least, most) = RECEIPT_AFTER;
+            let pause = least + u64::from(u32::from_le_bytes(self.random())) % (most - least);
+            self.timers.set_sooner(Timer::Receipt(*id), self.now + pause);
+        }
+    }
+
+    /// A bundle came that a receipt may have waited for.
+    pub(super) fn send_receipt_if_planned(&mut self, id: &PeerId) -> Stored<()> {
+        self.plan_receipt(id);
+        Ok(())
+    }
+
+    /// Confirms to a device what came from it.
+    pub(super) fn send_receipt(&mut self, id: &PeerId) -> Stored<()> {
+        let Some(peer) = self.peers.get(id).filter(|peer| !peer.unreceipted.is_empty()) else { return Ok(()) };
+        let (name, mut numbers) = (peer.name.clone(), peer.unreceipted.clone());
+        let through = peer.ranges.first().filter(|(first, _)| *first == 1).map_or(0, |(_, last)| *last);
+        let accepted = self.contacts.get(&name).is_some_and(|contact| contact.accepted);
+        if !self.online() || !accepted || !self.may_send(&name) {
+            return Ok(());
+        }
+        if !self.can_encrypt(id) {
+            // There is a session, since something came; what lacks is the box key, or a session that still sends.
+            match self.take_bundle(id) {
+                Some(bundle) if !self.has_sending_session(id) => drop(self.start_session(id, &bundle)?),
+                _ => self.fetch_bundle(&name),
+            }
+            if !self.can_encrypt(id) {
+                return Ok(());
+            }
+        }
+        numbers.retain(|number| *number > through);
+        numbers.sort_unstable();
+        let mut parts: Vec<Vec<u64>> = numbers.chunks(MAX_NAMED).map(<[u64]>::to_vec).collect();
+        if parts.is_empty() {
+            parts.push(Vec::new());
+        }
+        for also in parts {
+            let receipt = Receipt { read: false, through, also };
+            let content = self.uncounted(Body::Receipt(receipt));
+            if !self.encrypt_for(id, &content)? {
+                return Ok(());
+            }
+        }
+        if let Some(peer) = self.peer_mut(id) {
+            peer.unreceipted.clear();
+        }
+        self.deliver(&name)
+    }
+
+    fn has_sending_session(&self, id: &PeerId) -> bool {
+        self.peers.get(id).is_some_and(|peer| peer.sessions.iter().any(|note| note.retired_at.is_none()))
+    }
+
+    /// A content that nobody confirms.
+    pub(super) fn uncounted(&self, body: Body) -> Content {
+        Content {
+            id: ContentId(self.random()),
+            number: 0,
+            sent_at: self.now,
+            expire_after: None,
+            token: None,
+            tree_head: TreeHead::NONE,
+            body,
+        }
+    }
+
+    /// A device confirms what it has: only this makes a message delivered. **[MSG-27]**
+    fn take_receipt(&mut self, name: &Name, id: &PeerId, receipt: &Receipt) -> Stored<()> {
+        let state = if receipt.read { State::Read } else { State::Delivered };
+        for parcel in self.outbox.parcels_to(name, id) {
+            let Some(content) = parcel.content else { continue };
+            if parcel.number > receipt.through && !receipt.also.contains(&parcel.number) {
+                continue;
+            }
+            self.outbox.remove_parcel(name, parcel.order);
+            self.rows().delete_parcel(&parcel.envelope)?;
+            self.set_state(&content, state)?;
+            if self.outbox.parcels(name).any(|other| other.content == Some(content)) {
+                if let Some(pending) = self.outbox.change_pending(&content, |pending| pending.delivered = true) {
+                    self.rows().put_pending(&pending)?;
+                }
+            } else {
+                self.outbox.remove_pending(&content);
+                self.rows().delete_content(&content)?;
+            }
+        }
+        self.pump(name)
+    }
+
+    /// The line is deleted when its time is over.
+    pub(super) fn expire_later(&mut self, line: &Line, seconds: Option<u32>) -> Stored<()> {
+        let Some(seconds) = seconds else { return Ok(()) };
+        let at = self.now + u64::from(seconds) * 1_000;
+        self.rows().put_expiry(&Expiry { at, account: line.account, id: line.id })?;
+        self.timers.set_sooner(Timer::Expire, at);
+        Ok(())
+    }
+
+    pub(super) fn expire(&mut self) -> Stored<()> {
+        for expiry in self.rows().expiries()? {
+            if expiry.at > self.now {
+                self.timers.set_sooner(Timer::Expire, expiry.at);
+                continue;
+            }
+            let line = self.rows().line(&expiry.account, &expiry.id)?;
+            if self.rows().drop_fresh(&expiry.account, &expiry.id)?
+                && let Some(line) = line
+            {
+                self.count_unread(&line.conversation, -1);
+            }
+            self.rows().delete_line(&expiry.account, &expiry.id)?;
+            self.rows().delete_expiry(&expiry)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn count_unread(&mut self, conversation: &str, by: i32) {
+        if let Some(name) = conversation.strip_prefix('@').and_then(|name| name.parse::<Name>().ok())
+            && let Some(contact) = self.contact_mut(&name)
+        {
+            contact.unread = contact.unread.saturating_add_signed(by);
+        } else if let Ok(name) = conversation.parse()
+            && let Some(room) = self.room_mut(&name)
+        {
+            room.unread = room.unread.saturating_add_signed(by);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RENUMBER, add_number, missing};
+
+    #[test]
+    fn numbers_become_ranges_and_tell_their_neighbours() {
+        let mut ranges = Vec::new();
+        assert_eq!(add_number(&mut ranges, 1), (0, None));
+        assert_eq!(add_number(&mut ranges, 5), (1, None));
+        assert_eq!(add_number(&mut ranges, 3), (1, Some(5)));
+        assert_eq!(ranges, [(1, 1), (3, 3), (5, 5)]);
+        assert_eq!(add_number(&mut ranges, 4), (3, Some(5)));
+        assert_eq!(add_number(&mut ranges, 2), (1, Some(3)));
+        assert_eq!(ranges, [(1, 5)]);
+        assert_eq!(add_number(&mut ranges, 4), (4, None));
+        assert_eq!(ranges, [(1, 5)]);
+    }
+
+    #[test]
+    fn a_jump_of_a_copied_profile_is_no_gap() {
+        assert_eq!(missing(3, 4), 0);
+        assert_eq!(missing(3, 7), 3);
+        assert_eq!(missing(3, 3 + RENUMBER), 0);
+    }
+}

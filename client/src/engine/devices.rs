@@ -1,0 +1,314 @@
+//! Other people's device lists and prekeys: asked for, checked, remembered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealpost_crypto::identity::{fingerprint, verify_devices};
+use sealpost_crypto::session::VerifiedBundle;
+use sealpost_spec::account::{Bundle, Device, DeviceList, Name, Prekey};
+use sealpost_spec::relay::{Answer, Refusal, Request};
+use sealpost_spec::wire::Signed;
+
+use super::account::refused;
+use super::{Asked, Engine, Failure};
+use crate::api::{Error, ErrorCode};
+use crate::store::Stored;
+use crate::store::people::{Contact, Peer, PeerId};
+
+const DAY: u64 = 24 * 60 * 60 * 1_000;
+/// A box key is replaced after a week: one that is older is asked for again, at most once a day.
+const BOX_KEY_FRESH: u64 = 8 * DAY;
+
+/// What is asked of the relay's directory, and what it said since the last login.
+#[derive(Default)]
+pub(super) struct Fetching {
+    /// Asked for, without an answer.
+    open: BTreeSet<Name>,
+    /// Bundles that were fetched, until they are used: each starts one session at most.
+    bundles: BTreeMap<PeerId, VerifiedBundle>,
+    /// Lists that the directory showed, to judge messages from people one does not know.
+    pub(super) lists: BTreeMap<Name, Option<Signed>>,
+}
+
+impl Fetching {
+    /// A new login: what was said before may have changed.
+    pub(super) fn reset(&mut self) {
+        self.bundles.clear();
+        self.lists.clear();
+    }
+}
+
+/// How a device list stands to what is pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The one that is known.
+    Same,
+    /// The same key's next list.
+    Newer,
+    /// Nothing was pinned; what a link pinned fits.
+    First,
+    /// Below the pinned number. **[ACCT-4]**
+    Older,
+    /// Another key, or another list of the same number. **[ACCT-5]**
+    Changed,
+}
+
+/// Judges a verified list.
+pub(super) fn judge(contact: Option<&Contact>, signed: &Signed, list: &DeviceList) -> Verdict {
+    let Some(contact) = contact else { return Verdict::First };
+    match contact.account {
+        None => match contact.pinned {
+            Some(pinned) if pinned != fingerprint(&list.account) => Verdict::Changed,
+            _ => Verdict::First,
+        },
+        Some(account) if account != list.account => Verdict::Changed,
+        Some(_) if list.number < contact.number => Verdict::Older,
+        Some(_) if list.number > contact.number => Verdict::Newer,
+        Some(_) if contact.list.as_ref().is_some_and(|known| known.body != signed.body) => Verdict::Changed,
+        Some(_) => Verdict::Same,
+    }
+}
+
+impl Engine {
+    /// Asks for somebody's prekeys, unless that is under way.
+    pub(super) fn fetch_bundle(&mut self, name: &Name) {
+        if self.online() && !self.outbox.paused(name, self.now) && self.fetching.open.insert(name.clone()) {
+            self.ask_anonymously(Asked::Bundle(name.clone()), name.clone(), Request::FetchBundle(name.clone()));
+        }
+    }
+
+    /// Asks for somebody's device list alone, unless something is under way.
+    pub(super) fn fetch_devices(&mut self, name: &Name) {
+        if self.online() && !self.outbox.paused(name, self.now) && self.fetching.open.insert(name.clone()) {
+            self.ask_anonymously(Asked::Devices(name.clone()), name.clone(), Request::FetchDevices(name.clone()));
+        }
+    }
+
+    /// Asks again for what may have changed since yesterday.
+    pub(super) fn refresh(&mut self, name: &Name) {
+        if self.contacts.get(name).is_some_and(|contact| contact.fetched_at + DAY <= self.now) {
+            self.fetch_bundle(name);
+        }
+    }
+
+    /// The devices that a content for this person is encrypted for; `None` while something must be asked first.
+    pub(super) fn ready_peers(&mut self, name: &Name) -> Stored<Option<Vec<PeerId>>> {
+        let Some(contact) = self.contacts.get(name) else { return Ok(None) };
+        let (account, fetched_at) = (contact.account, contact.fetched_at);
+        let list = contact.list.as_ref().and_then(|list| DeviceList::parse(&list.body.0).ok());
+        let (Some(account), Some(list)) = (account, list) else {
+            self.fetch_bundle(name);
+            return Ok(None);
+        };
+        let mut ready = Vec::new();
+        let mut lacks = false;
+        for device in &list.devices {
+            let id = (account, device.id);
+            if !self.can_encrypt(&id)
+                && let Some(bundle) = self.fetching.bundles.remove(&id)
+            {
+                self.start_session(&id, &bundle)?;
+            }
+            if self.can_encrypt(&id) {
+                ready.push(id);
+            } else {
+                lacks = true;
+            }
+        }
+        let stale = ready.iter().any(|id| self.box_key_is_old(id));
+        if (lacks || stale) && fetched_at + DAY <= self.now || ready.is_empty() {
+            self.fetch_bundle(name);
+            return Ok(None);
+        }
+        // A device that has published no keys for a day is not waited for.
+        Ok(Some(ready))
+    }
+
+    fn box_key_is_old(&self, id: &PeerId) -> bool {
+        let key = self.peers.get(id).and_then(|peer| peer.box_key.as_ref());
+        key.and_then(|key| Prekey::parse(&key.body.0).ok())
+            .is_none_or(|key| key.made_at.saturating_mul(1_000).saturating_add(BOX_KEY_FRESH) <= self.now)
+    }
+
+    /// A fresh bundle of a device, where one was fetched and not used.
+    pub(super) fn take_bundle(&mut self, id: &PeerId) -> Option<VerifiedBundle> {
+        self.fetching.bundles.remove(id)
+    }
+
+    pub(super) fn bundle_answer(&mut self, name: &Name, result: Result<Answer, Failure>) -> Stored<()> {
+        self.fetching.open.remove(name);
+        match result {
+            Ok(Answer::Bundle(bundle)) => self.bundle(name, &bundle)?,
+            Ok(_) => self.pause(name, 0, Some(Error::new(ErrorCode::Refused, "the relay answered something else"))),
+            Err(failure) => self.no_answer(name, failure)?,
+        }
+        self.pump(name)
+    }
+
+    pub(super) fn devices_answer(&mut self, name: &Name, result: Result<Answer, Failure>) -> Stored<()> {
+        self.fetching.open.remove(name);
+        match result {
+            Ok(Answer::Devices(signed)) => match verify_devices(&signed) {
+                Ok(list) if list.name == *name => {
+                    self.fetching.lists.insert(name.clone(), Some(signed.clone()));
+                    self.list_shown(name, &signed, &list)?;
+                    self.outbox.end_pause(name);
+                }
+                _ => {
+                    self.pause(name, 0, Some(Error::new(ErrorCode::Refused, "the relay's device list is not genuine")))
+                }
+            },
+            Ok(_) => self.pause(name, 0, Some(Error::new(ErrorCode::Refused, "the relay answered something else"))),
+            Err(failure) => self.no_answer(name, failure)?,
+        }
+        self.read_parked(name)?;
+        self.pump(name)
+    }
+
+    fn no_answer(&mut self, name: &Name, failure: Failure) -> Stored<()> {
+        match failure {
+            Failure::Refused(Refusal::NoSuchName) => {
+                self.fetching.lists.insert(name.clone(), None);
+                self.nobody(name)?;
+                self.read_parked(name)?;
+                self.pause(name, 0, None);
+            }
+            Failure::Refused(Refusal::TooFast { retry_after_ms }) => self.pause(name, u64::from(retry_after_ms), None),
+            Failure::Refused(refusal) => self.pause(name, 0, Some(refused(&refusal))),
+            Failure::Unreachable(_) | Failure::Unknown | Failure::WrongRelay => self.pause(name, 0, None),
+        }
+        Ok(())
+    }
+
+    /// The relay knows nobody of this name. Whom one knows may come back to a relay that lost its store; whom one
+    /// never saw does not exist.
+    fn nobody(&mut self, name: &Name) -> Stored<()> {
+        let known = self.contacts.get(name).is_some_and(|contact| contact.account.is_some());
+        let error = Error::new(ErrorCode::NoSuchName, format!("nobody at this relay has the name {name}"))
+            .advise("ask them for their contact link, then: sealpost add LINK");
+        self.fail_waits_about(name, &error, !known);
+        if known {
+            return Ok(());
+        }
+        let queued: Vec<_> = self.outbox.pendings_to(name).map(|pending| pending.id).collect();
+        for id in queued {
+            self.give_up(&id)?;
+        }
+        if self.contacts.get(name).is_some_and(|contact| contact.pinned.is_none() && !contact.blocked) {
+            self.contacts.remove(name);
+            self.contacts_touched.insert(name.clone());
+        }
+        Ok(())
+    }
+
+    /// Checks a bundle against what is pinned and remembers what it brings.
+    fn bundle(&mut self, name: &Name, bundle: &Bundle) -> Stored<()> {
+        let not_genuine = || Error::new(ErrorCode::Refused, "the relay's prekeys are not genuine");
+        let list = match verify_devices(&bundle.list) {
+            Ok(list) if list.name == *name => list,
+            _ => {
+                self.pause(name, 0, Some(not_genuine()));
+                return Ok(());
+            }
+        };
+        if !self.contacts.contains_key(name) {
+            return Ok(());
+        }
+        self.fetching.lists.insert(name.clone(), Some(bundle.list.clone()));
+        if !self.list_shown(name, &bundle.list, &list)? {
+            return Ok(());
+        }
+        let mut usable = 0;
+        for device in &bundle.devices {
+            let Ok(verified) = VerifiedBundle::verify(device, &list) else { continue };
+            let id = (list.account, device.device);
+            let (signed, own) = (verified.signed_prekey().id.0, verified.party().device);
+            self.know_peer(name, list.account, own);
+            let box_id = verified.box_key().id.0;
+            let Some(peer) = self.peer_mut(&id) else { continue };
+            // An id that falls is an old bundle, kept by a relay that hopes for a key it knows. **[ACCT-9]**
+            let known_box =
+                peer.box_key.as_ref().and_then(|key| Prekey::parse(&key.body.0).ok()).map_or(0, |key| key.id.0);
+            if peer.device != own || signed < peer.signed_prekey || box_id < known_box {
+                continue;
+            }
+            peer.signed_prekey = signed;
+            if box_id > known_box {
+                peer.box_key = Some(device.box_key.clone());
+            }
+            self.fetching.bundles.insert(id, verified);
+            usable += 1;
+        }
+        if usable == 0 {
+            self.pause(name, 0, Some(not_genuine()));
+            return Ok(());
+        }
+        let now = self.now;
+        if let Some(contact) = self.contact_mut(name) {
+            contact.fetched_at = now;
+        }
+        self.outbox.end_pause(name);
+        let peers: Vec<PeerId> = list.devices.iter().map(|device| (list.account, device.id)).collect();
+        for peer in peers {
+            self.start_repair(&peer)?;
+            self.send_receipt_if_planned(&peer)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers a device, without a session yet.
+    pub(super) fn know_peer(&mut self, name: &Name, account: sealpost_spec::account::AccountKey, device: Device) {
+        let id = (account, device.id);
+        if !self.peers.contains_key(&id) {
+            self.peers_touched.insert(id);
+            self.peers.insert(
+                id,
+                Peer {
+                    name: name.clone(),
+                    account,
+                    device,
+                    box_key: None,
+                    signed_prekey: 0,
+                    sessions: Vec::new(),
+                    ranges: Vec::new(),
+                    unreceipted: Vec::new(),
+                    held: Vec::new(),
+                    unreadable: Vec::new(),
+                    repaired_at: 0,
+                },
+            );
+        }
+    }
+
+    /// The directory shows this list for a name: whether it may be used.
+    fn list_shown(&mut self, name: &Name, signed: &Signed, list: &DeviceList) -> Stored<bool> {
+        if !self.contacts.contains_key(name) {
+            self.key_learnt(name, list)?;
+            return Ok(false);
+        }
+        match judge(self.contacts.get(name), signed, list) {
+            Verdict::Same => {}
+            Verdict::First | Verdict::Newer => self.pin_list(name, signed, list),
+            Verdict::Older => {
+                let error = Error::new(ErrorCode::Refused, "the relay shows an outdated device list")
+                    .because("it is older than one that was seen before");
+                self.pause(name, 0, Some(error));
+                return Ok(false);
+            }
+            Verdict::Changed => {
+                self.key_changed(name, signed, list)?;
+                return Ok(false);
+            }
+        }
+        self.key_learnt(name, list)?;
+        Ok(self.contacts.get(name).is_some_and(|contact| contact.changed.is_none()))
+    }
+
+    /// Takes a list that follows what is pinned, or the first one.
+    pub(super) fn pin_list(&mut self, name: &Name, signed: &Signed, list: &DeviceList) {
+        if let Some(contact) = self.contact_mut(name) {
+            contact.account = Some(list.account);
+            contact.number = list.number;
+            contact.list = Some(signed.clone());
+        }
+    }
+}

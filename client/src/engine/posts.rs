@@ -1,0 +1,152 @@
+//! Posts that arrive: whose they are, whether they follow the author's last one, what they do.
+
+use sealpost_crypto::identity::{post_hash, verify_post};
+use sealpost_spec::mailbox::Seq;
+use sealpost_spec::message::{ContentId, MAX_EMOJI};
+use sealpost_spec::room::{MAX_POST_BODY, Post, PostHead, PostKind, RoomName};
+
+use super::Engine;
+use crate::api::{Event, Kind, State};
+use crate::store::Stored;
+use crate::store::messages::{Line, Place};
+use crate::store::rooms::Author;
+
+impl Engine {
+    /// A post was pushed.
+    pub(super) fn pushed_post(&mut self, name: &RoomName, seq: Seq, post: &Post) -> Stored<()> {
+        self.heard_a_push();
+        let Some(room) = self.room_mut(name) else { return Ok(()) };
+        if !room.joined {
+            return Ok(());
+        }
+        room.cursor = room.cursor.max(seq);
+        // [ROOM-2] [ROOM-3]
+        let relay = self.own.relay_key.unwrap_or_default();
+        let verified = verify_post(post, &relay).ok().filter(|(head, _)| head.room == *name);
+        let Some((head, _)) = verified else {
+            self.refuse_in(Some(name.to_string()), "a post was forged or altered; it is not shown".into());
+            return Ok(());
+        };
+        let id = ContentId(head.id.0);
+        if !self.rows().first_time(&head.account, &id)? {
+            return self.known_post(name, &head, post);
+        }
+        if !self.author_is_pinned(&head)? {
+            let reason = format!("a post under the name of @{} is signed with another key than theirs", head.author);
+            self.refuse_in(Some(name.to_string()), reason);
+            return Ok(());
+        }
+        let hash = post_hash(&post.head.body.0);
+        let last = self.rows().author(name, &head.account, head.device.id)?;
+        let Some(missing) = follows(&head, last) else {
+            let reason = format!("a post of @{} does not follow their last one: altered or forged", head.author);
+            self.refuse_in(Some(name.to_string()), reason);
+            return Ok(());
+        };
+        self.rows().put_author(name, &head.account, head.device.id, &Author { number: head.number, hash })?;
+        self.add_post(name, &head, post, missing)
+    }
+
+    /// The relay shows a post again: after it lost its store, or one's own. Its body may be gone by now.
+    fn known_post(&mut self, name: &RoomName, head: &PostHead, post: &Post) -> Stored<()> {
+        if head.account == self.own.account && self.is_own_device(head.device.id) {
+            let author = Author { number: head.number, hash: post_hash(&post.head.body.0) };
+            let last = self.rows().author(name, &head.account, head.device.id)?;
+            if last.is_none_or(|last| last.number < author.number) {
+                self.rows().put_author(name, &head.account, head.device.id, &author)?;
+            }
+            self.set_state(&ContentId(head.id.0), State::Sent)?;
+        }
+        if post.body.is_none()
+            && let Some(mut line) = self.rows().line(&head.account, &ContentId(head.id.0))?
+            && matches!(line.kind, Kind::Text | Kind::Reply | Kind::Reaction)
+        {
+            line.kind = Kind::Removed;
+            line.text = "removed by the relay's operator".into();
+            self.rows().put_line(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the author's key is the one that is pinned for the name, as a contact or by their first post.
+    fn author_is_pinned(&self, head: &PostHead) -> Stored<bool> {
+        if head.author == self.own.name {
+            return Ok(head.account == self.own.account);
+        }
+        if let Some(account) = self.contacts.get(&head.author).and_then(|contact| contact.account) {
+            return Ok(account == head.account);
+        }
+        if let Some(first) = self.rows().first_author(&head.author)? {
+            return Ok(first == head.account);
+        }
+        self.rows().put_first_author(&head.author, &head.account)?;
+        Ok(true)
+    }
+
+    fn add_post(&mut self, room: &RoomName, head: &PostHead, post: &Post, missing: u64) -> Stored<()> {
+        if missing > 0 {
+            let from = format!("@{}", head.author);
+            self.tell(None, Event::Gap { conversation: room.to_string(), from, missing });
+        }
+        let body = post.body.as_ref().map(|body| String::from_utf8_lossy(&body.0).into_owned());
+        let limit = if head.kind == PostKind::Reaction { MAX_EMOJI } else { MAX_POST_BODY };
+        let (kind, text) = match body {
+            None if !matches!(head.kind, PostKind::Join | PostKind::Leave | PostKind::Delete) => {
+                (Kind::Removed, "removed by the relay's operator".to_owned())
+            }
+            body => {
+                let kind = match head.kind {
+                    PostKind::Text => Kind::Text,
+                    PostKind::Edit => Kind::Edit,
+                    PostKind::Delete => Kind::Delete,
+                    PostKind::Reply => Kind::Reply,
+                    PostKind::Reaction => Kind::Reaction,
+                    PostKind::Join => Kind::Join,
+                    PostKind::Leave => Kind::Leave,
+                };
+                (kind, body.unwrap_or_default())
+            }
+        };
+        if text.len() > limit && kind != Kind::Removed {
+            return Ok(());
+        }
+        let own = head.account == self.own.account;
+        let line = Line {
+            id: ContentId(head.id.0),
+            conversation: room.to_string(),
+            from: head.author.clone(),
+            account: head.account,
+            device: head.device.id,
+            number: head.number,
+            missing,
+            sent_at: head.time,
+            text,
+            kind,
+            target: head.kind.has_target().then_some(ContentId(head.target.0)),
+            state: if own { State::Sent } else { State::Received },
+            edited: false,
+        };
+        self.rows().add_line(&line, Place::Last)?;
+        self.change_target(&line)?;
+        if self.contacts.get(&head.author).is_some_and(|contact| contact.blocked) {
+            return Ok(());
+        }
+        if own {
+            let message = self.view(&line);
+            self.tell(None, Event::Message(message));
+            return Ok(());
+        }
+        self.show(&line)
+    }
+}
+
+/// How many posts of the author are missing before this one; `None` where it is no successor. **[ROOM-4]**
+fn follows(head: &PostHead, last: Option<Author>) -> Option<u64> {
+    match last {
+        None if head.number == 1 => (head.previous == sealpost_spec::room::PostHash::default()).then_some(0),
+        None => Some(head.number - 1),
+        Some(last) if head.number == last.number + 1 => (head.previous == last.hash).then_some(0),
+        Some(last) if head.number > last.number => Some(head.number - last.number - 1),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,327 @@
+//! From envelope to content: open the box, judge the sender, choose the session, decrypt.
+//!
+//! Everything here derives and compares; what it finds is written only once the session message has opened.
+
+use std::collections::BTreeMap;
+
+use sealpost_crypto::identity::verify_devices;
+use sealpost_crypto::sealed;
+use sealpost_crypto::session::{self, OwnPrekeys, Party, Session, SessionId};
+use sealpost_crypto::{Refused, Zeroizing};
+use sealpost_spec::account::{Device, DeviceList, Name, PrekeyId, PrekeyRole};
+use sealpost_spec::mailbox::{EnvelopeId, MAX_ENVELOPES, Seq};
+use sealpost_spec::message::{Body, Content, Sealing};
+use sealpost_spec::wire::{Signed, decode};
+
+use super::devices::{Verdict, judge};
+use super::prekeys::KEPT;
+use super::{Engine, Failure, Transmit};
+use crate::api::Event;
+use crate::store::Stored;
+use crate::store::people::{Come, Contact, PeerId};
+
+/// Most envelopes that wait for the directory's word: a whole mailbox.
+const MAX_PARKED: usize = MAX_ENVELOPES;
+/// Most people whom the directory is asked about at a time.
+const MAX_ASKED: usize = 8;
+/// Most refusals that are told within [`WINDOW`] milliseconds: a flood of forgeries is no flood of lines.
+const MAX_TOLD: u32 = 20;
+const WINDOW: u64 = 60_000;
+
+/// Envelopes whose sender is judged once the directory has answered.
+#[derive(Default)]
+pub(super) struct Parked {
+    envelopes: BTreeMap<Name, Vec<(Seq, EnvelopeId, Vec<u8>)>>,
+    /// Some did not fit: the relay has to push them once more.
+    overflow: bool,
+    told_since: u64,
+    told: u32,
+}
+
+impl Parked {
+    pub(super) fn clear(&mut self) {
+        self.envelopes.clear();
+        self.overflow = false;
+    }
+}
+
+/// Who says to have sent an envelope.
+struct Claim {
+    signed: Signed,
+    list: DeviceList,
+    device: Device,
+    verdict: Verdict,
+}
+
+impl Claim {
+    fn peer(&self) -> PeerId {
+        (self.list.account, self.device.id)
+    }
+}
+
+/// What a session message turned out to be.
+struct Opened {
+    content: Option<Content>,
+    session: Session,
+    chain: [u8; 32],
+    /// The prekeys that a new session used up.
+    accepted: Option<session::NamedPrekeys>,
+}
+
+impl Engine {
+    /// An envelope was pushed.
+    pub(super) fn envelope(&mut self, seq: Seq, id: EnvelopeId, sealed: &[u8]) -> Stored<()> {
+        self.heard_a_push();
+        if let Some(come) = self.rows().come(&id)? {
+            // The sender may not have heard that it came: another receipt tells them.
+            if let Some((account, device, number)) = come.stored {
+                self.confirm(&(account, device), number);
+            }
+            self.acknowledge(seq, id);
+            return Ok(());
+        }
+        let Some(sealing) = self.open_box(&id, sealed)? else {
+            self.own_mut().dropped += 1;
+            self.acknowledge(seq, id);
+            return Ok(());
+        };
+        let Some(mut claim) = self.claim(&sealing) else {
+            self.refuse(None, "a message without a genuine sender was dropped");
+            self.acknowledge(seq, id);
+            return Ok(());
+        };
+        let name = claim.list.name.clone();
+        if name == self.own.name || claim.list.account == self.own.account {
+            // One's own message, sent back. **[MSG-23]**
+            self.refuse(None, "a message that claims to be from oneself was dropped");
+            self.acknowledge(seq, id);
+            return Ok(());
+        }
+        // Whoever is not pinned by this key is what the directory says; a box alone proves nobody's name.
+        let pinned =
+            self.contacts.get(&name).is_some_and(|contact| contact.account.is_some() || contact.pinned.is_some());
+        if !pinned || claim.verdict == Verdict::Changed {
+            match self.fetching.lists.get(&name) {
+                None => return self.park(name, seq, id, sealed),
+                Some(shown) => {
+                    let account = shown.as_ref().and_then(|shown| DeviceList::parse(&shown.body.0).ok());
+                    let genuine = account.is_some_and(|list| list.account == claim.list.account);
+                    if !genuine {
+                        self.refuse(Some(&name), "a message under a name that is not its sender's was dropped");
+                        self.acknowledge(seq, id);
+                        return Ok(());
+                    }
+                }
+            }
+            claim.verdict = judge(self.contacts.get(&name), &claim.signed, &claim.list);
+        }
+        match claim.verdict {
+            Verdict::Same | Verdict::Newer | Verdict::First => self.read(seq, id, &sealing, &claim),
+            Verdict::Older => {
+                self.refuse(Some(&name), "a message with an outdated device list was refused");
+                self.acknowledge(seq, id);
+                Ok(())
+            }
+            Verdict::Changed => {
+                self.key_changed(&name, &claim.signed, &claim.list)?;
+                self.refuse(
+                    Some(&name),
+                    "a message signed with a changed key was refused; ask for it again after `trust`",
+                );
+                self.acknowledge(seq, id);
+                Ok(())
+            }
+        }
+    }
+
+    fn open_box(&self, id: &EnvelopeId, sealed: &[u8]) -> Stored<Option<Sealing>> {
+        let Ok(key) = sealed::box_key_id(sealed) else { return Ok(None) };
+        let Some(key) = self.rows().prekey(PrekeyRole::Box, key)? else { return Ok(None) };
+        Ok(sealed::open(&key, &self.own.device, id, sealed).ok())
+    }
+
+    fn claim(&self, sealing: &Sealing) -> Option<Claim> {
+        let list = verify_devices(&sealing.list).ok()?;
+        let device = *list.device(sealing.device)?;
+        let verdict = judge(self.contacts.get(&list.name), &sealing.list, &list);
+        // An id is never used again for other keys. **[ACCT-3]**
+        let known = self.peers.get(&(list.account, device.id));
+        if known.is_some_and(|known| known.device != device || known.name != list.name) {
+            return None;
+        }
+        Some(Claim { signed: sealing.list.clone(), list, device, verdict })
+    }
+
+    fn park(&mut self, name: Name, seq: Seq, id: EnvelopeId, sealed: &[u8]) -> Stored<()> {
+        if self.parked.envelopes.values().map(Vec::len).sum::<usize>() >= MAX_PARKED {
+            self.parked.overflow = true;
+            return Ok(());
+        }
+        let of_name = self.parked.envelopes.entry(name).or_default();
+        if of_name.iter().all(|(_, other, _)| *other != id) {
+            of_name.push((seq, id, sealed.to_vec()));
+        }
+        self.ask_about_all_parked();
+        Ok(())
+    }
+
+    fn ask_about_all_parked(&mut self) {
+        let names: Vec<Name> = self.parked.envelopes.keys().take(MAX_ASKED).cloned().collect();
+        for name in names {
+            self.fetch_devices(&name);
+        }
+    }
+
+    /// Asks again about somebody whose messages wait.
+    pub(super) fn ask_about_parked(&mut self, name: &Name) {
+        if self.parked.envelopes.contains_key(name) && !self.fetching.lists.contains_key(name) {
+            self.fetch_devices(name);
+        }
+    }
+
+    /// The directory has answered: what waited for it is judged.
+    pub(super) fn read_parked(&mut self, name: &Name) -> Stored<()> {
+        if !self.fetching.lists.contains_key(name) {
+            return Ok(());
+        }
+        for (seq, id, sealed) in self.parked.envelopes.remove(name).unwrap_or_default() {
+            self.envelope(seq, id, &sealed)?;
+        }
+        self.ask_about_all_parked();
+        if self.parked.envelopes.is_empty() && std::mem::take(&mut self.parked.overflow) {
+            // After a login the relay pushes everything that it still has.
+            self.transmit(Transmit::Disconnect);
+            self.disconnected(Failure::Unknown)?;
+            self.transmit(Transmit::Connect);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, seq: Seq, id: EnvelopeId, sealing: &Sealing, claim: &Claim) -> Stored<()> {
+        let peer = claim.peer();
+        let now = self.now;
+        let opened = match self.open_message(&peer, claim, &sealing.message)? {
+            Ok(opened) => opened,
+            Err(Refused) => {
+                self.rows().put_come(&Come { id, stored: None, at: now })?;
+                self.acknowledge(seq, id);
+                return self.unreadable(&peer, id);
+            }
+        };
+        self.pin_sender(claim);
+        if let Some(named) = &opened.accepted {
+            self.use_up(named)?;
+            let repairs = opened.content.as_ref().is_some_and(|content| matches!(content.body, Body::Repair(_)));
+            self.take_session(&peer, &opened.session, opened.chain, repairs)?;
+        } else {
+            self.step_session(&peer, &opened.session, opened.chain)?;
+        }
+        let number = opened.content.as_ref().map_or(0, |content| content.number);
+        self.rows().put_come(&Come { id, stored: Some((peer.0, peer.1, number)), at: now })?;
+        self.acknowledge(seq, id);
+        match opened.content {
+            Some(content) => self.take_content(&peer, content),
+            None => {
+                self.refuse(Some(&claim.list.name), "a message was in a format that this version does not know");
+                Ok(())
+            }
+        }
+    }
+
+    /// Decrypts with the one session that the message belongs to. **[MSG-16]**
+    fn open_message(&self, id: &PeerId, claim: &Claim, message: &[u8]) -> Stored<Result<Opened, Refused>> {
+        let Ok(named_session) = session::session_id(message) else { return Ok(Err(Refused)) };
+        let Ok(chain) = session::chain_id(message) else { return Ok(Err(Refused)) };
+        let notes = self.peers.get(id).map(|peer| peer.sessions.as_slice()).unwrap_or_default();
+        let known = match named_session {
+            Some(SessionId(wanted)) => notes.iter().find(|note| note.id == wanted).map(|note| note.id),
+            None => match notes.iter().find(|note| note.chains.contains(&chain)) {
+                Some(note) => Some(note.id),
+                None => {
+                    // A chain that is new: of the sessions that could begin it, the one that one sends on.
+                    let mut could = Vec::new();
+                    for note in notes {
+                        if self.rows().session(&note.id)?.is_some_and(|session| session.knows_chain(&chain)) {
+                            could.push((note.retired_at.is_none(), note.id));
+                        }
+                    }
+                    could.iter().rev().max_by_key(|(sends, _)| *sends).map(|(_, id)| *id)
+                }
+            },
+        };
+        if let Some(known) = known {
+            let Some(session) = self.rows().session(&known)? else { return Ok(Err(Refused)) };
+            return Ok(session.decrypt(message).map(|(session, plaintext)| opened(session, &plaintext, chain, None)));
+        }
+        if named_session.is_none() {
+            return Ok(Err(Refused));
+        }
+        let Ok(Some(named)) = session::named_prekeys(message) else { return Ok(Err(Refused)) };
+        // The last-resort key is used again and again, so the same first message would open again. **[MSG-9]**
+        if self.rows().is_replay(&named.replay)? {
+            return Ok(Err(Refused));
+        }
+        let one_time = match named.one_time {
+            PrekeyId::NONE => None,
+            one_time => match self.rows().prekey(PrekeyRole::OneTime, one_time)? {
+                Some(key) => Some(key),
+                None => return Ok(Err(Refused)),
+            },
+        };
+        let signed = self.rows().prekey(PrekeyRole::Signed, named.signed)?;
+        let kem = self.rows().prekey(named.kem_role, named.kem)?;
+        let (Some(signed), Some(kem)) = (signed, kem) else { return Ok(Err(Refused)) };
+        let prekeys = OwnPrekeys { signed: &signed, one_time: one_time.as_ref(), kem: &kem };
+        let party = Party { name: claim.list.name.clone(), account: claim.list.account, device: claim.device };
+        let accepted = Session::accept(&self.party(), &self.secret, &prekeys, &party, message);
+        Ok(accepted.map(|(session, plaintext)| opened(session, &plaintext, chain, Some(named))))
+    }
+
+    /// The one-time keys of a first message go in the step that stores its session. **[MSG-8]**
+    fn use_up(&self, named: &session::NamedPrekeys) -> Stored<()> {
+        if named.one_time != PrekeyId::NONE {
+            self.rows().delete_prekey(PrekeyRole::OneTime, named.one_time)?;
+        }
+        if named.kem_role == PrekeyRole::OneTimeKem {
+            self.rows().delete_prekey(PrekeyRole::OneTimeKem, named.kem)?;
+        }
+        // Rotation comes on top of what a replaced key lives.
+        self.rows().put_replay(&named.replay, self.now + 2 * KEPT)
+    }
+
+    /// The message opened in a session: its sender is who the list says.
+    fn pin_sender(&mut self, claim: &Claim) {
+        let name = &claim.list.name;
+        if !self.contacts.contains_key(name) {
+            self.contacts.insert(name.clone(), Contact::new(name.clone()));
+        }
+        if claim.verdict != Verdict::Same {
+            self.pin_list(name, &claim.signed, &claim.list);
+        }
+        self.know_peer(name, claim.list.account, claim.device);
+    }
+
+    /// Says that something was refused, once in a while.
+    pub(super) fn refuse(&mut self, name: Option<&Name>, reason: &str) {
+        self.refuse_in(name.map(|name| format!("@{name}")), reason.to_owned());
+    }
+
+    pub(super) fn refuse_in(&mut self, conversation: Option<String>, reason: String) {
+        if self.now >= self.parked.told_since + WINDOW {
+            (self.parked.told_since, self.parked.told) = (self.now, 0);
+        }
+        self.parked.told += 1;
+        if self.parked.told <= MAX_TOLD {
+            self.tell(None, Event::Refused { conversation, reason });
+        }
+    }
+}
+
+fn opened(
+    session: Session,
+    plaintext: &Zeroizing<Vec<u8>>,
+    chain: [u8; 32],
+    accepted: Option<session::NamedPrekeys>,
+) -> Opened {
+    Opened { content: decode(plaintext).ok(), session, chain, accepted }
+}

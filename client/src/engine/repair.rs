@@ -1,0 +1,84 @@
+//! What can't be read is asked for again over a new session, and encrypted again for who asks.
+
+use sealpost_spec::account::Name;
+use sealpost_spec::mailbox::EnvelopeId;
+use sealpost_spec::message::{Body, MAX_NAMED};
+
+use super::Engine;
+use super::timers::Timer;
+use crate::store::Stored;
+use crate::store::people::PeerId;
+
+/// At most one new session per device in this time because of unreadable messages, in milliseconds. **[MSG-31]**
+const REPAIR_EVERY: u64 = 60 * 60 * 1_000;
+
+impl Engine {
+    /// An envelope of a known device does not open. Of an unknown one nothing is remembered.
+    pub(super) fn unreadable(&mut self, id: &PeerId, envelope: EnvelopeId) -> Stored<()> {
+        let accepted =
+            |name: &Name| self.contacts.get(name).is_some_and(|contact| contact.accepted && !contact.blocked);
+        let known = self.peers.get(id).is_some_and(|peer| accepted(&peer.name));
+        let Some(peer) = self.peer_mut(id).filter(|_| known) else { return Ok(()) };
+        if peer.unreadable.len() < MAX_NAMED {
+            peer.unreadable.push(envelope);
+        }
+        let name = peer.name.clone();
+        self.refuse(Some(&name), "a message could not be read; it is asked for again");
+        self.start_repair(id)
+    }
+
+    /// Asks for what could not be read, over a session that begins with the request.
+    pub(super) fn start_repair(&mut self, id: &PeerId) -> Stored<()> {
+        let Some(peer) = self.peers.get(id).filter(|peer| !peer.unreadable.is_empty()) else { return Ok(()) };
+        let name = peer.name.clone();
+        if !self.online() || !self.may_send(&name) {
+            return Ok(());
+        }
+        let due = if peer.repaired_at == 0 { 0 } else { peer.repaired_at + REPAIR_EVERY };
+        if due > self.now {
+            self.timers.set(Timer::Repair(*id), due);
+            return Ok(());
+        }
+        let Some(bundle) = self.take_bundle(id) else {
+            self.fetch_bundle(&name);
+            return Ok(());
+        };
+        if !self.start_session(id, &bundle)? {
+            return Ok(());
+        }
+        let now = self.now;
+        let envelopes = match self.peer_mut(id) {
+            Some(peer) => {
+                peer.repaired_at = now;
+                std::mem::take(&mut peer.unreadable)
+            }
+            None => return Ok(()),
+        };
+        let content = self.uncounted(Body::Repair(envelopes));
+        self.encrypt_for(id, &content)?;
+        self.deliver(&name)
+    }
+
+    /// A device can't read these envelopes: their contents are encrypted again, under the same content ids, for the very
+    /// account and device that they were written for. **[MSG-29]**
+    pub(super) fn repair_for(&mut self, name: &Name, id: &PeerId, envelopes: &[EnvelopeId]) -> Stored<()> {
+        if envelopes.len() > MAX_NAMED || !self.may_send(name) {
+            return Ok(());
+        }
+        let trusted = self.contacts.get(name).is_some_and(|contact| contact.account == Some(id.0));
+        if !trusted || !self.can_encrypt(id) {
+            // Without a box key nothing is lost: the parcel stays, and is asked for again when it is sent again.
+            self.fetch_bundle(name);
+            return Ok(());
+        }
+        for parcel in self.outbox.parcels_to(name, id) {
+            let Some(content) = parcel.content.filter(|_| envelopes.contains(&parcel.envelope)) else { continue };
+            let Some(content) = self.rows().content(&content)? else { continue };
+            if self.encrypt_for(id, &content)? {
+                self.outbox.remove_parcel(name, parcel.order);
+                self.rows().delete_parcel(&parcel.envelope)?;
+            }
+        }
+        self.deliver(name)
+    }
+}

@@ -1,0 +1,390 @@
+//! Rooms: membership, one's own posts, lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealpost_crypto::identity::{body_hash, post_hash};
+use sealpost_spec::account::Name;
+use sealpost_spec::message::ContentId;
+use sealpost_spec::relay::{Answer, MAX_LISTED, Refusal, Request};
+use sealpost_spec::room::{MAX_POST_BODY, Post, PostHash, PostHead, PostId, PostKind, RoomName};
+use sealpost_spec::wire::Bytes;
+
+use super::account::refused;
+use super::command::Waiting;
+use super::timers::Timer;
+use super::{Asked, CommandId, Engine, Failure};
+use crate::api::{Error, ErrorCode, Event, Kind, State, Wait};
+use crate::store::Stored;
+use crate::store::messages::{Line, Place};
+use crate::store::rooms::{OwnPost, Room};
+
+/// Most posts of a room without an answer: the relay takes them in order.
+const MAX_FLYING: u64 = 16;
+/// Pause after a refusal or failure, in milliseconds.
+const PAUSE: u64 = 2_000;
+
+/// Own posts that the relay has not answered, by room.
+#[derive(Default)]
+pub(super) struct Posting {
+    flying: BTreeMap<RoomName, BTreeSet<u64>>,
+}
+
+impl Posting {
+    /// The link is gone, and with it every answer.
+    pub(super) fn land(&mut self) {
+        self.flying.clear();
+    }
+}
+
+impl Engine {
+    fn room_for(&mut self, id: CommandId, text: &str) -> Stored<Option<RoomName>> {
+        match text.parse() {
+            Ok(room) => Ok(Some(room)),
+            Err(cause) => {
+                let error = Error::new(ErrorCode::Usage, "this is no room").because(format!("{cause}"));
+                self.end_with(id, error.advise("sealpost rooms"))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A new account is a member of the room that exists from the start.
+    pub(super) fn join_lobby(&mut self) -> Stored<()> {
+        let lobby = RoomName::lobby();
+        if self.rooms.get(&lobby).is_none_or(|room| !room.joined) {
+            self.enter_room(&lobby)?;
+        }
+        Ok(())
+    }
+
+    fn enter_room(&mut self, name: &RoomName) -> Stored<PostId> {
+        self.rooms.entry(name.clone()).or_insert_with(|| Room::new(name.clone()));
+        if let Some(room) = self.room_mut(name) {
+            room.joined = true;
+        }
+        self.post(name, PostKind::Join, String::new())
+    }
+
+    pub(super) fn join(&mut self, id: CommandId, room: &str) -> Stored<()> {
+        let Some(room) = self.room_for(id, room)? else { return Ok(()) };
+        if self.own.receipt.is_none() {
+            return self.not_registered(id);
+        }
+        if self.rooms.get(&room).is_some_and(|room| room.joined && room.posted > 0) {
+            self.tell(Some(id), Event::Done);
+            self.end(id);
+            return Ok(());
+        }
+        self.go_online();
+        let post = match self.rooms.get(&room).is_some_and(|room| room.joined) {
+            true => None,
+            false => Some(self.enter_room(&room)?),
+        };
+        self.wait_a_while(id, Waiting::Membership { room: room.clone(), post });
+        self.follow(&room);
+        self.offer_posts(&room)
+    }
+
+    pub(super) fn leave_room(&mut self, id: CommandId, room: &str) -> Stored<()> {
+        let Some(room) = self.room_for(id, room)? else { return Ok(()) };
+        if self.rooms.get(&room).is_none_or(|room| !room.joined) {
+            let error = Error::new(ErrorCode::NoSuchRoom, format!("you are no member of {room}"));
+            return self.end_with(id, error.advise("sealpost rooms"));
+        }
+        let post = self.post(&room, PostKind::Leave, String::new())?;
+        if let Some(room) = self.room_mut(&room) {
+            room.joined = false;
+        }
+        self.go_online();
+        self.wait_a_while(id, Waiting::Membership { room: room.clone(), post: Some(post) });
+        self.offer_posts(&room)
+    }
+
+    /// Queues text for a room.
+    pub(super) fn send_to_room(&mut self, id: CommandId, to: &str, text: String, wait: Wait, until: u64) -> Stored<()> {
+        let Some(room) = self.room_for(id, to)? else { return Ok(()) };
+        if self.rooms.get(&room).is_none_or(|room| !room.joined) {
+            let error = Error::new(ErrorCode::NoSuchRoom, format!("you are no member of {room}"));
+            return self.end_with(id, error.advise(format!("sealpost join '{room}'")));
+        }
+        if text.is_empty() {
+            let error = Error::new(ErrorCode::Usage, "there is nothing to send");
+            return self.end_with(id, error.advise("sealpost send '#room' TEXT"));
+        }
+        if text.len() > MAX_POST_BODY {
+            let error = Error::new(ErrorCode::Usage, format!("a post holds at most {MAX_POST_BODY} bytes"));
+            return self.end_with(id, error.because(format!("this one has {}", text.len())).advise("post it in parts"));
+        }
+        self.go_online();
+        let PostId(post) = self.post(&room, PostKind::Text, text)?;
+        let message = ContentId(post);
+        let conversation = room.to_string();
+        self.tell(Some(id), Event::Queued { id: message.to_string(), conversation: conversation.clone() });
+        // A room has no receipts: the relay's word is all there is.
+        self.wait(id, Waiting::Send { message, conversation, wait: wait.min(Wait::Sent) }, until);
+        self.reached(message, State::Queued);
+        self.offer_posts(&room)
+    }
+
+    /// Signs a post after one's last one, and stores it.
+    fn post(&mut self, room: &RoomName, kind: PostKind, text: String) -> Stored<PostId> {
+        let id = PostId::new(self.now, self.random());
+        let line = Line {
+            kind: match kind {
+                PostKind::Join => Kind::Join,
+                PostKind::Leave => Kind::Leave,
+                _ => Kind::Text,
+            },
+            ..self.own_line(ContentId(id.0), room.to_string(), 0, text.clone(), State::Queued)
+        };
+        self.rows().first_time(&self.own.account, &line.id)?;
+        self.rows().add_line(&line, Place::Last)?;
+        let message = self.view(&line);
+        self.tell(None, Event::Message(message));
+        self.sign_post(room, id, kind, self.now, text)?;
+        Ok(id)
+    }
+
+    fn sign_post(&mut self, name: &RoomName, id: PostId, kind: PostKind, time: u64, text: String) -> Stored<()> {
+        let Some(room) = self.rooms.get(name) else { return Ok(()) };
+        let head = PostHead {
+            relay: self.own.relay_key.unwrap_or_default(),
+            room: name.clone(),
+            author: self.own.name.clone(),
+            account: self.own.account,
+            device: self.own.device,
+            number: room.number + 1,
+            previous: room.hash,
+            time,
+            id,
+            kind,
+            target: PostId::NONE,
+            target_hash: PostHash::default(),
+            body_hash: body_hash(text.as_bytes()),
+        };
+        let signed = self.secret.sign_post(&head);
+        let hash = post_hash(&signed.body.0);
+        let post = Post { head: signed, author: self.own.list.clone(), body: Some(Bytes(text.into_bytes())) };
+        self.rows().put_own_post(name, &OwnPost { id, number: head.number, post })?;
+        if let Some(room) = self.room_mut(name) {
+            (room.number, room.hash) = (head.number, hash);
+        }
+        Ok(())
+    }
+
+    /// Follows the rooms that one is a member of, and offers what is not posted.
+    pub(super) fn follow_rooms(&mut self) -> Stored<()> {
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            if self.rooms.get(&name).is_some_and(|room| room.joined) {
+                self.follow(&name);
+            }
+            self.offer_posts(&name)?;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, name: &RoomName) {
+        if let Some(room) = self.rooms.get(name).filter(|_| self.online()) {
+            let after = room.cursor;
+            self.ask(Asked::Follow(name.clone()), Request::Follow { room: name.clone(), after });
+        }
+    }
+
+    pub(super) fn follow_answer(&mut self, name: &RoomName, result: Result<Answer, Failure>) -> Stored<()> {
+        if let Err(Failure::Refused(Refusal::NoSuchRoom)) = result {
+            // It will be there once one's own join is posted, which follows again.
+            return Ok(());
+        }
+        if let Err(Failure::Refused(refusal)) = result {
+            let error = refused(&refusal);
+            self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
+        }
+        Ok(())
+    }
+
+    /// Hands the relay one's own posts that it does not have, in order.
+    pub(super) fn offer_posts(&mut self, name: &RoomName) -> Stored<()> {
+        let Some(room) = self.rooms.get(name).filter(|_| self.online()) else { return Ok(()) };
+        let (posted, last) = (room.posted, room.number);
+        for number in posted + 1..=last.min(posted + MAX_FLYING) {
+            if !self.posting.flying.entry(name.clone()).or_default().insert(number) {
+                continue;
+            }
+            if let Some(own) = self.rows().own_post(name, number)? {
+                self.ask(Asked::Post { room: name.clone(), number }, Request::Post(own.post));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn post_answer(&mut self, name: &RoomName, number: u64, result: Result<Answer, Failure>) -> Stored<()> {
+        if let Some(flying) = self.posting.flying.get_mut(name) {
+            flying.remove(&number);
+        }
+        match result {
+            Ok(_) => self.posted(name, number)?,
+            Err(Failure::Refused(Refusal::PostOutOfOrder { wanted })) => self.out_of_order(name, wanted)?,
+            Err(Failure::Refused(refusal)) => {
+                self.timers.set(Timer::Post(name.clone()), self.now + PAUSE);
+                let error = refused(&refusal);
+                self.fail_waits(&error, |waiting| waiting.is_about_room(name));
+                self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
+                return Ok(());
+            }
+            // The link tells that it is down; the next login offers it again.
+            Err(_) => return Ok(()),
+        }
+        self.offer_posts(name)
+    }
+
+    fn posted(&mut self, name: &RoomName, number: u64) -> Stored<()> {
+        let Some(room) = self.room_mut(name) else { return Ok(()) };
+        room.posted = room.posted.max(number);
+        let joined = room.joined;
+        let Some(own) = self.rows().own_post(name, number)? else { return Ok(()) };
+        self.set_state(&ContentId(own.id.0), State::Sent)?;
+        let is = |kind: PostKind| PostHead::parse(&own.post.head.body.0).is_ok_and(|head| head.kind == kind);
+        if is(PostKind::Join) && joined {
+            self.follow(name);
+        } else if is(PostKind::Leave) && !joined {
+            self.ask(Asked::Unfollow, Request::Unfollow(name.clone()));
+        }
+        self.membership_reached(name, own.id)
+    }
+
+    /// The relay wants another number than the next of those that it is known to have.
+    fn out_of_order(&mut self, name: &RoomName, wanted: u64) -> Stored<()> {
+        let Some(room) = self.rooms.get(name) else { return Ok(()) };
+        if wanted <= room.number {
+            // It lacks some that it had, or has some whose answers were lost: it gets the rest, as they were signed.
+            if let Some(room) = self.room_mut(name) {
+                room.posted = wanted.saturating_sub(1);
+            }
+            return Ok(());
+        }
+        // Another copy of this profile has posted. Its posts come with the room, and then tell what to follow.
+        self.timers.set(Timer::Post(name.clone()), self.now + PAUSE);
+        self.continue_after_copy(name, wanted)
+    }
+
+    /// Signs again, after the last post that this device is seen to have made, what the relay never took: its number was
+    /// used by another copy of the profile. **[ROOM-4]**
+    fn continue_after_copy(&mut self, name: &RoomName, wanted: u64) -> Stored<()> {
+        let (account, device) = (self.own.account, self.own.device.id);
+        let Some(seen) = self.rows().author(name, &account, device)? else { return Ok(()) };
+        let Some(room) = self.rooms.get(name) else { return Ok(()) };
+        if seen.number + 1 != wanted {
+            return Ok(());
+        }
+        let mut again = Vec::new();
+        for number in room.posted + 1..=room.number {
+            again.extend(self.rows().own_post(name, number)?);
+        }
+        if let Some(room) = self.room_mut(name) {
+            (room.number, room.hash, room.posted) = (seen.number, seen.hash, seen.number);
+        }
+        for own in again {
+            let Ok(head) = PostHead::parse(&own.post.head.body.0) else { continue };
+            let text = own.post.body.and_then(|body| String::from_utf8(body.0).ok()).unwrap_or_default();
+            self.sign_post(name, own.id, head.kind, head.time, text)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn list_rooms(&mut self, id: CommandId) -> Stored<()> {
+        self.go_online();
+        self.wait_a_while(id, Waiting::Rooms { asked: false });
+        self.ask_lists()
+    }
+
+    pub(super) fn who(&mut self, id: CommandId, room: Option<&str>) -> Stored<()> {
+        let Some(room) = self.room_for(id, room.unwrap_or("#lobby"))? else { return Ok(()) };
+        self.go_online();
+        self.wait_a_while(id, Waiting::Who { room, asked: false });
+        self.ask_lists()
+    }
+
+    /// Asks for the lists that commands wait for, once somebody is logged in.
+    pub(super) fn ask_lists(&mut self) -> Stored<()> {
+        if !self.online() {
+            return Ok(());
+        }
+        let mut requests = Vec::new();
+        for (id, waiting) in &mut self.waits {
+            match waiting {
+                Waiting::Rooms { asked } if !*asked => {
+                    *asked = true;
+                    requests.push((Asked::Rooms(*id), Request::Rooms { after: None }));
+                }
+                Waiting::Who { room, asked } if !*asked => {
+                    *asked = true;
+                    let request = Request::Members { room: room.clone(), after: None };
+                    requests.push((Asked::Members(*id, room.clone()), request));
+                }
+                _ => {}
+            }
+        }
+        for (asked, request) in requests {
+            self.ask(asked, request);
+        }
+        Ok(())
+    }
+
+    pub(super) fn rooms_answer(&mut self, id: CommandId, result: Result<Answer, Failure>) -> Stored<()> {
+        if !self.waits.contains_key(&id) {
+            return Ok(());
+        }
+        let rooms = match result {
+            Ok(Answer::Rooms(rooms)) => rooms,
+            other => return self.end_list(id, other),
+        };
+        for summary in &rooms {
+            let joined = self.rooms.get(&summary.room).is_some_and(|room| room.joined);
+            let (members, posts) = (summary.members, summary.posts);
+            self.tell(Some(id), Event::Room { name: summary.room.to_string(), members, posts, joined });
+        }
+        match rooms.last().filter(|_| rooms.len() >= MAX_LISTED) {
+            Some(last) => self.ask(Asked::Rooms(id), Request::Rooms { after: Some(last.room.clone()) }),
+            None => self.end(id),
+        }
+        Ok(())
+    }
+
+    pub(super) fn members_answer(
+        &mut self,
+        id: CommandId,
+        room: &RoomName,
+        result: Result<Answer, Failure>,
+    ) -> Stored<()> {
+        if !self.waits.contains_key(&id) {
+            return Ok(());
+        }
+        let members = match result {
+            Ok(Answer::Members(members)) => members,
+            other => return self.end_list(id, other),
+        };
+        for member in &members {
+            let event =
+                Event::Presence { room: room.to_string(), name: format!("@{}", member.name), online: member.online };
+            self.tell(Some(id), event);
+        }
+        let last: Option<Name> = members.last().filter(|_| members.len() >= MAX_LISTED).map(|last| last.name.clone());
+        match last {
+            Some(after) => {
+                let request = Request::Members { room: room.clone(), after: Some(after) };
+                self.ask(Asked::Members(id, room.clone()), request);
+            }
+            None => self.end(id),
+        }
+        Ok(())
+    }
+
+    fn end_list(&mut self, id: CommandId, result: Result<Answer, Failure>) -> Stored<()> {
+        let error = match result {
+            Ok(_) => Error::new(ErrorCode::Refused, "the relay answered something else than asked"),
+            Err(Failure::Refused(refusal)) => refused(&refusal),
+            Err(_) => Error::new(ErrorCode::Unreachable, "the link broke").advise("try again"),
+        };
+        self.end_with(id, error)
+    }
+}

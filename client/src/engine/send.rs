@@ -1,0 +1,442 @@
+//! From text to envelope, and what becomes of it: queue, encrypt, deliver, send again.
+
+use sealpost_crypto::identity::mailbox;
+use sealpost_crypto::sealed;
+use sealpost_crypto::session::room_for_plaintext;
+use sealpost_spec::account::{Name, Prekey};
+use sealpost_spec::mailbox::{DeliveryToken, Envelope, EnvelopeId};
+use sealpost_spec::message::{BOX_SIZES, Body, Content, ContentId, Sealing};
+use sealpost_spec::relay::{Answer, Refusal, Request};
+use sealpost_spec::transparency::TreeHead;
+use sealpost_spec::wire::encode;
+
+use super::account::refused;
+use super::command::Waiting;
+use super::timers::Timer;
+use super::{Asked, CommandId, Engine, Failure};
+use crate::api::{Error, ErrorCode, Event, Kind, State, Wait};
+use crate::store::Stored;
+use crate::store::messages::{Line, Place};
+use crate::store::outbox::{Parcel, Pending};
+use crate::store::people::{Contact, PeerId};
+
+/// Most deliveries to one person without an answer.
+const MAX_FLYING: usize = 32;
+/// So many envelopes are made ready before the relay has taken the earlier ones.
+const READY: usize = 2 * MAX_FLYING;
+/// Most unconfirmed envelopes to one person: a recipient can skip as many, and the rest is encrypted later.
+/// **[MSG-26]**
+const MAX_UNCONFIRMED: usize = 1_000;
+/// An accepted envelope is sent again after so long, then after twice as long, in milliseconds. **[MSG-28]**
+const FIRST_AGAIN: u64 = 24 * 60 * 60 * 1_000;
+/// After so long without a receipt a message is not delivered, in milliseconds. **[MSG-28]**
+const GIVE_UP: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// `@bob`, or `@bob~1` for one archived by `trust`.
+pub(super) fn conversation(contact: &Contact) -> String {
+    format!("@{}", contact.name)
+}
+
+impl Engine {
+    /// Queues text for a person.
+    pub(super) fn send_direct(&mut self, id: CommandId, to: &str, text: String, wait: Wait, until: u64) -> Stored<()> {
+        let name: Name = match to.strip_prefix('@').unwrap_or(to).parse() {
+            Ok(name) => name,
+            Err(cause) => {
+                let error = Error::new(ErrorCode::Usage, "this is nobody's name").because(format!("{cause}"));
+                return self.end_with(id, error.advise("sealpost contacts"));
+            }
+        };
+        if name == self.own.name {
+            return self.note_to_self(id, text);
+        }
+        if let Some(contact) = self.contacts.get(&name) {
+            if contact.changed.is_some() {
+                let error = self.key_changed_error(contact);
+                return self.end_with(id, error);
+            }
+            if contact.blocked {
+                let error = Error::new(ErrorCode::Usage, format!("@{name} is blocked"));
+                return self.end_with(id, error.advise(format!("sealpost unblock {name}")));
+            }
+        }
+        let body = Body::Text(text.clone());
+        if let Some(limit) = self.too_long(&body, text.len()) {
+            return self.end_with(id, limit);
+        }
+        self.accept_contact(&name);
+        let content = self.queue(&name, body)?;
+        let conversation = format!("@{name}");
+        self.go_online();
+        self.tell(Some(id), Event::Queued { id: content.to_string(), conversation: conversation.clone() });
+        self.wait(id, Waiting::Send { message: content, conversation, wait }, until);
+        self.reached(content, State::Queued);
+        self.pump(&name)
+    }
+
+    /// The error for text that fits no box. **[MSG-22]**
+    fn too_long(&self, body: &Body, length: usize) -> Option<Error> {
+        let largest = BOX_SIZES.iter().copied().max().unwrap_or_default();
+        let room = room_for_plaintext(largest, self.own.list.body.0.len(), true);
+        let empty = encode(&Content {
+            id: ContentId([0; 16]),
+            number: 0,
+            sent_at: 0,
+            expire_after: Some(0),
+            token: Some(DeliveryToken([0; 32])),
+            tree_head: TreeHead::NONE,
+            body: Body::Text(String::new()),
+        })?
+        .len();
+        let limit = room.saturating_sub(empty);
+        if matches!(body, Body::Text(text) if text.is_empty()) {
+            return Some(Error::new(ErrorCode::Usage, "there is nothing to send").advise("sealpost send NAME TEXT"));
+        }
+        (length > limit).then(|| {
+            Error::new(ErrorCode::Usage, format!("a message holds at most {limit} bytes"))
+                .because(format!("this one has {length}"))
+                .advise("sealpost send -f FILE")
+        })
+    }
+
+    /// A message to oneself stays here.
+    fn note_to_self(&mut self, id: CommandId, text: String) -> Stored<()> {
+        let note = ContentId(self.random());
+        let line = self.own_line(note, format!("@{}", self.own.name), 0, text, State::Delivered);
+        self.rows().add_line(&line, Place::Last)?;
+        let message = self.view(&line);
+        self.tell(Some(id), Event::Queued { id: note.to_string(), conversation: line.conversation.clone() });
+        let state = Event::State { id: note.to_string(), conversation: line.conversation, state: State::Delivered };
+        self.tell(Some(id), state);
+        self.tell(None, Event::Message(message));
+        self.end(id);
+        Ok(())
+    }
+
+    pub(super) fn own_line(
+        &self,
+        id: ContentId,
+        conversation: String,
+        number: u64,
+        text: String,
+        state: State,
+    ) -> Line {
+        Line {
+            id,
+            conversation,
+            from: self.own.name.clone(),
+            account: self.own.account,
+            device: self.own.device.id,
+            number,
+            missing: 0,
+            sent_at: self.now,
+            text,
+            kind: Kind::Text,
+            target: None,
+            state,
+            edited: false,
+        }
+    }
+
+    /// Stores a content that is to reach somebody, and its line of history.
+    fn queue(&mut self, name: &Name, body: Body) -> Stored<ContentId> {
+        let id = ContentId(self.random());
+        let (now, mut number, mut account, mut expire_after) = (self.now, 0, None, None);
+        if let Some(contact) = self.contact_mut(name) {
+            contact.last_number += 1;
+            (number, account, expire_after) = (contact.last_number, contact.account, contact.expire_after);
+        }
+        let text = match &body {
+            Body::Text(text) => text.clone(),
+            _ => String::new(),
+        };
+        // The token is filled in when it is encrypted: by then it may be another one.
+        let content = Content { id, number, sent_at: now, expire_after, token: None, tree_head: TreeHead::NONE, body };
+        let pending =
+            Pending { id, to: name.clone(), account, number, queued_at: now, encrypted: false, delivered: false };
+        self.rows().add_content(&pending, &content)?;
+        self.outbox.add_pending(pending);
+        self.timers.set_sooner(Timer::Again(name.clone()), now + GIVE_UP);
+        let line = self.own_line(id, format!("@{name}"), number, text, State::Queued);
+        self.rows().add_line(&line, Place::Last)?;
+        self.expire_later(&line, expire_after)?;
+        let message = self.view(&line);
+        self.tell(None, Event::Message(message));
+        Ok(id)
+    }
+
+    /// Does for somebody what can be done now: encrypts what is queued, delivers what is ready.
+    pub(super) fn pump(&mut self, name: &Name) -> Stored<()> {
+        if !self.online() {
+            return Ok(());
+        }
+        if self.outbox.paused(name, self.now) {
+            return Ok(());
+        }
+        self.ask_about_parked(name);
+        if !self.may_send(name) {
+            return Ok(());
+        }
+        while let Some(id) = self.outbox.next_queued(name) {
+            let (waiting, unconfirmed) = self.outbox.counts(name);
+            if waiting >= READY || unconfirmed >= MAX_UNCONFIRMED {
+                break;
+            }
+            let Some(peers) = self.ready_peers(name)? else { break };
+            self.encrypt_queued(name, &id, &peers)?;
+        }
+        self.deliver(name)
+    }
+
+    /// Whether trust allows to send somebody anything.
+    pub(super) fn may_send(&self, name: &Name) -> bool {
+        self.contacts.get(name).is_some_and(|contact| contact.changed.is_none() && !contact.blocked)
+    }
+
+    fn encrypt_queued(&mut self, name: &Name, id: &ContentId, peers: &[PeerId]) -> Stored<()> {
+        let account = self.contacts.get(name).and_then(|contact| contact.account);
+        let Some(content) = self.rows().content(id)? else {
+            self.outbox.remove_pending(id);
+            return Ok(());
+        };
+        // What was written for one key is never encrypted for another. **[MSG-29]**
+        if self.outbox.pending(id).is_some_and(|pending| pending.account.is_some() && pending.account != account) {
+            return self.give_up(id);
+        }
+        for peer in peers {
+            if !self.encrypt_for(peer, &content)? {
+                return self.give_up(id);
+            }
+        }
+        let changed = self.outbox.change_pending(id, |pending| {
+            pending.encrypted = true;
+            pending.account = account;
+        });
+        match changed {
+            Some(pending) => self.rows().put_pending(&pending),
+            None => Ok(()),
+        }
+    }
+
+    /// Encrypts a content for one device and stores the envelope. `false`: it can't be, for ever.
+    pub(super) fn encrypt_for(&mut self, id: &PeerId, content: &Content) -> Stored<bool> {
+        let Some(peer) = self.peers.get(id).cloned() else { return Ok(false) };
+        let Some(note) = peer.sessions.iter().rev().find(|note| note.retired_at.is_none()) else { return Ok(false) };
+        let Some(session) = self.rows().session(&note.id)? else { return Ok(false) };
+        let Some(box_key) = peer.box_key.as_ref().and_then(|key| Prekey::parse(&key.body.0).ok()) else {
+            return Ok(false);
+        };
+        let blocked = self.contacts.get(&peer.name).is_none_or(|contact| contact.blocked || !contact.accepted);
+        let content = Content { token: (!blocked).then_some(self.own.token), ..content.clone() };
+        let Some(plaintext) = encode(&content) else { return Ok(false) };
+        let step = session.encrypt(&plaintext, &mut **self.rows().dice());
+        let Ok((next, message)) = step else { return Ok(false) };
+        let envelope = EnvelopeId(self.random());
+        let sealing = Sealing { device: self.own.device.id, list: self.own.list.clone(), message };
+        let boxed = sealed::seal(&box_key, &peer.device, &envelope, &sealing, &mut **self.rows().dice());
+        let Ok(boxed) = boxed else { return Ok(false) };
+        let parcel = Parcel {
+            order: self.outbox.next_order(),
+            envelope,
+            content: (content.number > 0).then_some(content.id),
+            number: content.number,
+            to: peer.name,
+            account: peer.account,
+            device: peer.device,
+            session: note.id,
+            box_key: box_key.id.0,
+            accepted_at: None,
+            again_at: self.now,
+            pause: 0,
+        };
+        self.rows().put_session(&next)?;
+        self.rows().add_parcel(&parcel, &sealing.message, &boxed)?;
+        self.outbox.add_parcel(parcel);
+        Ok(true)
+    }
+
+    /// Hands the relay what is due for somebody.
+    pub(super) fn deliver(&mut self, name: &Name) -> Stored<()> {
+        if !self.online() || self.outbox.paused(name, self.now) || !self.may_send(name) {
+            return Ok(());
+        }
+        let token = self.contacts.get(name).and_then(|contact| contact.token);
+        for parcel in self.outbox.take_off(name, self.now, MAX_FLYING) {
+            let Some(sealed) = self.box_of(&parcel)? else {
+                self.outbox.landed(name, parcel.order);
+                continue;
+            };
+            let envelope =
+                Envelope { mailbox: mailbox(&parcel.device.key), id: parcel.envelope, sealed: sealed.into() };
+            self.ask_anonymously(
+                Asked::Deliver { to: name.clone(), order: parcel.order, token },
+                name.clone(),
+                Request::Deliver { token, envelope },
+            );
+        }
+        Ok(())
+    }
+
+    /// The box of a parcel; made anew around the same session message where the recipient's box key is another one by
+    /// now. **[MSG-28]**
+    fn box_of(&mut self, parcel: &Parcel) -> Stored<Option<Vec<u8>>> {
+        let key = self.peers.get(&parcel.peer()).and_then(|peer| peer.box_key.as_ref());
+        let Some(key) = key.and_then(|key| Prekey::parse(&key.body.0).ok()).filter(|key| key.id.0 != parcel.box_key)
+        else {
+            return Ok(self.rows().sealed_box(&parcel.envelope)?.map(|sealed| sealed.0));
+        };
+        let Some(message) = self.rows().session_message(&parcel.envelope)? else { return Ok(None) };
+        let sealing = Sealing { device: self.own.device.id, list: self.own.list.clone(), message: message.0 };
+        let boxed = sealed::seal(&key, &parcel.device, &parcel.envelope, &sealing, &mut **self.rows().dice());
+        let Ok(boxed) = boxed else { return Ok(None) };
+        self.rows().put_box(&parcel.envelope, &boxed)?;
+        if let Some(kept) = self.outbox.parcel_mut(&parcel.to, parcel.order) {
+            kept.box_key = key.id.0;
+            let kept = kept.clone();
+            self.rows().put_parcel(&kept)?;
+        }
+        Ok(Some(boxed))
+    }
+
+    /// The relay's answer to a delivery.
+    pub(super) fn delivered(
+        &mut self,
+        name: &Name,
+        order: u64,
+        token: Option<DeliveryToken>,
+        result: Result<Answer, Failure>,
+    ) -> Stored<()> {
+        self.outbox.landed(name, order);
+        match result {
+            Ok(_) => self.accepted(name, order)?,
+            Err(Failure::Refused(refusal)) => self.not_accepted(name, order, token, &refusal)?,
+            // Unknown: the same envelope id makes sending it again harmless.
+            Err(Failure::Unreachable(_) | Failure::Unknown | Failure::WrongRelay) => self.pause(name, 0, None),
+        }
+        self.pump(name)
+    }
+
+    fn accepted(&mut self, name: &Name, order: u64) -> Stored<()> {
+        self.outbox.end_pause(name);
+        let now = self.now;
+        let Some(parcel) = self.outbox.parcel_mut(name, order) else { return Ok(()) };
+        let Some(content) = parcel.content else {
+            // Receipts and requests are not kept: what they say is said again where it was lost. **[MSG-27]**
+            let envelope = parcel.envelope;
+            self.outbox.remove_parcel(name, order);
+            self.rows().delete_parcel(&envelope)?;
+            return Ok(());
+        };
+        parcel.accepted_at = Some(now);
+        parcel.pause = (parcel.pause * 2).max(FIRST_AGAIN);
+        parcel.again_at = now + parcel.pause;
+        let parcel = parcel.clone();
+        self.rows().put_parcel(&parcel)?;
+        self.timers.set_sooner(Timer::Again(name.clone()), parcel.again_at);
+        let all = self.outbox.parcels(name).filter(|other| other.content == Some(content));
+        if all.into_iter().all(|other| other.accepted_at.is_some()) {
+            self.set_state(&content, State::Sent)?;
+        }
+        Ok(())
+    }
+
+    fn not_accepted(&mut self, name: &Name, order: u64, token: Option<DeliveryToken>, refusal: &Refusal) -> Stored<()> {
+        match refusal {
+            Refusal::UnknownToken => {
+                if let Some(contact) = self.contact_mut(name)
+                    && contact.token == token
+                {
+                    contact.token = None;
+                }
+                // A token that was refused once and is refused again is none: the relay errs, so it gets a pause.
+                if token.is_none() {
+                    self.pause(name, 0, None);
+                }
+            }
+            Refusal::TooFast { retry_after_ms } => self.pause(name, u64::from(*retry_after_ms), None),
+            Refusal::NoSuchMailbox | Refusal::NoSuchName => {
+                // The device is gone from the list, or the relay lost it and it has not come back yet.
+                if let Some(contact) = self.contact_mut(name) {
+                    contact.fetched_at = 0;
+                }
+                self.pause(name, 0, None);
+                let dropped = self.outbox.parcel_mut(name, order).is_some_and(|parcel| parcel.content.is_none());
+                if dropped && let Some(parcel) = self.outbox.remove_parcel(name, order) {
+                    self.rows().delete_parcel(&parcel.envelope)?;
+                }
+            }
+            Refusal::WorkNeeded { .. } | Refusal::Stopping | Refusal::TimedOut | Refusal::TooManyLinks => {
+                self.pause(name, 0, None);
+            }
+            other => self.pause(name, 0, Some(refused(other))),
+        }
+        Ok(())
+    }
+
+    /// Lets somebody rest after a failure; says why, once.
+    pub(super) fn pause(&mut self, name: &Name, least: u64, why: Option<Error>) {
+        let (until, first) = self.outbox.pause(name, self.now, least);
+        self.timers.set(Timer::Retry(name.clone()), until);
+        let Some(error) = why.filter(|_| first) else { return };
+        let error = Error { message: format!("@{name}: {}", error.message), ..error };
+        self.tell(None, Event::Error(error));
+    }
+
+    /// What nobody confirmed is sent again; after 30 days it is not delivered.
+    pub(super) fn send_again(&mut self, name: &Name) -> Stored<()> {
+        let old: Vec<ContentId> = self
+            .outbox
+            .pendings_to(name)
+            .filter(|pending| pending.queued_at + GIVE_UP <= self.now)
+            .map(|pending| pending.id)
+            .collect();
+        for id in old {
+            self.give_up(&id)?;
+        }
+        let due = self.outbox.parcels(name).any(|parcel| parcel.accepted_at.is_some() && parcel.again_at <= self.now);
+        if due && self.online() {
+            self.refresh(name);
+        }
+        let again =
+            self.outbox.parcels(name).filter(|parcel| parcel.accepted_at.is_some()).map(|parcel| parcel.again_at);
+        let give_up = self.outbox.pendings_to(name).map(|pending| pending.queued_at + GIVE_UP);
+        if let Some(next) = again.chain(give_up).filter(|at| *at > self.now).min() {
+            self.timers.set_sooner(Timer::Again(name.clone()), next);
+        }
+        self.pump(name)
+    }
+
+    /// Nobody will get this any more.
+    pub(super) fn give_up(&mut self, id: &ContentId) -> Stored<()> {
+        let Some(pending) = self.outbox.remove_pending(id) else { return Ok(()) };
+        let parcels: Vec<(u64, EnvelopeId)> = self
+            .outbox
+            .parcels(&pending.to)
+            .filter(|parcel| parcel.content == Some(*id))
+            .map(|parcel| (parcel.order, parcel.envelope))
+            .collect();
+        for (order, envelope) in parcels {
+            self.outbox.remove_parcel(&pending.to, order);
+            self.rows().delete_parcel(&envelope)?;
+        }
+        self.rows().delete_content(id)?;
+        if !pending.delivered {
+            self.set_state(id, State::NotDelivered)?;
+        }
+        Ok(())
+    }
+
+    /// A message of one's own came further. It never goes back.
+    pub(super) fn set_state(&mut self, id: &ContentId, state: State) -> Stored<()> {
+        let Some(mut line) = self.rows().line(&self.own.account, id)? else { return Ok(()) };
+        if line.state >= state {
+            return Ok(());
+        }
+        line.state = state;
+        self.rows().put_line(&line)?;
+        let event = Event::State { id: id.to_string(), conversation: line.conversation, state };
+        self.tell(None, event);
+        self.reached(*id, state);
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! Messages and posts as history has them, what `recv` has not given, and what expires.
+
+use rusqlite::{OptionalExtension as _, params};
+use sealpost_spec::account::{AccountKey, DeviceId, Name};
+use sealpost_spec::message::ContentId;
+use serde::{Deserialize, Serialize};
+
+use super::rows::{Rows, Stored, Table};
+use crate::api::{Kind, State};
+
+const MESSAGE: Table = Table("message");
+const FRESH: Table = Table("fresh");
+const EXPIRY: Table = Table("expiry");
+const SEEN: Table = Table("seen");
+const TURN: Table = Table("message turn");
+const CONVERSATION: Table = Table("message conversation");
+
+/// Between two neighbours: a late message finds room there.
+const SPACING: i64 = 1 << 32;
+
+/// A line of history. Contents and posts have ids of the same 16 random bytes.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) id: ContentId,
+    /// `@bob`, `@bob~1` where archived, or `#room`.
+    pub(crate) conversation: String,
+    pub(crate) from: Name,
+    pub(crate) account: AccountKey,
+    pub(crate) device: DeviceId,
+    /// The author's number; 0 where lines have none.
+    pub(crate) number: u64,
+    /// How many lines of the same device are missing right before it.
+    pub(crate) missing: u64,
+    /// Unix milliseconds by the author's clock.
+    pub(crate) sent_at: u64,
+    pub(crate) text: String,
+    pub(crate) kind: Kind,
+    pub(crate) target: Option<ContentId>,
+    pub(crate) state: State,
+    /// The author's edits so far; the newest one's text is shown.
+    pub(crate) edited: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Fresh {
+    conversation: String,
+    account: AccountKey,
+    id: ContentId,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Expiry {
+    pub(crate) at: u64,
+    pub(crate) account: AccountKey,
+    pub(crate) id: ContentId,
+}
+
+/// What names a line: its author's key and its id, so that nobody takes another's id.
+fn line_key(account: &AccountKey, id: &ContentId) -> Vec<u8> {
+    [&account.0[..], &id.0].concat()
+}
+
+/// Where a line goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// After everything.
+    Last,
+    /// Right before the line with this number of the same author and conversation.
+    Before(u64),
+}
+
+impl Rows {
+    fn turn(&self, line: &Line, number: u64) -> [u8; 32] {
+        let key =
+            [line.conversation.as_bytes(), &[0], &line.account.0, &line.device.0.to_le_bytes(), &number.to_le_bytes()];
+        self.blind(TURN, &key.concat())
+    }
+
+    /// Stores a new line.
+    pub(crate) fn add_line(&self, line: &Line, place: Place) -> Stored<()> {
+        let conversation = self.blind(CONVERSATION, line.conversation.as_bytes());
+        let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
+        let row = self.seal(MESSAGE, &key, line)?;
+        let turn = (line.number > 0).then(|| self.turn(line, line.number));
+        let place = match place {
+            Place::Before(number) => self.place_before(&conversation, &self.turn(line, number))?,
+            Place::Last => None,
+        };
+        let place = match place {
+            Some(place) => place,
+            None => {
+                let mut last =
+                    self.connection().prepare_cached("SELECT max(place) FROM message WHERE conversation = ?1")?;
+                last.query_row(params![conversation], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0) + SPACING
+            }
+        };
+        self.connection()
+            .prepare_cached("INSERT INTO message (key, row, conversation, turn, place) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![key, row, conversation, turn, place])?;
+        Ok(())
+    }
+
+    fn place_before(&self, conversation: &[u8; 32], turn: &[u8; 32]) -> Stored<Option<i64>> {
+        let next: Option<i64> = self
+            .connection()
+            .prepare_cached("SELECT place FROM message WHERE turn = ?1")?
+            .query_row(params![turn], |row| row.get(0))
+            .optional()?;
+        let Some(mut next) = next else { return Ok(None) };
+        let below: Option<i64> = self
+            .connection()
+            .prepare_cached("SELECT max(place) FROM message WHERE conversation = ?1 AND place < ?2")?
+            .query_row(params![conversation, next], |row| row.get(0))?;
+        let below = below.unwrap_or(next - SPACING);
+        if next - below < 2 {
+            self.connection()
+                .prepare_cached("UPDATE message SET place = place + ?3 WHERE conversation = ?1 AND place >= ?2")?
+                .execute(params![conversation, next, SPACING])?;
+            next += SPACING;
+        }
+        Ok(Some(below + (next - below) / 2))
+    }
+
+    /// Writes a line that is there again; its place stays.
+    pub(crate) fn put_line(&self, line: &Line) -> Stored<()> {
+        let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
+        let row = self.seal(MESSAGE, &key, line)?;
+        self.connection().prepare_cached("UPDATE message SET row = ?2 WHERE key = ?1")?.execute(params![key, row])?;
+        Ok(())
+    }
+
+    /// The line of this author with this id.
+    pub(crate) fn line(&self, account: &AccountKey, id: &ContentId) -> Stored<Option<Line>> {
+        self.get(MESSAGE, &line_key(account, id))
+    }
+
+    /// The line with this number of the same author and conversation.
+    pub(crate) fn line_at(&self, like: &Line, number: u64) -> Stored<Option<Line>> {
+        let found: Option<([u8; 32], Vec<u8>)> = self
+            .connection()
+            .prepare_cached("SELECT key, row FROM message WHERE turn = ?1")?
+            .query_row(params![self.turn(like, number)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        found.map(|(key, row)| self.unseal(MESSAGE, &key, &row)).transpose()
+    }
+
+    pub(crate) fn delete_line(&self, account: &AccountKey, id: &ContentId) -> Stored<bool> {
+        self.delete(MESSAGE, &line_key(account, id))
+    }
+
+    /// Walks a conversation from its newest line to its oldest, until `each` returns `false`.
+    pub(crate) fn walk_back(&self, conversation: &str, mut each: impl FnMut(Line) -> bool) -> Stored<()> {
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT key, row FROM message WHERE conversation = ?1 ORDER BY place DESC, id DESC")?;
+        let mut rows = statement.query(params![self.blind(CONVERSATION, conversation.as_bytes())])?;
+        while let Some(row) = rows.next()? {
+            let (key, sealed): ([u8; 32], Vec<u8>) = (row.get(0)?, row.get(1)?);
+            if !each(self.unseal(MESSAGE, &key, &sealed)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves all lines of a conversation under another name; returns how many there were.
+    pub(crate) fn move_lines(&self, from: &str, to: &str) -> Stored<usize> {
+        let mut moved = Vec::new();
+        self.walk_back(from, |line| {
+            moved.push(line);
+            true
+        })?;
+        let conversation = self.blind(CONVERSATION, to.as_bytes());
+        for line in &mut moved {
+            to.clone_into(&mut line.conversation);
+            let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
+            let turn = (line.number > 0).then(|| self.turn(line, line.number));
+            self.connection()
+                .prepare_cached("UPDATE message SET row = ?2, conversation = ?3, turn = ?4 WHERE key = ?1")?
+                .execute(params![key, self.seal(MESSAGE, &key, line)?, conversation, turn])?;
+        }
+        Ok(moved.len())
+    }
+
+    /// Whether this content was not seen before; it is from now on, for ever. **[MSG-24]**
+    pub(crate) fn first_time(&self, account: &AccountKey, id: &ContentId) -> Stored<bool> {
+        let key = self.blind(SEEN, &line_key(account, id));
+        let mut insert = self.connection().prepare_cached("INSERT OR IGNORE INTO seen (key) VALUES (?1)")?;
+        Ok(insert.execute(params![key])? > 0)
+    }
+
+    /// Keeps a line for `recv`.
+    pub(crate) fn add_fresh(&self, line: &Line) -> Stored<()> {
+        let fresh = Fresh { conversation: line.conversation.clone(), account: line.account, id: line.id };
+        self.put(FRESH, &line_key(&line.account, &line.id), &fresh)
+    }
+
+    /// Takes the oldest lines that `recv` has not given, of one conversation or of all.
+    pub(crate) fn take_fresh(&self, conversation: Option<&str>, limit: u32) -> Stored<Vec<Line>> {
+        let mut taken = Vec::new();
+        for fresh in self.all::<Fresh>(FRESH)? {
+            if taken.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+                break;
+            }
+            if conversation.is_none_or(|wanted| wanted == fresh.conversation) {
+                self.delete(FRESH, &line_key(&fresh.account, &fresh.id))?;
+                taken.extend(self.line(&fresh.account, &fresh.id)?);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Takes one line from `recv`: it was given, or is gone. Whether it was there.
+    pub(crate) fn drop_fresh(&self, account: &AccountKey, id: &ContentId) -> Stored<bool> {
+        self.delete(FRESH, &line_key(account, id))
+    }
+
+    pub(crate) fn expiries(&self) -> Stored<Vec<Expiry>> {
+        self.all(EXPIRY)
+    }
+    pub(crate) fn put_expiry(&self, expiry: &Expiry) -> Stored<()> {
+        self.put(EXPIRY, &line_key(&expiry.account, &expiry.id), expiry)
+    }
+    pub(crate) fn delete_expiry(&self, expiry: &Expiry) -> Stored<bool> {
+        self.delete(EXPIRY, &line_key(&expiry.account, &expiry.id))
+    }
+}

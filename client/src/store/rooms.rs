@@ -1,0 +1,92 @@
+//! Rooms, their authors' chains, and one's own posts.
+
+use sealpost_spec::account::{AccountKey, DeviceId, Name};
+use sealpost_spec::mailbox::Seq;
+use sealpost_spec::room::{Post, PostHash, PostId, RoomName};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{Rows, Stored, Table};
+
+const ROOM: Table = Table("room");
+const AUTHOR: Table = Table("author");
+const FIRST_AUTHOR: Table = Table("first_author");
+const POST: Table = Table("post");
+
+/// A room that one is or was a member of.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Room {
+    pub(crate) name: RoomName,
+    pub(crate) joined: bool,
+    /// The last post of the relay's order that was stored.
+    pub(crate) cursor: Seq,
+    /// The number and hash of one's own last post, of those that were signed.
+    pub(crate) number: u64,
+    pub(crate) hash: PostHash,
+    /// All one's own posts up to this number are durable at the relay's present store.
+    pub(crate) posted: u64,
+    /// Messages that `recv` has not given.
+    pub(crate) unread: u32,
+}
+
+impl Room {
+    pub(crate) fn new(name: RoomName) -> Self {
+        Self { name, joined: false, cursor: Seq(0), number: 0, hash: PostHash::default(), posted: 0, unread: 0 }
+    }
+}
+
+/// The last post of a device in a room: the next one has to follow it.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Author {
+    pub(crate) number: u64,
+    pub(crate) hash: PostHash,
+}
+
+/// One's own post, signed: kept to be offered again to a relay that lost it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct OwnPost {
+    pub(crate) id: PostId,
+    pub(crate) number: u64,
+    pub(crate) post: Post,
+}
+
+fn author_key(room: &RoomName, account: &AccountKey, device: DeviceId) -> Vec<u8> {
+    [&account.0[..], &device.0.to_le_bytes(), room.as_str().as_bytes()].concat()
+}
+
+fn post_key(room: &RoomName, number: u64) -> Vec<u8> {
+    [&number.to_le_bytes()[..], room.as_str().as_bytes()].concat()
+}
+
+impl Rows {
+    pub(crate) fn rooms(&self) -> Stored<Vec<Room>> {
+        self.all(ROOM)
+    }
+    pub(crate) fn put_room(&self, room: &Room) -> Stored<()> {
+        self.put(ROOM, room.name.as_str().as_bytes(), room)
+    }
+    pub(crate) fn author(&self, room: &RoomName, account: &AccountKey, device: DeviceId) -> Stored<Option<Author>> {
+        self.get(AUTHOR, &author_key(room, account, device))
+    }
+    pub(crate) fn put_author(
+        &self,
+        room: &RoomName,
+        account: &AccountKey,
+        device: DeviceId,
+        author: &Author,
+    ) -> Stored<()> {
+        self.put(AUTHOR, &author_key(room, account, device), author)
+    }
+    /// The key under which this name first wrote in a room.
+    pub(crate) fn first_author(&self, name: &Name) -> Stored<Option<AccountKey>> {
+        self.get(FIRST_AUTHOR, name.as_str().as_bytes())
+    }
+    pub(crate) fn put_first_author(&self, name: &Name, account: &AccountKey) -> Stored<()> {
+        self.put(FIRST_AUTHOR, name.as_str().as_bytes(), account)
+    }
+    pub(crate) fn own_post(&self, room: &RoomName, number: u64) -> Stored<Option<OwnPost>> {
+        self.get(POST, &post_key(room, number))
+    }
+    pub(crate) fn put_own_post(&self, room: &RoomName, post: &OwnPost) -> Stored<()> {
+        self.put(POST, &post_key(room, post.number), post)
+    }
+}

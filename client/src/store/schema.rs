@@ -1,0 +1,71 @@
+//! Tables and how they came to be. A step is only ever added; the database counts those it has taken.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite_migration::{M, Migrations};
+
+use crate::api::{Error, ErrorCode};
+
+/// `key`: blinded lookup key. `row`: sealed. Rows without `place` stand in the order in which they came.
+const FIRST: &str = "
+CREATE TABLE setting (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE secret (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE prekey (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE replay (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE contact (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE peer (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE session (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE envelope (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE seen (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL,
+    conversation BLOB NOT NULL, turn BLOB, place INTEGER NOT NULL) STRICT;
+CREATE INDEX message_place ON message (conversation, place);
+CREATE INDEX message_turn ON message (turn) WHERE turn IS NOT NULL;
+CREATE TABLE fresh (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE expiry (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE content (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL,
+    content BLOB NOT NULL) STRICT;
+CREATE TABLE parcel (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL,
+    message BLOB NOT NULL, sealed BLOB NOT NULL) STRICT;
+CREATE TABLE room (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE author (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE first_author (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE post (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+";
+
+/// Opens the database, makes it one of one's own where it is new, and brings it up to date.
+pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    let failed = |cause: String| {
+        Error::new(ErrorCode::Locked, "the profile's database can't be opened").because(cause).advise("sealpost doctor")
+    };
+    // SQLite gives its journal the mode of the database: so this one has to exist, closed to others, before.
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|cause| failed(cause.to_string()))?;
+    let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
+    let steps = Migrations::new(vec![M::up(FIRST)]);
+    let newest = 1_i64;
+    let version: i64 =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|cause| failed(cause.to_string()))?;
+    if version > newest {
+        return Err(Error::new(ErrorCode::Failed, "the profile was written by a newer version of this program")
+            .because(format!("its schema has number {version}, this program knows {newest}"))
+            .advise("install the newer version again; nothing was changed"));
+    }
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF",
+        )
+        .map_err(|cause| failed(cause.to_string()))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    steps.to_latest(&mut connection).map_err(|cause| failed(cause.to_string()))?;
+    Ok(connection)
+}
