@@ -264,6 +264,13 @@ pub enum Event {
         /// The one that the relay shows now.
         new: String,
     },
+    /// A known person has a device more, of the same key.
+    NewDevice {
+        /// Whose.
+        name: String,
+        /// Its number.
+        device: u32,
+    },
     /// One's own name and key.
     Me {
         /// Name.

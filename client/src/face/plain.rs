@@ -24,6 +24,9 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             format!("--- {place}something was refused: {} ---", said(reason))
         }
         Event::KeyChanged { name, old, new } => key_changed(name, old, new),
+        Event::NewDevice { name, device } => {
+            format!("--- {} has a new device, number {device}, of the same key ---", account(name))
+        }
         Event::Me { name, fingerprint, link, relay } => {
             let mut shown = format!(
                 "{}\nrelay        {}\nfingerprint  {}\nlink         {}",
