@@ -45,6 +45,9 @@ pub enum CrashPoint {
 /// Called at every commit; `true` lets the commit fail there, for good.
 pub type Faults = Box<dyn FnMut(CrashPoint) -> bool + Send>;
 
+/// Called with every session message that was encrypted.
+pub type Watch = Box<dyn FnMut(&[u8]) + Send>;
+
 /// One person's profile, unlocked and held by this process alone.
 pub struct Profile {
     dir: PathBuf,
@@ -52,6 +55,7 @@ pub struct Profile {
     address: Address,
     pub(crate) rows: Rows,
     faults: Option<Faults>,
+    watch: Option<Watch>,
     /// Unlocked when it is closed, also by the end of the process.
     _lock: File,
 }
@@ -95,7 +99,7 @@ impl Profile {
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
         let own = generate(&rows, name, relay, rng, now).map_err(|error| error.told())?;
         write_new(&dir.join(HEADER), &header).map_err(|cause| trouble(dir, &cause))?;
-        Ok(Self { dir: dir.to_owned(), own, address: relay.clone(), rows, faults: None, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), own, address: relay.clone(), rows, faults: None, watch: None, _lock: lock })
     }
 
     /// Opens a profile and holds it.
@@ -125,7 +129,7 @@ impl Profile {
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
         let own = rows.own().map_err(|error| error.told())?.ok_or_else(|| StoreError::Sealed.told())?;
         let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
-        Ok(Self { dir: dir.to_owned(), own, address, rows, faults: None, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), own, address, rows, faults: None, watch: None, _lock: lock })
     }
 
     /// The account's name.
@@ -180,6 +184,18 @@ impl Profile {
     /// For tests: lets commits fail.
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = Some(faults);
+    }
+
+    /// For tests: shows each session message in the step that encrypts it, so that a test can tell whether a key served
+    /// twice. It holds no key.
+    pub fn watch_session_messages(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    pub(crate) fn encrypted(&mut self, message: &[u8]) {
+        if let Some(watch) = &mut self.watch {
+            watch(message);
+        }
     }
 
     pub(crate) fn own(&self) -> &Own {

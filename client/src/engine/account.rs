@@ -17,6 +17,12 @@ use crate::store::Stored;
 /// at once.
 const QUIET: u64 = 300;
 
+/// Pause before another login after one that the relay did not take, in milliseconds.
+const LOGIN_PAUSE: u64 = 2_000;
+
+/// How often the end of a mailbox is put off while the directory has not answered.
+const PATIENCE: u32 = 30;
+
 /// By how much a sender whose profile was copied goes on counting: beyond what the other copy may have sent. A
 /// recipient takes a jump by as much for this, not for missing messages. **[MSG-25]**
 pub(super) const RENUMBER: u64 = 1 << 20;
@@ -46,6 +52,7 @@ pub(super) struct Standing {
     pub(super) reason: String,
     /// Nothing more is expected in the mailbox.
     pub(super) drained: bool,
+    patience: u32,
     /// New prekeys are on their way.
     pub(super) publishing: bool,
 }
@@ -79,7 +86,6 @@ impl Engine {
         if self.own.relay_key != Some(relay) {
             self.own_mut().relay_key = Some(relay);
         }
-        let store = hello.store;
         self.standing = Standing {
             phase: Phase::Open,
             hello: Some(hello),
@@ -89,6 +95,15 @@ impl Engine {
             reason: "logging in".into(),
             ..Standing::default()
         };
+        self.introduce()
+    }
+
+    /// Logs in, or registers, on the link that is open.
+    pub(super) fn introduce(&mut self) -> Stored<()> {
+        let Some(store) = self.standing.hello.as_ref().map(|hello| hello.store) else { return Ok(()) };
+        if self.standing.phase != Phase::Open {
+            return Ok(());
+        }
         if self.own.receipt.is_some() && self.own.store == Some(store) {
             self.log_in()
         } else if self.own.receipt.is_some() || self.own.registering.is_some() {
@@ -145,6 +160,7 @@ impl Engine {
     pub(super) fn registered_answer(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
         match result {
             Ok(Answer::Registered { receipt, generation, keys }) => {
+                // [ACCT-9]
                 let genuine = verify_receipt(&receipt, &self.standing.relay)
                     .is_ok_and(|word| word.name == self.own.name && word.account == self.own.account);
                 if !genuine {
@@ -169,6 +185,7 @@ impl Engine {
                 self.logged_in(generation, keys)
             }
             Ok(_) => self.no_login(Error::new(ErrorCode::Refused, "the relay answered something else than asked")),
+            Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
             Err(Failure::Refused(refusal)) => self.no_login(refused(&refusal)),
             // The link tells by itself that it is down, and comes back.
             Err(_) => Ok(()),
@@ -184,9 +201,22 @@ impl Engine {
                 self.forget_acceptance()?;
                 self.register()
             }
+            Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
             Err(Failure::Refused(refusal)) => self.no_login(refused(&refusal)),
             Err(_) => Ok(()),
         }
+    }
+
+    /// The relay does not let one in for now: the same is tried again on this link.
+    fn not_yet(&mut self, refusal: &Refusal) -> bool {
+        let pause = match refusal {
+            Refusal::TooFast { retry_after_ms } => u64::from(*retry_after_ms),
+            Refusal::Internal { .. } | Refusal::Stopping | Refusal::TooManyLinks | Refusal::TimedOut => 0,
+            _ => return false,
+        };
+        self.standing.reason = refused(refusal).message;
+        self.timers.set(Timer::Login, self.now + pause.max(LOGIN_PAUSE));
+        true
     }
 
     /// The relay does not let one in: nothing is tried again before the next command.
@@ -315,14 +345,19 @@ impl Engine {
     }
 
     pub(super) fn drained(&mut self) -> Stored<()> {
-        if self.online() {
-            self.standing.drained = true;
-            self.drained_waits()?;
+        if !self.online() {
+            return Ok(());
         }
-        Ok(())
+        if !self.parked.is_empty() && self.standing.patience < PATIENCE {
+            self.standing.patience += 1;
+            self.timers.set(Timer::Drained, self.now + QUIET);
+            return Ok(());
+        }
+        self.standing.drained = true;
+        self.drained_waits()
     }
 
-    /// Tells the relay that it may forget an envelope. Leaves with the commit under way.
+    /// Tells the relay that it may forget an envelope. Leaves with the commit under way. **[BOX-7]**
     pub(super) fn acknowledge(&mut self, seq: Seq, id: EnvelopeId) {
         if self.online() {
             self.ask(Asked::Acknowledge, Request::Acknowledge(vec![(seq, id)]));

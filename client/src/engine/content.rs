@@ -2,6 +2,7 @@
 
 use sealpost_spec::account::Name;
 use sealpost_spec::message::{Body, Content, ContentId, MAX_EMOJI, MAX_NAMED, Receipt};
+use sealpost_spec::room::PostHash;
 use sealpost_spec::transparency::TreeHead;
 
 use super::account::RENUMBER;
@@ -142,6 +143,7 @@ impl Engine {
             kind,
             target,
             state: State::Received,
+            hash: PostHash::default(),
             edited: false,
         };
         // Stands its successor in history already? Then it came late, and goes to its place.
@@ -157,7 +159,7 @@ impl Engine {
             }
             None => self.rows().add_line(&line, Place::Last)?,
         }
-        self.change_target(&line)?;
+        self.change_target(&line, PostHash::default())?;
         self.expire_later(&line, content.expire_after)?;
         let now = self.now;
         let Some(peer) = self.peer_mut(id) else { return Ok(()) };
@@ -208,13 +210,16 @@ impl Engine {
         self.feed_followers()
     }
 
-    /// Edits and deletions change the line they name, where it is the same account's. **[MSG-30]**
-    pub(super) fn change_target(&mut self, line: &Line) -> Stored<()> {
+    /// Edits and deletions change the line they name, where it is the same account's. **[MSG-32]** **[ROOM-7]**
+    pub(super) fn change_target(&mut self, line: &Line, hash: PostHash) -> Stored<()> {
         let Some(target) = line.target.filter(|_| matches!(line.kind, Kind::Edit | Kind::Delete)) else {
             return Ok(());
         };
         let Some(mut changed) = self.rows().line(&line.account, &target)? else { return Ok(()) };
-        if changed.conversation != line.conversation || !matches!(changed.kind, Kind::Text | Kind::Reply) {
+        if changed.conversation != line.conversation
+            || changed.hash != hash
+            || !matches!(changed.kind, Kind::Text | Kind::Reply)
+        {
             return Ok(());
         }
         if line.kind == Kind::Edit {

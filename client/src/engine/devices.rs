@@ -10,7 +10,7 @@ use sealpost_spec::wire::Signed;
 
 use super::account::refused;
 use super::{Asked, Engine, Failure};
-use crate::api::{Error, ErrorCode};
+use crate::api::{Error, ErrorCode, Event};
 use crate::store::Stored;
 use crate::store::people::{Contact, Peer, PeerId};
 
@@ -26,7 +26,7 @@ pub(super) struct Fetching {
     /// Bundles that were fetched, until they are used: each starts one session at most.
     bundles: BTreeMap<PeerId, VerifiedBundle>,
     /// Lists that the directory showed, to judge messages from people one does not know.
-    pub(super) lists: BTreeMap<Name, Option<Signed>>,
+    lists: BTreeMap<Name, (u64, Option<Signed>)>,
 }
 
 impl Fetching {
@@ -34,6 +34,21 @@ impl Fetching {
     pub(super) fn reset(&mut self) {
         self.bundles.clear();
         self.lists.clear();
+    }
+
+    /// Remembers what the directory says of a name; `None`: it has nobody.
+    fn show(&mut self, name: &Name, now: u64, list: Option<Signed>) {
+        self.lists.insert(name.clone(), (now, list));
+    }
+
+    /// What the directory said of a name, and when.
+    pub(super) fn shown(&self, name: &Name) -> Option<(u64, Option<&Signed>)> {
+        self.lists.get(name).map(|(at, list)| (*at, list.as_ref()))
+    }
+
+    /// What it said is too old to be believed.
+    pub(super) fn forget(&mut self, name: &Name) {
+        self.lists.remove(name);
     }
 }
 
@@ -44,11 +59,11 @@ pub(super) enum Verdict {
     Same,
     /// The same key's next list.
     Newer,
-    /// Nothing was pinned; what a link pinned fits.
+    /// Nothing was pinned; what a link pinned fits. **[ACCT-14]**
     First,
-    /// Below the pinned number. **[ACCT-4]**
+    /// Below the pinned number. **[ACCT-8]**
     Older,
-    /// Another key, or another list of the same number. **[ACCT-5]**
+    /// Another key, or another list of the same number. **[ACCT-8]** **[ACCT-13]**
     Changed,
 }
 
@@ -105,8 +120,11 @@ impl Engine {
             let id = (account, device.id);
             if !self.can_encrypt(&id)
                 && let Some(bundle) = self.fetching.bundles.remove(&id)
+                && !self.start_session(&id, &bundle)?
             {
-                self.start_session(&id, &bundle)?;
+                let error = Error::new(ErrorCode::Refused, "their prekeys can't be used");
+                self.pause(name, 0, Some(error));
+                return Ok(None);
             }
             if self.can_encrypt(&id) {
                 ready.push(id);
@@ -149,7 +167,7 @@ impl Engine {
         match result {
             Ok(Answer::Devices(signed)) => match verify_devices(&signed) {
                 Ok(list) if list.name == *name => {
-                    self.fetching.lists.insert(name.clone(), Some(signed.clone()));
+                    self.fetching.show(name, self.now, Some(signed.clone()));
                     self.list_shown(name, &signed, &list)?;
                     self.outbox.end_pause(name);
                 }
@@ -167,7 +185,7 @@ impl Engine {
     fn no_answer(&mut self, name: &Name, failure: Failure) -> Stored<()> {
         match failure {
             Failure::Refused(Refusal::NoSuchName) => {
-                self.fetching.lists.insert(name.clone(), None);
+                self.fetching.show(name, self.now, None);
                 self.nobody(name)?;
                 self.read_parked(name)?;
                 self.pause(name, 0, None);
@@ -213,7 +231,7 @@ impl Engine {
         if !self.contacts.contains_key(name) {
             return Ok(());
         }
-        self.fetching.lists.insert(name.clone(), Some(bundle.list.clone()));
+        self.fetching.show(name, self.now, Some(bundle.list.clone()));
         if !self.list_shown(name, &bundle.list, &list)? {
             return Ok(());
         }
@@ -225,7 +243,7 @@ impl Engine {
             self.know_peer(name, list.account, own);
             let box_id = verified.box_key().id.0;
             let Some(peer) = self.peer_mut(&id) else { continue };
-            // An id that falls is an old bundle, kept by a relay that hopes for a key it knows. **[ACCT-9]**
+            // An id that falls is an old bundle, kept by a relay that hopes for a key it knows. **[ACCT-15]**
             let known_box =
                 peer.box_key.as_ref().and_then(|key| Prekey::parse(&key.body.0).ok()).map_or(0, |key| key.id.0);
             if peer.device != own || signed < peer.signed_prekey || box_id < known_box {
@@ -305,6 +323,13 @@ impl Engine {
 
     /// Takes a list that follows what is pinned, or the first one.
     pub(super) fn pin_list(&mut self, name: &Name, signed: &Signed, list: &DeviceList) {
+        let known = self.contacts.get(name).and_then(|contact| contact.list.as_ref());
+        if let Some(known) = known.and_then(|known| DeviceList::parse(&known.body.0).ok()) {
+            // [ACCT-8] a device that nobody announced might be a thief's.
+            for device in list.devices.iter().filter(|device| known.device(device.id).is_none()) {
+                self.tell(None, Event::NewDevice { name: name.to_string(), device: device.id.0 });
+            }
+        }
         if let Some(contact) = self.contact_mut(name) {
             contact.account = Some(list.account);
             contact.number = list.number;

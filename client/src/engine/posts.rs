@@ -20,7 +20,7 @@ impl Engine {
             return Ok(());
         }
         room.cursor = room.cursor.max(seq);
-        // [ROOM-2] [ROOM-3]
+        // [ROOM-2] [ROOM-3] [ROOM-9]
         let relay = self.own.relay_key.unwrap_or_default();
         let verified = verify_post(post, &relay).ok().filter(|(head, _)| head.room == *name);
         let Some((head, _)) = verified else {
@@ -62,6 +62,7 @@ impl Engine {
             && matches!(line.kind, Kind::Text | Kind::Reply | Kind::Reaction)
         {
             line.kind = Kind::Removed;
+            // [ROOM-6] by its author it would be removed already: their delete post came before.
             line.text = "removed by the relay's operator".into();
             self.rows().put_line(&line)?;
         }
@@ -124,10 +125,11 @@ impl Engine {
             kind,
             target: head.kind.has_target().then_some(ContentId(head.target.0)),
             state: if own { State::Sent } else { State::Received },
+            hash: post_hash(&post.head.body.0),
             edited: false,
         };
         self.rows().add_line(&line, Place::Last)?;
-        self.change_target(&line)?;
+        self.change_target(&line, head.target_hash)?;
         if self.contacts.get(&head.author).is_some_and(|contact| contact.blocked) {
             return Ok(());
         }
@@ -140,7 +142,7 @@ impl Engine {
     }
 }
 
-/// How many posts of the author are missing before this one; `None` where it is no successor. **[ROOM-4]**
+/// How many posts of the author are missing before this one; `None` where it is no successor. **[ROOM-4]** **[ROOM-5]**
 fn follows(head: &PostHead, last: Option<Author>) -> Option<u64> {
     match last {
         None if head.number == 1 => (head.previous == sealpost_spec::room::PostHash::default()).then_some(0),

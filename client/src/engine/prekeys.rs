@@ -10,13 +10,13 @@ use super::{Asked, Engine, Failure};
 use crate::store::Stored;
 use crate::store::account::KeyNote;
 
-/// How many one-time prekeys the relay is to have; below half of it, new ones are published. **[ACCT-8]**
+/// How many one-time prekeys the relay is to have; below half of it, new ones are published. **[ACCT-16]**
 const ONE_TIME: u32 = 64;
 const ONE_TIME_KEM: u32 = 32;
 const DAY: u64 = 24 * 60 * 60 * 1_000;
-/// Signed prekey, last-resort KEM prekey and box key live so long, in milliseconds. **[ACCT-7]**
+/// Signed prekey, last-resort KEM prekey and box key live so long, in milliseconds. **[MSG-29]**
 const ROTATION: u64 = 7 * DAY;
-/// What was replaced still opens messages for so long, in milliseconds: longer than an envelope waits. **[ACCT-7]**
+/// What was replaced still opens messages for so long, in milliseconds: longer than an envelope waits. **[MSG-29]**
 pub(super) const KEPT: u64 = 35 * DAY;
 /// One-time keys whose ids are so far behind were never fetched, or their message is lost.
 const MAX_ONE_TIME_KEPT: u32 = 1_000;

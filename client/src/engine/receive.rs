@@ -24,6 +24,11 @@ use crate::store::people::{Come, Contact, PeerId};
 const MAX_PARKED: usize = MAX_ENVELOPES;
 /// Most people whom the directory is asked about at a time.
 const MAX_ASKED: usize = 8;
+/// For so long a directory's word against a sender is believed, in milliseconds.
+const BELIEVED: u64 = 60_000;
+/// Most strangers within an hour whose first messages name keys that are gone and who are asked to write again.
+const MAX_STRANGERS: u32 = 16;
+const HOUR: u64 = 60 * 60 * 1_000;
 /// Most refusals that are told within [`WINDOW`] milliseconds: a flood of forgeries is no flood of lines.
 const MAX_TOLD: u32 = 20;
 const WINDOW: u64 = 60_000;
@@ -34,6 +39,8 @@ pub(super) struct Parked {
     envelopes: BTreeMap<Name, Vec<(Seq, EnvelopeId, Vec<u8>)>>,
     /// Some did not fit: the relay has to push them once more.
     overflow: bool,
+    strangers_since: u64,
+    strangers: u32,
     told_since: u64,
     told: u32,
 }
@@ -42,6 +49,10 @@ impl Parked {
     pub(super) fn clear(&mut self) {
         self.envelopes.clear();
         self.overflow = false;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.envelopes.is_empty()
     }
 }
 
@@ -63,7 +74,6 @@ impl Claim {
 struct Opened {
     content: Option<Content>,
     session: Session,
-    chain: [u8; 32],
     /// The prekeys that a new session used up.
     accepted: Option<session::NamedPrekeys>,
 }
@@ -92,7 +102,7 @@ impl Engine {
         };
         let name = claim.list.name.clone();
         if name == self.own.name || claim.list.account == self.own.account {
-            // One's own message, sent back. **[MSG-23]**
+            // One's own message, sent back. **[MSG-17]**
             self.refuse(None, "a message that claims to be from oneself was dropped");
             self.acknowledge(seq, id);
             return Ok(());
@@ -101,11 +111,16 @@ impl Engine {
         let pinned =
             self.contacts.get(&name).is_some_and(|contact| contact.account.is_some() || contact.pinned.is_some());
         if !pinned || claim.verdict == Verdict::Changed {
-            match self.fetching.lists.get(&name) {
+            match self.fetching.shown(&name) {
                 None => return self.park(name, seq, id, sealed),
-                Some(shown) => {
-                    let account = shown.as_ref().and_then(|shown| DeviceList::parse(&shown.body.0).ok());
-                    let genuine = account.is_some_and(|list| list.account == claim.list.account);
+                Some((at, shown)) => {
+                    let shown = shown.and_then(|shown| DeviceList::parse(&shown.body.0).ok());
+                    let genuine = shown.is_some_and(|list| list.account == claim.list.account);
+                    if !genuine && at + BELIEVED < self.now {
+                        // The name may have a new owner since.
+                        self.fetching.forget(&name);
+                        return self.park(name, seq, id, sealed);
+                    }
                     if !genuine {
                         self.refuse(Some(&name), "a message under a name that is not its sender's was dropped");
                         self.acknowledge(seq, id);
@@ -134,12 +149,14 @@ impl Engine {
         }
     }
 
+    /// All failures look alike, and nobody is told of them. **[MSG-22]**
     fn open_box(&self, id: &EnvelopeId, sealed: &[u8]) -> Stored<Option<Sealing>> {
         let Ok(key) = sealed::box_key_id(sealed) else { return Ok(None) };
         let Some(key) = self.rows().prekey(PrekeyRole::Box, key)? else { return Ok(None) };
         Ok(sealed::open(&key, &self.own.device, id, sealed).ok())
     }
 
+    /// Who says to have sent it: verified, and not believed yet. **[MSG-23]** **[ACCT-5]**
     fn claim(&self, sealing: &Sealing) -> Option<Claim> {
         let list = verify_devices(&sealing.list).ok()?;
         let device = *list.device(sealing.device)?;
@@ -174,14 +191,14 @@ impl Engine {
 
     /// Asks again about somebody whose messages wait.
     pub(super) fn ask_about_parked(&mut self, name: &Name) {
-        if self.parked.envelopes.contains_key(name) && !self.fetching.lists.contains_key(name) {
+        if self.parked.envelopes.contains_key(name) && self.fetching.shown(name).is_none() {
             self.fetch_devices(name);
         }
     }
 
     /// The directory has answered: what waited for it is judged.
     pub(super) fn read_parked(&mut self, name: &Name) -> Stored<()> {
-        if !self.fetching.lists.contains_key(name) {
+        if self.fetching.shown(name).is_none() {
             return Ok(());
         }
         for (seq, id, sealed) in self.parked.envelopes.remove(name).unwrap_or_default() {
@@ -203,6 +220,9 @@ impl Engine {
         let opened = match self.open_message(&peer, claim, &sealing.message)? {
             Ok(opened) => opened,
             Err(Refused) => {
+                if session::session_id(&sealing.message).is_ok_and(|id| id.is_some()) {
+                    self.meet_stranger(claim);
+                }
                 self.rows().put_come(&Come { id, stored: None, at: now })?;
                 self.acknowledge(seq, id);
                 return self.unreadable(&peer, id);
@@ -212,9 +232,9 @@ impl Engine {
         if let Some(named) = &opened.accepted {
             self.use_up(named)?;
             let repairs = opened.content.as_ref().is_some_and(|content| matches!(content.body, Body::Repair(_)));
-            self.take_session(&peer, &opened.session, opened.chain, repairs)?;
+            self.take_session(&peer, &opened.session, repairs)?;
         } else {
-            self.step_session(&peer, &opened.session, opened.chain)?;
+            self.step_session(&peer, &opened.session)?;
         }
         let number = opened.content.as_ref().map_or(0, |content| content.number);
         self.rows().put_come(&Come { id, stored: Some((peer.0, peer.1, number)), at: now })?;
@@ -228,36 +248,38 @@ impl Engine {
         }
     }
 
-    /// Decrypts with the one session that the message belongs to. **[MSG-16]**
+    /// Chooses the session of a message before anything is decrypted: by the session id that it names, else by its
+    /// chain. A chain that is new to all may begin in any session that waits for an answer; only of these more than one
+    /// is tried. **[MSG-26]**
     fn open_message(&self, id: &PeerId, claim: &Claim, message: &[u8]) -> Stored<Result<Opened, Refused>> {
         let Ok(named_session) = session::session_id(message) else { return Ok(Err(Refused)) };
         let Ok(chain) = session::chain_id(message) else { return Ok(Err(Refused)) };
         let notes = self.peers.get(id).map(|peer| peer.sessions.as_slice()).unwrap_or_default();
-        let known = match named_session {
-            Some(SessionId(wanted)) => notes.iter().find(|note| note.id == wanted).map(|note| note.id),
-            None => match notes.iter().find(|note| note.chains.contains(&chain)) {
-                Some(note) => Some(note.id),
-                None => {
-                    // A chain that is new: of the sessions that could begin it, the one that one sends on.
-                    let mut could = Vec::new();
-                    for note in notes {
-                        if self.rows().session(&note.id)?.is_some_and(|session| session.knows_chain(&chain)) {
-                            could.push((note.retired_at.is_none(), note.id));
-                        }
-                    }
-                    could.iter().rev().max_by_key(|(sends, _)| *sends).map(|(_, id)| *id)
-                }
-            },
-        };
-        if let Some(known) = known {
-            let Some(session) = self.rows().session(&known)? else { return Ok(Err(Refused)) };
-            return Ok(session.decrypt(message).map(|(session, plaintext)| opened(session, &plaintext, chain, None)));
+        let mut candidates = Vec::new();
+        // The one that is sent on first, then from the newest to the oldest.
+        let (sending, retired): (Vec<_>, Vec<_>) = notes.iter().rev().partition(|note| note.retired_at.is_none());
+        for note in sending.into_iter().chain(retired) {
+            if named_session.is_some_and(|SessionId(wanted)| note.id != wanted) {
+                continue;
+            }
+            let Some(session) = self.rows().session(&note.id)? else { continue };
+            if named_session.is_some() || session.has_chain(&chain) {
+                candidates = vec![session];
+                break;
+            }
+            if session.knows_chain(&chain) {
+                candidates.push(session);
+            }
+        }
+        if !candidates.is_empty() {
+            let step = candidates.iter().find_map(|session| session.decrypt(message).ok());
+            return Ok(step.map(|(session, plaintext)| opened(session, &plaintext, None)).ok_or(Refused));
         }
         if named_session.is_none() {
             return Ok(Err(Refused));
         }
         let Ok(Some(named)) = session::named_prekeys(message) else { return Ok(Err(Refused)) };
-        // The last-resort key is used again and again, so the same first message would open again. **[MSG-9]**
+        // The last-resort key is used again and again, so the same first message would open again. **[MSG-28]**
         if self.rows().is_replay(&named.replay)? {
             return Ok(Err(Refused));
         }
@@ -274,10 +296,10 @@ impl Engine {
         let prekeys = OwnPrekeys { signed: &signed, one_time: one_time.as_ref(), kem: &kem };
         let party = Party { name: claim.list.name.clone(), account: claim.list.account, device: claim.device };
         let accepted = Session::accept(&self.party(), &self.secret, &prekeys, &party, message);
-        Ok(accepted.map(|(session, plaintext)| opened(session, &plaintext, chain, Some(named))))
+        Ok(accepted.map(|(session, plaintext)| opened(session, &plaintext, Some(named))))
     }
 
-    /// The one-time keys of a first message go in the step that stores its session. **[MSG-8]**
+    /// The one-time keys of a first message go in the step that stores its session. **[MSG-7]**
     fn use_up(&self, named: &session::NamedPrekeys) -> Stored<()> {
         if named.one_time != PrekeyId::NONE {
             self.rows().delete_prekey(PrekeyRole::OneTime, named.one_time)?;
@@ -289,7 +311,22 @@ impl Engine {
         self.rows().put_replay(&named.replay, self.now + 2 * KEPT)
     }
 
-    /// The message opened in a session: its sender is who the list says.
+    /// A first message that does not open, because it names a key that is gone: also a stranger is asked to write again,
+    /// but not any number of them. **[MSG-30]**
+    fn meet_stranger(&mut self, claim: &Claim) {
+        if self.peers.contains_key(&claim.peer()) {
+            return;
+        }
+        if self.now >= self.parked.strangers_since + HOUR {
+            (self.parked.strangers_since, self.parked.strangers) = (self.now, 0);
+        }
+        self.parked.strangers += 1;
+        if self.parked.strangers <= MAX_STRANGERS {
+            self.pin_sender(claim);
+        }
+    }
+
+    /// The message opened in a session: its sender is who the list says. **[MSG-23]**
     fn pin_sender(&mut self, claim: &Claim) {
         let name = &claim.list.name;
         if !self.contacts.contains_key(name) {
@@ -317,11 +354,6 @@ impl Engine {
     }
 }
 
-fn opened(
-    session: Session,
-    plaintext: &Zeroizing<Vec<u8>>,
-    chain: [u8; 32],
-    accepted: Option<session::NamedPrekeys>,
-) -> Opened {
-    Opened { content: decode(plaintext).ok(), session, chain, accepted }
+fn opened(session: Session, plaintext: &Zeroizing<Vec<u8>>, accepted: Option<session::NamedPrekeys>) -> Opened {
+    Opened { content: decode(plaintext).ok(), session, accepted }
 }

@@ -9,16 +9,13 @@ use super::timers::Timer;
 use crate::store::Stored;
 use crate::store::people::PeerId;
 
-/// At most one new session per device in this time because of unreadable messages, in milliseconds. **[MSG-31]**
+/// At most one new session per device in this time because of unreadable messages, in milliseconds. **[MSG-30]**
 const REPAIR_EVERY: u64 = 60 * 60 * 1_000;
 
 impl Engine {
     /// An envelope of a known device does not open. Of an unknown one nothing is remembered.
     pub(super) fn unreadable(&mut self, id: &PeerId, envelope: EnvelopeId) -> Stored<()> {
-        let accepted =
-            |name: &Name| self.contacts.get(name).is_some_and(|contact| contact.accepted && !contact.blocked);
-        let known = self.peers.get(id).is_some_and(|peer| accepted(&peer.name));
-        let Some(peer) = self.peer_mut(id).filter(|_| known) else { return Ok(()) };
+        let Some(peer) = self.peer_mut(id) else { return Ok(()) };
         if peer.unreadable.len() < MAX_NAMED {
             peer.unreadable.push(envelope);
         }
@@ -60,7 +57,7 @@ impl Engine {
     }
 
     /// A device can't read these envelopes: their contents are encrypted again, under the same content ids, for the very
-    /// account and device that they were written for. **[MSG-29]**
+    /// account and device that they were written for. **[MSG-30]** **[ACCT-13]**
     pub(super) fn repair_for(&mut self, name: &Name, id: &PeerId, envelopes: &[EnvelopeId]) -> Stored<()> {
         if envelopes.len() > MAX_NAMED || !self.may_send(name) {
             return Ok(());

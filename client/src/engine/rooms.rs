@@ -22,6 +22,8 @@ use crate::store::rooms::{OwnPost, Room};
 const MAX_FLYING: u64 = 16;
 /// Pause after a refusal or failure, in milliseconds.
 const PAUSE: u64 = 2_000;
+/// Pause after a refusal that the relay will hardly take back, in milliseconds.
+const LONG_PAUSE: u64 = 10 * 60 * 1_000;
 
 /// Own posts that the relay has not answered, by room.
 #[derive(Default)]
@@ -164,6 +166,10 @@ impl Engine {
         };
         let signed = self.secret.sign_post(&head);
         let hash = post_hash(&signed.body.0);
+        if let Some(mut line) = self.rows().line(&self.own.account, &ContentId(id.0))? {
+            line.hash = hash;
+            self.rows().put_line(&line)?;
+        }
         let post = Post { head: signed, author: self.own.list.clone(), body: Some(Bytes(text.into_bytes())) };
         self.rows().put_own_post(name, &OwnPost { id, number: head.number, post })?;
         if let Some(room) = self.room_mut(name) {
@@ -205,6 +211,9 @@ impl Engine {
     /// Hands the relay one's own posts that it does not have, in order.
     pub(super) fn offer_posts(&mut self, name: &RoomName) -> Stored<()> {
         let Some(room) = self.rooms.get(name).filter(|_| self.online()) else { return Ok(()) };
+        if self.timers.has(&Timer::Post(name.clone())) {
+            return Ok(());
+        }
         let (posted, last) = (room.posted, room.number);
         for number in posted + 1..=last.min(posted + MAX_FLYING) {
             if !self.posting.flying.entry(name.clone()).or_default().insert(number) {
@@ -224,8 +233,17 @@ impl Engine {
         match result {
             Ok(_) => self.posted(name, number)?,
             Err(Failure::Refused(Refusal::PostOutOfOrder { wanted })) => self.out_of_order(name, wanted)?,
-            Err(Failure::Refused(refusal)) => {
+            Err(Failure::Refused(Refusal::TooFast { retry_after_ms })) => {
+                let pause = u64::from(retry_after_ms).max(PAUSE);
+                self.timers.set(Timer::Post(name.clone()), self.now + pause);
+            }
+            Err(Failure::Refused(
+                Refusal::Stopping | Refusal::Internal { .. } | Refusal::TimedOut | Refusal::WrongLink,
+            )) => {
                 self.timers.set(Timer::Post(name.clone()), self.now + PAUSE);
+            }
+            Err(Failure::Refused(refusal)) => {
+                self.timers.set(Timer::Post(name.clone()), self.now + LONG_PAUSE);
                 let error = refused(&refusal);
                 self.fail_waits(&error, |waiting| waiting.is_about_room(name));
                 self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));

@@ -7,6 +7,7 @@ use sealpost_spec::account::{Name, Prekey};
 use sealpost_spec::mailbox::{DeliveryToken, Envelope, EnvelopeId};
 use sealpost_spec::message::{BOX_SIZES, Body, Content, ContentId, Sealing};
 use sealpost_spec::relay::{Answer, Refusal, Request};
+use sealpost_spec::room::PostHash;
 use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::encode;
 
@@ -25,11 +26,11 @@ const MAX_FLYING: usize = 32;
 /// So many envelopes are made ready before the relay has taken the earlier ones.
 const READY: usize = 2 * MAX_FLYING;
 /// Most unconfirmed envelopes to one person: a recipient can skip as many, and the rest is encrypted later.
-/// **[MSG-26]**
+/// **[MSG-31]**
 const MAX_UNCONFIRMED: usize = 1_000;
-/// An accepted envelope is sent again after so long, then after twice as long, in milliseconds. **[MSG-28]**
+/// An accepted envelope is sent again after so long, then after twice as long, in milliseconds. **[MSG-31]**
 const FIRST_AGAIN: u64 = 24 * 60 * 60 * 1_000;
-/// After so long without a receipt a message is not delivered, in milliseconds. **[MSG-28]**
+/// After so long without a receipt a message is not delivered, in milliseconds. **[MSG-31]**
 const GIVE_UP: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// `@bob`, or `@bob~1` for one archived by `trust`.
@@ -74,7 +75,7 @@ impl Engine {
         self.pump(&name)
     }
 
-    /// The error for text that fits no box. **[MSG-22]**
+    /// The error for text that fits no box. **[MSG-20]**
     fn too_long(&self, body: &Body, length: usize) -> Option<Error> {
         let largest = BOX_SIZES.iter().copied().max().unwrap_or_default();
         let room = room_for_plaintext(largest, self.own.list.body.0.len(), true);
@@ -134,6 +135,7 @@ impl Engine {
             kind: Kind::Text,
             target: None,
             state,
+            hash: PostHash::default(),
             edited: false,
         }
     }
@@ -199,7 +201,7 @@ impl Engine {
             self.outbox.remove_pending(id);
             return Ok(());
         };
-        // What was written for one key is never encrypted for another. **[MSG-29]**
+        // What was written for one key is never encrypted for another. **[ACCT-13]**
         if self.outbox.pending(id).is_some_and(|pending| pending.account.is_some() && pending.account != account) {
             return self.give_up(id);
         }
@@ -249,6 +251,7 @@ impl Engine {
             again_at: self.now,
             pause: 0,
         };
+        self.profile.encrypted(&sealing.message);
         self.rows().put_session(&next)?;
         self.rows().add_parcel(&parcel, &sealing.message, &boxed)?;
         self.outbox.add_parcel(parcel);
@@ -278,7 +281,7 @@ impl Engine {
     }
 
     /// The box of a parcel; made anew around the same session message where the recipient's box key is another one by
-    /// now. **[MSG-28]**
+    /// now, under the same envelope id. **[MSG-31]** **[BOX-2]**
     fn box_of(&mut self, parcel: &Parcel) -> Stored<Option<Vec<u8>>> {
         let key = self.peers.get(&parcel.peer()).and_then(|peer| peer.box_key.as_ref());
         let Some(key) = key.and_then(|key| Prekey::parse(&key.body.0).ok()).filter(|key| key.id.0 != parcel.box_key)
@@ -342,6 +345,7 @@ impl Engine {
 
     fn not_accepted(&mut self, name: &Name, order: u64, token: Option<DeliveryToken>, refusal: &Refusal) -> Stored<()> {
         match refusal {
+            // [BOX-6] a stranger's price until the next reply brings the new token.
             Refusal::UnknownToken => {
                 if let Some(contact) = self.contact_mut(name)
                     && contact.token == token
@@ -365,9 +369,11 @@ impl Engine {
                     self.rows().delete_parcel(&parcel.envelope)?;
                 }
             }
-            Refusal::WorkNeeded { .. } | Refusal::Stopping | Refusal::TimedOut | Refusal::TooManyLinks => {
-                self.pause(name, 0, None);
-            }
+            Refusal::WorkNeeded { .. }
+            | Refusal::WrongLink
+            | Refusal::Stopping
+            | Refusal::TimedOut
+            | Refusal::TooManyLinks => self.pause(name, 0, None),
             other => self.pause(name, 0, Some(refused(other))),
         }
         Ok(())

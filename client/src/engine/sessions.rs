@@ -6,11 +6,8 @@ use super::{Engine, MAX_SESSIONS};
 use crate::store::Stored;
 use crate::store::people::{PeerId, SessionNote};
 
-/// How long a session that lost still receives, in milliseconds: longer than an envelope waits. **[MSG-18]**
+/// How long a session that lost still receives, in milliseconds: longer than an envelope waits. **[MSG-26]**
 const RECEIVES: u64 = 35 * 24 * 60 * 60 * 1_000;
-
-/// Chains per session that are remembered to choose the session of a message.
-const MAX_CHAINS: usize = 8;
 
 impl Engine {
     /// This side of every session.
@@ -33,20 +30,14 @@ impl Engine {
         self.retire_all(peer)?;
         self.rows().put_session(&session)?;
         let SessionId(id) = session.id();
-        self.add_note(peer, SessionNote { id, ours: true, confirmed: false, retired_at: None, chains: Vec::new() })?;
+        self.add_note(peer, SessionNote { id, ours: true, confirmed: false, retired_at: None })?;
         Ok(true)
     }
 
     /// Takes in a session that the other side started. Of two that were started at once both sides send on the one with
     /// the lower id; otherwise the newer one is sent on. `repairs`: the other side can't read the present one, so it
-    /// loses in any case. **[MSG-17]**
-    pub(super) fn take_session(
-        &mut self,
-        peer: &PeerId,
-        session: &Session,
-        chain: [u8; 32],
-        repairs: bool,
-    ) -> Stored<()> {
+    /// loses in any case. **[MSG-26]**
+    pub(super) fn take_session(&mut self, peer: &PeerId, session: &Session, repairs: bool) -> Stored<()> {
         let SessionId(id) = session.id();
         let present =
             self.peers.get(peer).and_then(|peer| peer.sessions.iter().rev().find(|note| note.retired_at.is_none()));
@@ -59,21 +50,15 @@ impl Engine {
             self.rows().put_session(session)?;
         }
         let retired_at = loses.then_some(now);
-        self.add_note(peer, SessionNote { id, ours: false, confirmed: true, retired_at, chains: vec![chain] })
+        self.add_note(peer, SessionNote { id, ours: false, confirmed: true, retired_at })
     }
 
     /// A message of a session was decrypted: stores its next state.
-    pub(super) fn step_session(&mut self, peer: &PeerId, session: &Session, chain: [u8; 32]) -> Stored<()> {
+    pub(super) fn step_session(&mut self, peer: &PeerId, session: &Session) -> Stored<()> {
         self.rows().put_session(session)?;
         let (SessionId(id), confirmed) = (session.id(), session.confirmed());
         if let Some(note) = self.peer_mut(peer).and_then(|peer| peer.sessions.iter_mut().find(|note| note.id == id)) {
             note.confirmed = confirmed;
-            if !note.chains.contains(&chain) {
-                note.chains.push(chain);
-                if note.chains.len() > MAX_CHAINS {
-                    note.chains.remove(0);
-                }
-            }
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ pub(super) enum Timer {
     Daily,
     /// Try again to publish keys.
     Publish,
+    /// Try again to log in.
+    Login,
 }
 
 #[derive(Default)]
@@ -61,6 +63,10 @@ impl Timers {
         if let Some(at) = self.at.remove(timer) {
             self.order.remove(&(at, timer.clone()));
         }
+    }
+
+    pub(super) fn has(&self, timer: &Timer) -> bool {
+        self.at.contains_key(timer)
     }
 
     pub(super) fn next(&self) -> Option<u64> {
@@ -113,6 +119,7 @@ impl Engine {
             Timer::Expire => self.expire(),
             Timer::Daily => self.daily(),
             Timer::Publish => self.publish(),
+            Timer::Login => self.introduce(),
         }
     }
 }

@@ -69,6 +69,7 @@ impl Engine {
     }
 
     /// The directory shows a list that contradicts what is pinned: nothing is sent to that name until `trust`.
+    /// **[ACCT-13]**
     pub(super) fn key_changed(&mut self, name: &Name, signed: &Signed, list: &DeviceList) -> Stored<()> {
         let Some(contact) = self.contact_mut(name) else { return Ok(()) };
         if contact.changed.as_ref().is_some_and(|known| known.body == signed.body) {
@@ -90,7 +91,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `add LINK`: the fingerprint came from the person, so the key is verified from the start.
+    /// `add LINK`: the fingerprint came from the person, so the key is verified from the start. **[ACCT-14]**
     pub(super) fn add(&mut self, id: CommandId, link: &str) -> Stored<()> {
         let link: ContactLink = match link.parse() {
             Ok(link) => link,
@@ -132,7 +133,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `trust NAME FINGERPRINT`: takes a changed key, as unverified, and puts the old conversation away.
+    /// `trust NAME FINGERPRINT`: takes a changed key, as unverified, and puts the old conversation away. **[ACCT-13]**
     pub(super) fn trust(&mut self, id: CommandId, name: &str, wanted: &str) -> Stored<()> {
         let Some(name) = self.name_for(id, name)? else { return Ok(()) };
         let plain: String = wanted.chars().filter(|c| !c.is_whitespace()).collect();
@@ -193,7 +194,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `verify [NAME] [--mark NUMBER]`
+    /// `verify [NAME] [--mark NUMBER]` **[ACCT-11]**
     pub(super) fn verify(&mut self, id: CommandId, name: Option<String>, mark: Option<String>) -> Stored<()> {
         let Some(name) = name else {
             let event = Event::Safety {
@@ -262,7 +263,7 @@ impl Engine {
         if !self.contacts.contains_key(name) {
             self.contacts.insert(name.clone(), Contact::new(name.clone()));
         }
-        if let Some(Some(signed)) = self.fetching.lists.get(name).cloned()
+        if let Some(signed) = self.fetching.shown(name).and_then(|(_, shown)| shown).cloned()
             && self.contacts.get(name).is_some_and(|contact| contact.account.is_none())
         {
             self.pin_list(name, &signed, list);

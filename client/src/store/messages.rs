@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 use sealpost_spec::account::{AccountKey, DeviceId, Name};
 use sealpost_spec::message::ContentId;
+use sealpost_spec::room::PostHash;
 use serde::{Deserialize, Serialize};
 
 use super::rows::{Rows, Stored, Table};
@@ -37,6 +38,8 @@ pub(crate) struct Line {
     pub(crate) kind: Kind,
     pub(crate) target: Option<ContentId>,
     pub(crate) state: State,
+    /// Of a post: its hash; edits and deletions name it. All zero where the line is no post.
+    pub(crate) hash: PostHash,
     /// The author's edits so far; the newest one's text is shown.
     pub(crate) edited: bool,
 }

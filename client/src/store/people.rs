@@ -106,8 +106,6 @@ pub(crate) struct SessionNote {
     pub(crate) confirmed: bool,
     /// Since when it only receives, Unix milliseconds.
     pub(crate) retired_at: Option<u64>,
-    /// Chains of it that messages came in, newest last.
-    pub(crate) chains: Vec<[u8; 32]>,
 }
 
 /// A message that is stored and not yet shown.
