@@ -6,7 +6,7 @@
 //! row key      = HKDF(zeros, storage key, label VAULT_ROWS)
 //! blinding key = HKDF(zeros, storage key, label VAULT_BLIND)
 //! row      nonce 24 | XChaCha20-Poly1305(row key, nonce, length u32 | row | zeros up to a size class)
-//!          associated data: label VAULT_ROW | profile | table (short) | blinded key 32
+//!          associated data: label VAULT_ROW, or VAULT_SECRET | profile | table (short) | blinded key 32
 //! blinded  HMAC-SHA256(blinding key, table (short) | key)
 //! ```
 use sealpost_spec::label;
@@ -125,6 +125,31 @@ impl Vault {
 
     /// Seals a row, padded to a size class. `key`: its blinded key; both are authenticated.
     pub fn seal(&self, table: &str, key: &[u8; 32], row: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
+        self.sealed(&self.associated(label::VAULT_ROW, table, key), row, rng)
+    }
+
+    /// Opens a row.
+    ///
+    /// # Errors
+    /// Altered, another profile's, moved from another table or key, or one that holds a secret.
+    pub fn open(&self, table: &str, key: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        self.opened(&self.associated(label::VAULT_ROW, table, key), sealed)
+    }
+
+    /// Seals a secret as a row.
+    pub fn seal_secret<S: Keep>(&self, table: &str, key: &[u8; 32], secret: &S, rng: &mut dyn CryptoRng) -> Vec<u8> {
+        self.sealed(&self.associated(label::VAULT_SECRET, table, key), &secret.leave(door::Pass::new()), rng)
+    }
+
+    /// Opens a row that holds a secret.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or the row holds no secret, another kind of it, or a newer version.
+    pub fn open_secret<S: Keep>(&self, table: &str, key: &[u8; 32], sealed: &[u8]) -> Result<S, Refused> {
+        S::enter(&self.opened(&self.associated(label::VAULT_SECRET, table, key), sealed)?, door::Pass::new())
+    }
+
+    fn sealed(&self, associated: &[u8], row: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
         let mut nonce = [0; NONCE];
         rng.fill_bytes(&mut nonce);
         let mut padded = Zeroizing::new(Vec::with_capacity(size_class(row.len() + 4)));
@@ -133,19 +158,15 @@ impl Vault {
         padded.resize(size_class(row.len() + 4), 0);
         let mut sealed = Vec::with_capacity(NONCE + padded.len() + TAG);
         sealed.extend_from_slice(&nonce);
-        let done = x_seal(&self.rows, &nonce, &self.row(table, key), &padded, &mut sealed);
+        let done = x_seal(&self.rows, &nonce, associated, &padded, &mut sealed);
         // It fails for a row beyond 256 GiB only; what is returned then opens for nobody.
         debug_assert!(done.is_ok());
         sealed
     }
 
-    /// Opens a row.
-    ///
-    /// # Errors
-    /// Altered, another profile's, or moved from another table or key.
-    pub fn open(&self, table: &str, key: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
+    fn opened(&self, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>().ok_or(Refused)?;
-        let mut padded = x_open(&self.rows, nonce, &self.row(table, key), ciphertext)?;
+        let mut padded = x_open(&self.rows, nonce, associated, ciphertext)?;
         let mut reader = Reader::new(&padded);
         let length = reader.long()?.len();
         if reader.rest().iter().any(|byte| *byte != 0) {
@@ -156,27 +177,15 @@ impl Vault {
         Ok(padded)
     }
 
-    /// Seals a secret as a row.
-    pub fn seal_secret<S: Keep>(&self, table: &str, key: &[u8; 32], secret: &S, rng: &mut dyn CryptoRng) -> Vec<u8> {
-        self.seal(table, key, &secret.leave(door::Pass::new()), rng)
-    }
-
-    /// Opens a row that holds a secret.
-    ///
-    /// # Errors
-    /// As [`Self::open`]; or the row holds another kind of secret, or a newer version of it.
-    pub fn open_secret<S: Keep>(&self, table: &str, key: &[u8; 32], sealed: &[u8]) -> Result<S, Refused> {
-        S::enter(&self.open(table, key, sealed)?, door::Pass::new())
-    }
-
     fn of(storage: Secret<32>, profile: [u8; 16]) -> Self {
         let rows = hkdf(&[0; 32], &[storage.expose()], &[label::VAULT_ROWS]);
         let blind = hkdf(&[0; 32], &[storage.expose()], &[label::VAULT_BLIND]);
         Self { storage, rows, blind, profile }
     }
 
-    fn row(&self, table: &str, key: &[u8; 32]) -> Vec<u8> {
-        Writer::new().fixed(label::VAULT_ROW).fixed(&self.profile).short(table.as_bytes()).fixed(key).done()
+    /// A row opens as what it was sealed: no secret as plain bytes, and no plain bytes as a secret.
+    fn associated(&self, label: &[u8], table: &str, key: &[u8; 32]) -> Vec<u8> {
+        Writer::new().fixed(label).fixed(&self.profile).short(table.as_bytes()).fixed(key).done()
     }
 }
 

@@ -63,6 +63,8 @@ labels! {
     VAULT_HEADER = "vault header";
     /// First field of the associated data of a row in a profile.
     VAULT_ROW = "vault row";
+    /// The same for a row that holds a secret.
+    VAULT_SECRET = "vault secret";
     /// HKDF info: an account's Ed25519 key from the entropy of its recovery words.
     RECOVERY = "recovery words";
     /// First field of the nonce derivation and associated data of an attachment chunk *(planned)*.

@@ -6,9 +6,11 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sealpost_spec::account::{DeviceId, PrekeyId, PrekeyRole};
 
+use super::door::Door;
 use super::{AUTHENTICATED, Cost, HEADER, NONCE, TAG, Vault, size_class};
 use crate::Refused;
 use crate::identity::{AccountSecret, DeviceSecret, PrekeySecret};
+use crate::secret::Secret;
 
 const PASSPHRASE: &[u8] = b"correct horse battery staple";
 
@@ -137,7 +139,30 @@ fn secrets_are_kept_by_kind() {
         let opened = vault.open_secret::<PrekeySecret>("own", &key, &kept).unwrap();
         assert_eq!((opened.role(), opened.id(), opened.made_at()), (role, PrekeyId(3), 5));
         assert_eq!(opened.signed(), prekey.signed());
-        let again = vault.seal_secret("own", &key, &opened, &mut rng);
-        assert_eq!(vault.open("own", &key, &again).unwrap(), vault.open("own", &key, &kept).unwrap());
+        assert_eq!(opened.leave(pass()), prekey.leave(pass()));
     }
+}
+
+/// What was sealed as a secret never comes out as plain bytes, and plain bytes, which may be somebody else's words, are
+/// never taken for a secret.
+#[test]
+fn a_secret_row_and_a_plain_row_are_two_things() {
+    let (vault, _, mut rng) = vault();
+    let key = [0; 32];
+    let account = AccountSecret::generate(&mut rng);
+    let kept = vault.seal_secret("own", &key, &account, &mut rng);
+    assert_eq!(vault.open("own", &key, &kept), Err(Refused));
+    let plain = vault.seal("own", &key, &account.leave(pass()), &mut rng);
+    assert_eq!(vault.open_secret::<AccountSecret>("own", &key, &plain).unwrap_err(), Refused);
+}
+
+/// A row opens in its own profile only, even where another one had the same storage key.
+#[test]
+fn a_row_is_its_profiles() {
+    let (vault, _, mut rng) = vault();
+    let key = [0; 32];
+    let row = vault.seal("contacts", &key, b"row", &mut rng);
+    let storage = || Secret::copied(vault.storage.expose()).unwrap();
+    assert_eq!(Vault::of(storage(), [1; 16]).open("contacts", &key, &row), Err(Refused));
+    assert!(Vault::of(storage(), vault.profile).open("contacts", &key, &row).is_ok());
 }
