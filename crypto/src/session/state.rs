@@ -1,7 +1,7 @@
 //! How a session lies in the vault: a version byte, then field after field; every bound is checked when it is read.
 use std::sync::Arc;
 
-use sealpost_spec::account::{AccountKey, Device, DeviceId, DeviceKey, IdentityKey, Name, PrekeyId, PrekeyRole};
+use sealpost_spec::account::{AccountKey, Device, DeviceId, DeviceKey, IdentityKey, Name};
 use sealpost_spec::message::{ChainKey, MAX_SKIPPED_KEYS, ML_KEM_CIPHERTEXT, PqxdhPart};
 use sealpost_spec::wire::layout::Reader;
 
@@ -67,10 +67,13 @@ impl Door for Session {
         let receiving_only = flag(&mut reader)?;
         let own = party(&mut reader)?;
         let peer = party(&mut reader)?;
-        let part = pqxdh_part(&mut reader)?;
+        let part = PqxdhPart::parse(&mut reader)?;
         let facts = Facts { own, peer, initiated, id: id_of(&part), part, associated: reader.fixed()? };
         let ratchet = ratchet(&mut reader)?;
         reader.done()?;
+        if receiving_only && ratchet.sending.is_some() {
+            return Err(Refused);
+        }
         Ok(Self { facts: Arc::new(facts), ratchet, receiving_only })
     }
 }
@@ -139,16 +142,5 @@ fn party(reader: &mut Reader<'_>) -> Result<Party, Refused> {
             key: DeviceKey(reader.fixed()?),
             identity: IdentityKey(reader.fixed()?),
         },
-    })
-}
-
-fn pqxdh_part(reader: &mut Reader<'_>) -> Result<PqxdhPart, Refused> {
-    Ok(PqxdhPart {
-        ephemeral: reader.fixed()?,
-        signed: PrekeyId(reader.u32()?),
-        one_time: PrekeyId(reader.u32()?),
-        kem_role: PrekeyRole::from_number(reader.u8()?)?,
-        kem: PrekeyId(reader.u32()?),
-        ciphertext: reader.fixed()?,
     })
 }

@@ -2,11 +2,15 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sealpost_spec::account::{AccountKey, DeviceBundle, DeviceId, DeviceList, PrekeyId, PrekeyRole};
-use sealpost_spec::message::{BOX_SIZES, MAX_JUMP, MAX_SKIPPED_KEYS, Sealing, SessionMessage};
+use sealpost_spec::message::{BOX_SIZES, ChainKey, MAX_JUMP, MAX_SKIPPED_KEYS, Sealing, SessionMessage};
 use sealpost_spec::wire::{Bytes, Signature, Signed};
 
 use super::*;
+use crate::chain;
 use crate::identity::{AccountSecret, PrekeySecret, verify_devices};
+use crate::primitive::{ml_kem, x25519, x25519_public};
+use crate::ratchet::{OwnKey, PeerKey, Sending, first_transcript, later_transcript};
+use crate::secret::Secret;
 use crate::vault::door::Door;
 
 fn dice(seed: u64) -> ChaCha20Rng {
@@ -348,6 +352,51 @@ fn bad_points_and_bad_kem_keys_are_refused() {
     assert_eq!(bob.verified(&bundle).unwrap_err(), Refused);
 }
 
+/// A session that has begun a chain as a hostile peer would: with this as its ek', all else in order.
+fn with_kem_key(session: &Session, kem: [u8; 1184], rng: &mut ChaCha20Rng) -> Session {
+    let (curve, seed) = (Secret::random(rng), Secret::random(rng));
+    let mut header = ChainKey { ratchet: x25519_public(&curve), kem, ciphertext: None };
+    let root = &session.ratchet.root;
+    let (root, key) = match &*session.ratchet.peer {
+        PeerKey::Prekey(prekey) => {
+            let dh = x25519(&curve, prekey).unwrap();
+            chain::first(root, &dh, &first_transcript(&header, prekey))
+        }
+        PeerKey::Ratchet { curve: peer, kem: peer_kem } => {
+            let (ciphertext, shared) = ml_kem::encapsulate(peer_kem, &Secret::random(rng)).unwrap();
+            header.ciphertext = Some(ciphertext);
+            let dh = x25519(&curve, peer).unwrap();
+            chain::later(root, &dh, &shared, &later_transcript(&header, peer, peer_kem))
+        }
+    };
+    let mut begun = session.at(session.ratchet.receiving_only());
+    begun.ratchet.root = Arc::new(root);
+    begun.ratchet.own = Some(Arc::new(OwnKey { curve, kem: seed, header }));
+    begun.ratchet.sending = Some(Sending { key: Arc::new(key), next: 0 });
+    begun
+}
+
+/// [MSG-3] nor is a message taken whose own ek' is beyond the modulus, in a first chain or a later one, though its tag is
+/// right: nothing could ever be sent in answer.
+#[test]
+fn a_peers_bad_kem_key_is_refused_before_it_is_kept() {
+    let (alice, bob) = couple();
+    let rng = &mut dice(25);
+    let (a, b) = established(rng);
+    let fresh = alice.initiate(&bob, rng);
+    let good = ml_kem::KeyPair::from_seed(&Secret::random(rng)).public();
+    let mut bad = good;
+    (bad[0], bad[1]) = (0x01, bad[1] & 0xf0 | 0x0d);
+    let (_, first) = with_kem_key(&fresh, good, rng).encrypt(b"first", rng).unwrap();
+    assert_eq!(text(bob.accept(&alice, &first)).1, "first");
+    let (_, first) = with_kem_key(&fresh, bad, rng).encrypt(b"first", rng).unwrap();
+    assert_eq!(bob.accept(&alice, &first).unwrap_err(), Refused);
+    let (_, later) = with_kem_key(&a, good, rng).encrypt(b"later", rng).unwrap();
+    assert_eq!(text(b.decrypt(&later)).1, "later");
+    let (_, later) = with_kem_key(&a, bad, rng).encrypt(b"later", rng).unwrap();
+    assert_eq!(b.decrypt(&later).unwrap_err(), Refused);
+}
+
 /// [MSG-11] a later chain without KEM ciphertext does not parse as one, nor is it taken for one.
 #[test]
 fn a_later_chain_needs_its_ciphertext() {
@@ -496,6 +545,19 @@ fn a_damaged_state_is_refused() {
     newer[0] += 1;
     assert!(enter(&newer).is_err());
     assert_eq!(state(&enter(&whole).unwrap()), whole);
+    // A session that only receives has no sending chain; a PQXDH part names keys of its roles.
+    let (a, _) = a.encrypt(b"begun", rng).unwrap();
+    let begun = state(&a);
+    assert!(a.ratchet.sending.is_some() && enter(&begun).is_ok());
+    let mut retired = begun.clone();
+    retired[2] = 1;
+    assert!(enter(&retired).is_err());
+    let part = 3 + a.own().layout().len() + a.peer().layout().len();
+    for (place, byte) in [(32, 0), (40, 1), (41, 0)] {
+        let mut other = begun.clone();
+        other[part + place] = byte;
+        assert!(enter(&other).is_err(), "{place}");
+    }
 }
 
 /// [MSG-20] the longest plaintext that is promised fits its box, and one byte more does not.

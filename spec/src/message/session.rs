@@ -97,7 +97,11 @@ impl PqxdhPart {
             .done()
     }
 
-    fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    /// Reads a part where it stands.
+    ///
+    /// # Errors
+    /// A field is cut short, the KEM prekey is of another role, an id is 0 where a key is needed. **[MSG-4]**
+    pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let part = Self {
             ephemeral: reader.fixed()?,
             signed: PrekeyId(reader.u32()?),
