@@ -27,6 +27,7 @@ use sealpost_spec::relay::Address;
 
 use crate::api::{Error, ErrorCode};
 use account::Own;
+pub use rows::Watcher;
 pub(crate) use rows::{Dice, Rows, StoreError, Stored};
 
 const HEADER: &str = "vault";
@@ -45,9 +46,6 @@ pub enum CrashPoint {
 /// Called at every commit; `true` lets the commit fail there, for good.
 pub type Faults = Box<dyn FnMut(CrashPoint) -> bool + Send>;
 
-/// Called with every session message that was encrypted.
-pub type Watch = Box<dyn FnMut(&[u8]) + Send>;
-
 /// One person's profile, unlocked and held by this process alone.
 pub struct Profile {
     dir: PathBuf,
@@ -55,7 +53,6 @@ pub struct Profile {
     address: Address,
     pub(crate) rows: Rows,
     faults: Option<Faults>,
-    watch: Option<Watch>,
     /// Unlocked when it is closed, also by the end of the process.
     _lock: File,
 }
@@ -99,7 +96,7 @@ impl Profile {
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
         let own = generate(&rows, name, relay, rng, now).map_err(|error| error.told())?;
         write_new(&dir.join(HEADER), &header).map_err(|cause| trouble(dir, &cause))?;
-        Ok(Self { dir: dir.to_owned(), own, address: relay.clone(), rows, faults: None, watch: None, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), own, address: relay.clone(), rows, faults: None, _lock: lock })
     }
 
     /// Opens a profile and holds it.
@@ -129,7 +126,7 @@ impl Profile {
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
         let own = rows.own().map_err(|error| error.told())?.ok_or_else(|| StoreError::Sealed.told())?;
         let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
-        Ok(Self { dir: dir.to_owned(), own, address, rows, faults: None, watch: None, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), own, address, rows, faults: None, _lock: lock })
     }
 
     /// The account's name.
@@ -186,16 +183,9 @@ impl Profile {
         self.faults = Some(faults);
     }
 
-    /// For tests: shows each session message in the step that encrypts it, so that a test can tell whether a key served
-    /// twice. It holds no key.
-    pub fn watch_session_messages(&mut self, watch: Watch) {
-        self.watch = Some(watch);
-    }
-
-    pub(crate) fn encrypted(&mut self, message: &[u8]) {
-        if let Some(watch) = &mut self.watch {
-            watch(message);
-        }
+    /// For tests: shows each session message that is stored to be sent, so that no key is seen to serve twice.
+    pub fn watch_session_messages(&mut self, watcher: Watcher) {
+        self.rows.watch(watcher);
     }
 
     pub(crate) fn own(&self) -> &Own {

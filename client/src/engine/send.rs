@@ -251,7 +251,6 @@ impl Engine {
             again_at: self.now,
             pause: 0,
         };
-        self.profile.encrypted(&sealing.message);
         self.rows().put_session(&next)?;
         self.rows().add_parcel(&parcel, &sealing.message, &boxed)?;
         self.outbox.add_parcel(parcel);
@@ -386,6 +385,15 @@ impl Engine {
         let Some(error) = why.filter(|_| first) else { return };
         let error = Error { message: format!("@{name}: {}", error.message), ..error };
         self.tell(None, Event::Error(error));
+    }
+
+    /// Goes on after a pause. Where a mailbox was gone, its owner's devices are asked for anew: a relay that lost its
+    /// store may have given the name to somebody else meanwhile.
+    pub(super) fn retry(&mut self, name: &Name) -> Stored<()> {
+        if self.contacts.get(name).is_some_and(|contact| contact.fetched_at == 0 && contact.account.is_some()) {
+            self.refresh(name);
+        }
+        self.pump(name)
     }
 
     /// What nobody confirmed is sent again; after 30 days it is not delivered.

@@ -110,7 +110,7 @@ impl Engine {
         match timer {
             Timer::Command(id) => self.command_timeout(id),
             Timer::Drained => self.drained(),
-            Timer::Retry(name) => self.pump(&name),
+            Timer::Retry(name) => self.retry(&name),
             Timer::Again(name) => self.send_again(&name),
             Timer::Receipt(peer) => self.send_receipt(&peer),
             Timer::Show(peer) => self.show_held(&peer),

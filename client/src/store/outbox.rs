@@ -104,6 +104,7 @@ impl Rows {
 
     /// Stores an envelope that is to be delivered: the session message and the box around it.
     pub(crate) fn add_parcel(&self, parcel: &Parcel, message: &[u8], sealed: &[u8]) -> Stored<()> {
+        self.watched(message);
         let key = self.blind(PARCEL, &parcel.envelope.0);
         let message = self.seal(MESSAGE, &key, &Bytes(message.to_vec()))?;
         let sealed = self.seal(SEALED, &key, &Bytes(sealed.to_vec()))?;

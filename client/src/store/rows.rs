@@ -46,6 +46,9 @@ impl StoreError {
     }
 }
 
+/// Shown each session message before it is stored to be sent.
+pub type Watcher = Box<dyn FnMut(&[u8]) + Send>;
+
 /// A table by its name: also the first thing that its rows authenticate.
 #[derive(Clone, Copy)]
 pub(super) struct Table(pub(super) &'static str);
@@ -55,11 +58,12 @@ pub(crate) struct Rows {
     connection: Connection,
     vault: Vault,
     dice: RefCell<Dice>,
+    watcher: RefCell<Option<Watcher>>,
 }
 
 impl Rows {
     pub(super) fn new(connection: Connection, vault: Vault, dice: Dice) -> Self {
-        Self { connection, vault, dice: RefCell::new(dice) }
+        Self { connection, vault, dice: RefCell::new(dice), watcher: RefCell::default() }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -69,6 +73,18 @@ impl Rows {
     /// Replaces the generator.
     pub(crate) fn throw_with(&self, dice: Dice) {
         *self.dice.borrow_mut() = dice;
+    }
+
+    /// Shows session messages from now on.
+    pub(super) fn watch(&self, watcher: Watcher) {
+        *self.watcher.borrow_mut() = Some(watcher);
+    }
+
+    /// A session message is about to be stored.
+    pub(super) fn watched(&self, message: &[u8]) {
+        if let Some(watcher) = self.watcher.borrow_mut().as_mut() {
+            watcher(message);
+        }
     }
 
     /// The generator, for one statement: whoever holds it across another call of the store would stop there.
