@@ -169,7 +169,7 @@ impl Engine {
                 Ok(list) if list.name == *name => {
                     self.fetching.show(name, self.now, Some(signed.clone()));
                     self.list_shown(name, &signed, &list)?;
-                    self.outbox.end_pause(name);
+                    self.outbox.lift_pause(name);
                 }
                 _ => {
                     self.pause(name, 0, Some(Error::new(ErrorCode::Refused, "the relay's device list is not genuine")))
@@ -264,7 +264,7 @@ impl Engine {
         if let Some(contact) = self.contact_mut(name) {
             contact.fetched_at = now;
         }
-        self.outbox.end_pause(name);
+        self.outbox.lift_pause(name);
         let peers: Vec<PeerId> = list.devices.iter().map(|device| (list.account, device.id)).collect();
         for peer in peers {
             self.start_repair(&peer)?;

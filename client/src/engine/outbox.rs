@@ -193,6 +193,13 @@ impl Outbox {
         (pause.until, !std::mem::replace(&mut pause.told, true))
     }
 
+    /// Lets somebody be tried at once; what fails again rests longer than before.
+    pub(super) fn lift_pause(&mut self, name: &Name) {
+        if let Some(pause) = self.pauses.get_mut(name) {
+            pause.until = 0;
+        }
+    }
+
     pub(super) fn end_pause(&mut self, name: &Name) {
         self.pauses.remove(name);
     }
