@@ -8,7 +8,7 @@ mod push;
 mod room;
 mod row;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Mutex;
 

@@ -38,6 +38,11 @@
 #![deny(missing_docs)]
 
 pub mod answer;
+pub mod config;
+pub mod connection;
+pub mod demo;
+pub mod folder;
+pub mod listen;
 pub mod quota;
 pub mod store;
 

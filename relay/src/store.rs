@@ -28,6 +28,7 @@ pub mod bell;
 pub mod conformance;
 pub mod crash;
 pub mod memory;
+pub mod sqlite;
 
 use std::future::Future;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub use bell::{Bell, Watch};
 pub use crash::{CrashPoint, CrashPoints};
 pub use memory::Memory;
 use sealpost_spec::mailbox::{Seq, StoreId};
+pub use sqlite::Sqlite;
 
 /// For at least so long a store knows the ids that were appended: a client that heard no answer asks again sooner.
 /// [STORE-4]

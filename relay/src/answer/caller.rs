@@ -83,6 +83,11 @@ impl Caller {
         &self.bell
     }
 
+    /// Whether [`super::Relay::pushes`] stopped at its limit and has more.
+    pub fn more(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
     /// Who is logged in on this link.
     pub fn name(&self) -> Option<&Name> {
         self.login.as_ref().map(|login| &login.name)

@@ -21,14 +21,14 @@ use crate::store::Memory;
 use crate::store::memory::ready;
 
 /// A Friday morning.
-pub(super) const NOW: u64 = 1_790_000_000_000;
+pub(crate) const NOW: u64 = 1_790_000_000_000;
 
 /// A relay that prices nothing and limits nobody, unless a test says otherwise.
-pub(super) fn relay(change: impl FnOnce(&mut Rules)) -> Relay<Memory> {
+pub(crate) fn relay(change: impl FnOnce(&mut Rules)) -> Relay<Memory> {
     over(Memory::new([7; 16]), change)
 }
 
-pub(super) fn over(store: Memory, change: impl FnOnce(&mut Rules)) -> Relay<Memory> {
+pub(crate) fn over(store: Memory, change: impl FnOnce(&mut Rules)) -> Relay<Memory> {
     let mut rules = Rules { work: WorkPrice { fetch: 0, deliver: 0 }, rates: Rates::unlimited(), ..Rules::default() };
     change(&mut rules);
     let secret = RelaySecret::generate(&mut StdRng::seed_from_u64(1));
@@ -36,18 +36,18 @@ pub(super) fn over(store: Memory, change: impl FnOnce(&mut Rules)) -> Relay<Memo
 }
 
 /// A link of the given kind from an address.
-pub(super) fn link_from(relay: &Relay<Memory>, kind: LinkKind, address: [u8; 4]) -> Caller {
+pub(crate) fn link_from(relay: &Relay<Memory>, kind: LinkKind, address: [u8; 4]) -> Caller {
     let hello = ClientHello { lowest: 1, highest: 1, kind };
     let (bytes, caller) = relay.hello(NOW, &hello, Peer { address: address.into(), channel: [9; 32] });
     assert!(RelayHello::parse(&bytes).unwrap().is_ok());
     caller.unwrap()
 }
 
-pub(super) fn link(relay: &Relay<Memory>, kind: LinkKind) -> Caller {
+pub(crate) fn link(relay: &Relay<Memory>, kind: LinkKind) -> Caller {
     link_from(relay, kind, [127, 0, 0, 1])
 }
 
-pub(super) fn ask_at(
+pub(crate) fn ask_at(
     relay: &Relay<Memory>,
     now: u64,
     caller: &mut Caller,
@@ -57,12 +57,12 @@ pub(super) fn ask_at(
     ready(relay.handle(now, caller, None, &body)).expect("nothing waits over a store in memory")
 }
 
-pub(super) fn ask(relay: &Relay<Memory>, caller: &mut Caller, request: Request) -> Result<Answer, Refusal> {
+pub(crate) fn ask(relay: &Relay<Memory>, caller: &mut Caller, request: Request) -> Result<Answer, Refusal> {
     ask_at(relay, NOW, caller, request)
 }
 
 /// All pushes that are due.
-pub(super) fn pushes_at(relay: &Relay<Memory>, now: u64, caller: &mut Caller) -> Vec<Push> {
+pub(crate) fn pushes_at(relay: &Relay<Memory>, now: u64, caller: &mut Caller) -> Vec<Push> {
     let mut all = Vec::new();
     loop {
         let frames = ready(relay.pushes(now, caller, 100_000)).unwrap().unwrap();
@@ -78,26 +78,26 @@ pub(super) fn pushes_at(relay: &Relay<Memory>, now: u64, caller: &mut Caller) ->
     }
 }
 
-pub(super) fn pushes(relay: &Relay<Memory>, caller: &mut Caller) -> Vec<Push> {
+pub(crate) fn pushes(relay: &Relay<Memory>, caller: &mut Caller) -> Vec<Push> {
     pushes_at(relay, NOW, caller)
 }
 
 /// A person with one device.
-pub(super) struct Person {
-    pub(super) name: Name,
-    pub(super) account: AccountSecret,
-    pub(super) secret: DeviceSecret,
-    pub(super) device: Device,
-    pub(super) token: DeliveryToken,
-    pub(super) rng: StdRng,
-    pub(super) number: u64,
-    pub(super) previous: PostHash,
+pub(crate) struct Person {
+    pub(crate) name: Name,
+    pub(crate) account: AccountSecret,
+    pub(crate) secret: DeviceSecret,
+    pub(crate) device: Device,
+    pub(crate) token: DeliveryToken,
+    pub(crate) rng: StdRng,
+    pub(crate) number: u64,
+    pub(crate) previous: PostHash,
     /// What it publishes first.
-    pub(super) first_keys: Option<PublishedKeys>,
+    pub(crate) first_keys: Option<PublishedKeys>,
 }
 
 impl Person {
-    pub(super) fn new(name: &str, seed: u64) -> Self {
+    pub(crate) fn new(name: &str, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let secret = DeviceSecret::generate(&mut rng);
         Self {
@@ -113,18 +113,18 @@ impl Person {
         }
     }
 
-    pub(super) fn list(&self, number: u64) -> Signed {
+    pub(crate) fn list(&self, number: u64) -> Signed {
         let list =
             DeviceList { number, name: self.name.clone(), account: self.account.key(), devices: vec![self.device] };
         self.account.sign_devices(&list)
     }
 
-    pub(super) fn prekey(&mut self, role: PrekeyRole, id: u32) -> Signed {
+    pub(crate) fn prekey(&mut self, role: PrekeyRole, id: u32) -> Signed {
         PrekeySecret::generate(role, PrekeyId(id), NOW / 1000, &self.secret, &mut self.rng).signed().clone()
     }
 
     /// The rotating keys under `id` and so many one-time keys of each kind from there on.
-    pub(super) fn keys(&mut self, id: u32, one_time: u32) -> PublishedKeys {
+    pub(crate) fn keys(&mut self, id: u32, one_time: u32) -> PublishedKeys {
         PublishedKeys {
             signed: Some(self.prekey(PrekeyRole::Signed, id)),
             last_resort_kem: Some(self.prekey(PrekeyRole::LastResortKem, id)),
@@ -134,19 +134,33 @@ impl Person {
         }
     }
 
-    pub(super) fn login(&self, relay: &Relay<Memory>, caller: &Caller, generation: u64) -> Login {
-        let proof = LoginProof {
-            relay: relay.public_key(),
-            channel: &caller.peer.channel,
-            challenge: &caller.challenge,
-            name: &self.name,
-            device: self.device.id,
-            generation,
-        };
-        Login { name: self.name.clone(), device: self.device.id, generation, signature: self.secret.sign_login(&proof) }
+    pub(crate) fn login(&self, relay: &Relay<Memory>, caller: &Caller, generation: u64) -> Login {
+        self.login_with(relay, &caller.peer.channel, &caller.challenge, generation)
     }
 
-    pub(super) fn registration(&mut self, relay: &Relay<Memory>, caller: &Caller) -> Registration {
+    pub(crate) fn login_with(
+        &self,
+        relay: &Relay<Memory>,
+        channel: &[u8; 32],
+        challenge: &[u8; 32],
+        generation: u64,
+    ) -> Login {
+        let relay = relay.public_key();
+        let proof = LoginProof { relay, channel, challenge, name: &self.name, device: self.device.id, generation };
+        let signature = self.secret.sign_login(&proof);
+        Login { name: self.name.clone(), device: self.device.id, generation, signature }
+    }
+
+    pub(crate) fn registration(&mut self, relay: &Relay<Memory>, caller: &Caller) -> Registration {
+        self.registration_with(relay, &caller.peer.channel, &caller.challenge)
+    }
+
+    pub(crate) fn registration_with(
+        &mut self,
+        relay: &Relay<Memory>,
+        channel: &[u8; 32],
+        challenge: &[u8; 32],
+    ) -> Registration {
         let keys = self.first_keys.take().unwrap_or_else(|| self.keys(1, 2));
         self.first_keys = Some(keys.clone());
         Registration {
@@ -155,12 +169,12 @@ impl Person {
             token: token_hash(&self.token),
             receipt: None,
             invite: None,
-            login: self.login(relay, caller, 1),
+            login: self.login_with(relay, channel, challenge, 1),
         }
     }
 
     /// Registers on a new link, which stays.
-    pub(super) fn register(&mut self, relay: &Relay<Memory>) -> (Caller, Signed) {
+    pub(crate) fn register(&mut self, relay: &Relay<Memory>) -> (Caller, Signed) {
         let mut caller = link(relay, LinkKind::Authenticated);
         let registration = self.registration(relay, &caller);
         match ask(relay, &mut caller, Request::Register(registration)) {
@@ -170,7 +184,7 @@ impl Person {
     }
 
     /// Logs in on a new link.
-    pub(super) fn enter(&self, relay: &Relay<Memory>, generation: u64) -> Caller {
+    pub(crate) fn enter(&self, relay: &Relay<Memory>, generation: u64) -> Caller {
         let mut caller = link(relay, LinkKind::Authenticated);
         let login = self.login(relay, &caller, generation);
         let answer = ask(relay, &mut caller, Request::Login(login));
@@ -178,11 +192,11 @@ impl Person {
         caller
     }
 
-    pub(super) fn mailbox(&self) -> MailboxId {
+    pub(crate) fn mailbox(&self) -> MailboxId {
         mailbox(&self.device.key)
     }
 
-    pub(super) fn head(&self, relay: &Relay<Memory>, room: &str, kind: PostKind, body: &[u8]) -> PostHead {
+    pub(crate) fn head(&self, relay: &Relay<Memory>, room: &str, kind: PostKind, body: &[u8]) -> PostHead {
         let mut id = [0; 10];
         id[3..7].copy_from_slice(&(self.number as u32 + 1).to_le_bytes());
         id[9] = self.device.key.0[0];
@@ -203,12 +217,12 @@ impl Person {
         }
     }
 
-    pub(super) fn signed(&self, head: &PostHead, body: &[u8]) -> Post {
+    pub(crate) fn signed(&self, head: &PostHead, body: &[u8]) -> Post {
         Post { head: self.secret.sign_post(head), author: self.list(1), body: Some(Bytes(body.to_vec())) }
     }
 
     /// The next post of the person in a room, about another one where there is a target.
-    pub(super) fn says(
+    pub(crate) fn says(
         &mut self,
         relay: &Relay<Memory>,
         room: &str,

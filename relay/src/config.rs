@@ -1,0 +1,260 @@
+//! Every number with its reason, and where it may be set.
+//!
+//! A flag wins over `SEALPOST_RELAY_*` (`__` nests: `SEALPOST_RELAY_WORK__FETCH=20`), that over `--config FILE`, that over
+//! `/etc/sealpost/relay.toml`, that over the default. An unknown key is an error.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Env, Format, Serialized, Toml};
+use sealpost_spec::relay::{Host, Registering, WorkPrice};
+use serde::{Deserialize, Serialize};
+
+use crate::Rules;
+use crate::listen::Limits;
+use crate::quota::Rates;
+
+/// Where the system's configuration stands.
+const SYSTEM: &str = "/etc/sealpost/relay.toml";
+/// Prefix of environment variables.
+const ENVIRONMENT: &str = "SEALPOST_RELAY_";
+
+/// What an operator can set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Names or addresses under which clients find the relay, for the address that it prints. Default: that of `listen`.
+    pub host: Vec<String>,
+    /// Who may register.
+    pub register: Register,
+    /// What work costs.
+    pub work: Work,
+    /// How many links there may be.
+    pub links: Limits,
+    /// How often somebody may ask.
+    pub rates: Rates,
+    /// Whether others on this machine may read the process's memory, and a crash may write it to disk. Only tests that
+    /// look for secrets in a core image want that.
+    pub dumpable: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./sealpost-relay"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7443)),
+            host: Vec::new(),
+            register: Register::Open,
+            work: Work::default(),
+            links: Limits::default(),
+            rates: Rates::default(),
+            dumpable: false,
+        }
+    }
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Register {
+    /// Everybody.
+    Open,
+    /// Nobody new; who is known, or holds a receipt of this relay, comes in.
+    Closed,
+}
+
+/// Leading zero bits that a proof of work must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Work {
+    /// To fetch keys without login.
+    pub fetch: u8,
+    /// To deliver without the recipient's token.
+    pub deliver: u8,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        let WorkPrice { fetch, deliver } = Rules::default().work;
+        Self { fetch, deliver }
+    }
+}
+
+/// What is wrong with the configuration, and what to try.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct ConfigError {
+    /// What is wrong, and where.
+    pub cause: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl Config {
+    /// The configuration from all its sources. `flags`: what the command line says, which wins.
+    ///
+    /// # Errors
+    /// A file can't be read, or holds a key or value that makes no sense.
+    pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
+        if let Some(file) = file.filter(|file| !file.is_file()) {
+            return Err(ConfigError {
+                cause: format!("there is no file {}", file.display()),
+                advice: "check the path after --config".to_owned(),
+            });
+        }
+        Self::from(Path::new(SYSTEM), file, flags)
+    }
+
+    fn from(system: &Path, file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::file_exact(system));
+        if !system.is_file() {
+            figment = Figment::from(Serialized::defaults(Self::default()));
+        }
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let environment = Env::prefixed(ENVIRONMENT).split("__");
+        let config: Self =
+            figment.merge(environment).merge(Serialized::defaults(flags)).extract().map_err(|error| explain(&error))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        for host in &self.host {
+            if host.parse::<Host>().is_err() {
+                return Err(ConfigError {
+                    cause: format!("{host:?} is no host"),
+                    advice: "give a DNS name or an IP address; an IPv6 address in brackets: --host '[::1]'".to_owned(),
+                });
+            }
+        }
+        if self.host.len() > sealpost_spec::relay::Address::MAX_HOSTS {
+            return Err(ConfigError {
+                cause: format!("an address has at most {} hosts", sealpost_spec::relay::Address::MAX_HOSTS),
+                advice: "leave some out".to_owned(),
+            });
+        }
+        if self.work.fetch.max(self.work.deliver) > MAX_WORK {
+            return Err(ConfigError {
+                cause: format!("work of more than {MAX_WORK} bits keeps everybody out"),
+                advice: format!("set work.fetch and work.deliver to at most {MAX_WORK}"),
+            });
+        }
+        Ok(())
+    }
+
+    /// What the relay itself goes by.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            registering: match self.register {
+                Register::Open => Registering::Open,
+                Register::Closed => Registering::Closed,
+            },
+            work: WorkPrice { fetch: self.work.fetch, deliver: self.work.deliver },
+            rates: self.rates.clone(),
+        }
+    }
+}
+
+/// Some seconds of one core: what a client is willing to do.
+const MAX_WORK: u8 = 26;
+
+fn explain(error: &figment::Error) -> ConfigError {
+    let source = error.metadata.as_ref().map(|metadata| match &metadata.source {
+        Some(source) => format!(" in {source}"),
+        None => format!(" in {}", metadata.name),
+    });
+    let source = source.unwrap_or_default();
+    let key = error.path.join(".");
+    match &error.kind {
+        Kind::UnknownField(found, expected) => {
+            let nearest = expected.iter().min_by_key(|known| distance(found, known));
+            let advice = match nearest.filter(|known| distance(found, known) <= 3) {
+                Some(known) => format!("did you mean {known}?"),
+                None => format!("known are {}", expected.join(", ")),
+            };
+            ConfigError { cause: format!("there is no setting {found}{source}"), advice }
+        }
+        kind => ConfigError { cause: format!("{key}{source}: {kind}"), advice: format!("correct {key}") },
+    }
+}
+
+/// Levenshtein's distance of two short words.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (b, cell) in other.bytes().zip(row.iter_mut().skip(1)) {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = *cell;
+            left = replaced.min(left + 1).min(*cell + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[derive(Serialize)]
+    struct Flags {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        register: Option<Register>,
+    }
+
+    const NONE: Flags = Flags { register: None };
+
+    /// A flag wins over the file that was named, that over the system's, that over the default.
+    #[test]
+    fn sources_have_an_order() {
+        let system = file("register = 'closed'\nlisten = '127.0.0.1:1'\n[work]\nfetch = 1\n");
+        let named = file("listen = '127.0.0.1:2'\n[links]\nhandshakes = 7\n");
+        let load = |flags| Config::from(system.path(), Some(named.path()), &flags).unwrap();
+        let config = load(NONE);
+        assert_eq!((config.register, config.listen.port()), (Register::Closed, 2));
+        assert_eq!((config.work, config.links.handshakes), (Work { fetch: 1, deliver: 18 }, 7));
+        assert_eq!(config.links.links, Limits::default().links);
+        assert_eq!(load(Flags { register: Some(Register::Open) }).register, Register::Open);
+        assert_eq!(Config::from(Path::new("/nowhere"), None, &NONE).unwrap(), Config::default());
+    }
+
+    /// What is misspelt is an error that names the right word; so is a value that makes no sense.
+    #[test]
+    fn mistakes_are_explained() {
+        for (text, cause, advice) in [
+            ("listn = 'x'", "no setting listn", "did you mean listen?"),
+            ("[work]\nfetsch = 1", "no setting fetsch", "did you mean fetch?"),
+            ("qwertyuiop = 1", "no setting qwertyuiop", "known are"),
+            ("listen = 'x'", "listen", "correct listen"),
+            ("[work]\nfetch = 99", "99 bits keeps", "at most"),
+            ("host = ['a b']", "is no host", "IPv6"),
+        ] {
+            let named = file(text);
+            let error = Config::from(Path::new("/nowhere"), Some(named.path()), &NONE).unwrap_err();
+            let words = cause.split_whitespace().all(|word| error.cause.contains(word) || word == "99");
+            assert!(words && error.advice.contains(advice), "{text}: {error:?}");
+        }
+        assert!(Config::load(Some(Path::new("/nowhere")), &NONE).is_err());
+    }
+}

@@ -1,0 +1,358 @@
+//! Deadlines and limits of a link, over a pipe and tokio's paused clock: no test waits.
+
+use sealpost_spec::mailbox::{Envelope, EnvelopeId, Push};
+use sealpost_spec::relay::{Answer, RelayHello, Request};
+use sealpost_spec::room::PostKind;
+use sealpost_spec::wire::{Bytes as Opaque, LENGTH_PREFIX};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::answer::tests::{NOW, Person, ask, link, relay};
+use crate::store::Memory;
+use std::sync::Arc;
+
+const CHANNEL: [u8; 32] = [9; 32];
+
+/// The client's end of a link that the relay serves.
+struct End {
+    pipe: DuplexStream,
+    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+fn open_with(relay: &Arc<Relay<Memory>>, pipe: usize, surplus: bool) -> End {
+    let (ours, theirs) = duplex(pipe);
+    let (stop, stopping) = watch::channel(false);
+    let relay = Arc::clone(relay);
+    let arrival = Arrival { address: [127, 0, 0, 1].into(), channel: CHANNEL, surplus };
+    let task = tokio::spawn(async move {
+        serve(&relay, theirs, arrival, &Timing::default(), || NOW, stopping).await;
+    });
+    End { pipe: ours, task, stop }
+}
+
+fn open(relay: &Arc<Relay<Memory>>) -> End {
+    open_with(relay, 64 * 1024, false)
+}
+
+impl End {
+    async fn write(&mut self, body: &[u8]) {
+        self.pipe.write_all(&frame(body).unwrap()).await.unwrap();
+    }
+
+    /// The next frame's body; `None` at the end.
+    async fn read(&mut self) -> Option<Vec<u8>> {
+        let mut prefix = [0; LENGTH_PREFIX];
+        self.pipe.read_exact(&mut prefix).await.ok()?;
+        let mut body = vec![0; u32::from_le_bytes(prefix) as usize];
+        self.pipe.read_exact(&mut body).await.ok()?;
+        Some(body)
+    }
+
+    async fn next(&mut self) -> Option<RelayFrame> {
+        self.read().await.map(|body| decode(&body).unwrap())
+    }
+
+    async fn hello(&mut self, kind: LinkKind) -> RelayHello {
+        self.write(&ClientHello { lowest: 1, highest: 1, kind }.layout()).await;
+        RelayHello::parse(&self.read().await.unwrap()).unwrap().unwrap()
+    }
+
+    async fn request(&mut self, id: u32, request: &Request) {
+        let body = Opaque(encode(request).unwrap());
+        self.write(&encode(&ClientFrame::Request { id, work: None, body }).unwrap()).await;
+    }
+
+    async fn ask(&mut self, id: u32, request: &Request) -> Result<Answer, Refusal> {
+        self.request(id, request).await;
+        match self.next().await {
+            Some(RelayFrame::Answer { id: of, answer }) if of == id => answer,
+            other => panic!("an answer to {id}, not {other:?}"),
+        }
+    }
+
+    /// Logs a registered person in; what waits in the mailbox follows.
+    async fn login(&mut self, relay: &Relay<Memory>, person: &Person, generation: u64) {
+        let hello = self.hello(LinkKind::Authenticated).await;
+        let login = person.login_with(relay, &CHANNEL, &hello.challenge, generation);
+        assert!(matches!(self.ask(1, &Request::Login(login)).await, Ok(Answer::LoggedIn { .. })));
+    }
+
+    /// Nothing more comes: the relay has closed the link, and its task has ended.
+    async fn ended(mut self) {
+        assert_eq!(self.read().await, None);
+        self.task.await.unwrap();
+    }
+
+    async fn goodbye(mut self, reason: Refusal) {
+        assert_eq!(self.next().await, Some(RelayFrame::Goodbye(reason)));
+        self.ended().await;
+    }
+}
+
+fn new() -> Arc<Relay<Memory>> {
+    Arc::new(relay(|_| {}))
+}
+
+fn envelope(to: &Person, id: u8) -> Envelope {
+    Envelope { mailbox: to.mailbox(), id: EnvelopeId([id; 16]), sealed: Opaque(vec![id; 60 * 1024]) }
+}
+
+fn deliver(relay: &Relay<Memory>, envelope: Envelope) {
+    let mut stranger = link(relay, LinkKind::Anonymous);
+    ask(relay, &mut stranger, Request::Deliver { token: None, envelope }).unwrap();
+}
+
+/// [RELAY-3] garbage is closed without an answer, whatever it is.
+#[tokio::test(start_paused = true)]
+async fn garbage_is_not_answered() {
+    let relay = new();
+    let http = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n";
+    for garbage in [&http[..], &[0; 64], &[255; 64], b"\x09\0\0\0LAES\x01\0\x01\0\x01", b"\x01\0\0\0x"] {
+        let mut end = open(&relay);
+        end.pipe.write_all(garbage).await.unwrap();
+        end.ended().await;
+    }
+}
+
+/// [RELAY-3] a link on which no hello comes is closed after ten seconds, one byte at a time or none at all.
+#[tokio::test(start_paused = true)]
+async fn a_hello_has_a_deadline() {
+    let relay = new();
+    let start = Instant::now();
+    open(&relay).ended().await;
+    assert_eq!(start.elapsed().as_secs(), 10);
+    let mut slow = open(&relay);
+    let start = Instant::now();
+    for byte in [9, 0, 0, 0, b'S', b'E'] {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        if slow.pipe.write_all(&[byte]).await.is_err() {
+            break;
+        }
+    }
+    slow.ended().await;
+    assert_eq!(start.elapsed().as_secs(), 12, "the bytes did not prolong it");
+}
+
+/// [WIRE-2] more than 4 KiB before the hello and more than 68 KiB after it end the link at their length.
+#[tokio::test(start_paused = true)]
+async fn a_frame_has_a_limit() {
+    let relay = new();
+    let mut early = open(&relay);
+    early.pipe.write_all(&4097_u32.to_le_bytes()).await.unwrap();
+    early.ended().await;
+    for length in [68 * 1024 + 1, u32::MAX, 0] {
+        let mut end = open(&relay);
+        end.hello(LinkKind::Anonymous).await;
+        end.pipe.write_all(&length.to_le_bytes()).await.unwrap();
+        end.goodbye(Refusal::TooLarge { limit: 68 * 1024 }).await;
+    }
+}
+
+/// [WIRE-6] [RELAY-3] a version that nobody speaks is told which ones are spoken.
+#[tokio::test(start_paused = true)]
+async fn an_unknown_version_is_told() {
+    let relay = new();
+    let mut end = open(&relay);
+    end.write(&ClientHello { lowest: 2, highest: 3, kind: LinkKind::Anonymous }.layout()).await;
+    assert_eq!(RelayHello::parse(&end.read().await.unwrap()), Ok(Err((1, 1))));
+    end.ended().await;
+}
+
+/// A frame that is none ends the link with its reason; a request that is none is refused, and the link goes on.
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_decoded_is_malformed() {
+    let relay = new();
+    let mut end = open(&relay);
+    end.hello(LinkKind::Anonymous).await;
+    let body = Opaque(b"what".to_vec());
+    end.write(&encode(&ClientFrame::Request { id: 5, work: None, body }).unwrap()).await;
+    assert_eq!(end.next().await, Some(RelayFrame::Answer { id: 5, answer: Err(Refusal::Malformed) }));
+    end.write(b"what").await;
+    end.goodbye(Refusal::Malformed).await;
+}
+
+/// [RELAY-14] requests written in one go are answered each once, in their order.
+#[tokio::test(start_paused = true)]
+async fn answers_keep_the_order() {
+    let relay = new();
+    let mut end = open(&relay);
+    end.hello(LinkKind::Anonymous).await;
+    for id in [7, 3, 7, 9] {
+        end.request(id, &Request::FetchBundle("nobody".parse().unwrap())).await;
+    }
+    for id in [7, 3, 7, 9] {
+        assert_eq!(end.next().await, Some(RelayFrame::Answer { id, answer: Err(Refusal::NoSuchName) }));
+    }
+}
+
+/// [RELAY-13] silence is asked about after 30 s and ends the link after 90 s; who answers stays.
+#[tokio::test(start_paused = true)]
+async fn silence_is_asked_about() {
+    let relay = new();
+    let mut alice = Person::new("alice", 10);
+    alice.register(&relay);
+    let mut end = open(&relay);
+    end.login(&relay, &alice, 2).await;
+    let start = Instant::now();
+    for ping in 1..=20 {
+        assert_eq!(end.next().await, Some(RelayFrame::Ping(ping)));
+        assert_eq!(start.elapsed().as_secs(), 30 * ping);
+        end.write(&encode(&ClientFrame::Pong(ping)).unwrap()).await;
+    }
+    let silent = Instant::now();
+    assert_eq!(end.next().await, Some(RelayFrame::Ping(21)));
+    end.goodbye(Refusal::TimedOut).await;
+    assert_eq!(silent.elapsed().as_secs(), 90);
+}
+
+/// [RELAY-13] bytes that never become a frame are silence.
+#[tokio::test(start_paused = true)]
+async fn dribbling_is_silence() {
+    let relay = new();
+    let mut alice = Person::new("alice", 10);
+    alice.register(&relay);
+    let mut end = open(&relay);
+    end.login(&relay, &alice, 2).await;
+    let start = Instant::now();
+    end.pipe.write_all(&1000_u32.to_le_bytes()).await.unwrap();
+    while end.pipe.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert!(start.elapsed().as_secs() <= 100, "{:?}", start.elapsed());
+}
+
+/// [RELAY-8] an anonymous link ends after ten minutes, however busy; [RELAY-15] an authenticated one without login after one.
+#[tokio::test(start_paused = true)]
+async fn links_do_not_live_for_ever() {
+    let relay = new();
+    for (kind, seconds) in [(LinkKind::Anonymous, 600), (LinkKind::Authenticated, 60)] {
+        let mut end = open(&relay);
+        end.hello(kind).await;
+        let start = Instant::now();
+        let last = loop {
+            tokio::select! {
+                frame = end.next() => match frame {
+                    Some(RelayFrame::Goodbye(reason)) => break reason,
+                    Some(_) => {}
+                    None => panic!("a goodbye"),
+                },
+                () = tokio::time::sleep(Duration::from_secs(7)) => {
+                    end.request(1, &Request::FetchBundle("nobody".parse().unwrap())).await;
+                }
+            }
+        };
+        assert_eq!((last, start.elapsed().as_secs()), (Refusal::TimedOut, seconds), "{kind:?}");
+    }
+}
+
+/// [RELAY-15] a reader that takes nothing for 20 s is closed, and holds no more than a megabyte meanwhile: the rest of
+/// its mailbox stays in the store.
+#[tokio::test(start_paused = true)]
+async fn a_stalled_reader_is_closed() {
+    let relay = new();
+    let mut bob = Person::new("bob", 20);
+    bob.register(&relay);
+    (0..100).for_each(|id| deliver(&relay, envelope(&bob, id)));
+    let mut end = open_with(&relay, 4 * 1024, false);
+    end.login(&relay, &bob, 2).await;
+    let start = Instant::now();
+    let task = std::mem::replace(&mut end.task, tokio::spawn(async {}));
+    task.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 20);
+}
+
+/// [RELAY-15] what waits to be written on a link is bounded, whatever waits in the store and whatever is asked.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_bounded() {
+    let relay = new();
+    let mut bob = Person::new("bob", 20);
+    bob.register(&relay);
+    (0..100).for_each(|id| deliver(&relay, envelope(&bob, id)));
+    let caller = bob.enter(&relay, 2);
+    let (_ours, theirs) = duplex(1024);
+    let (reader, writer) = tokio::io::split(theirs);
+    let (timing, now) = (Timing::default(), Instant::now());
+    let outbox = Outbox::new(writer);
+    let reader = Reader::new(reader);
+    let mut link = Link {
+        relay: &*relay,
+        caller,
+        reader,
+        outbox,
+        timing: &timing,
+        now: || NOW,
+        opened: now,
+        heard: now,
+        pinged: None,
+        pings: 0,
+    };
+    let (_stop, stopping) = watch::channel(false);
+    let ran = timeout(Duration::from_secs(15), link.run(stopping)).await;
+    assert!(ran.is_err(), "it waits for its reader");
+    assert!(link.outbox.waiting() >= PUSH_BELOW && link.outbox.waiting() < PUSH_BELOW + 2 * PUSH_BATCH);
+}
+
+/// [RELAY-6] the older link of a device is told that it was replaced.
+#[tokio::test(start_paused = true)]
+async fn a_replaced_link_is_told() {
+    let relay = new();
+    let mut bob = Person::new("bob", 20);
+    bob.register(&relay);
+    let (mut first, mut second) = (open(&relay), open(&relay));
+    first.login(&relay, &bob, 2).await;
+    second.login(&relay, &bob, 3).await;
+    first.goodbye(Refusal::Replaced).await;
+    deliver(&relay, envelope(&bob, 1));
+    assert!(matches!(second.next().await, Some(RelayFrame::Push(Push::Envelope { .. }))));
+}
+
+/// A stopping relay tells its links, after what it had answered.
+#[tokio::test(start_paused = true)]
+async fn a_stopping_relay_says_so() {
+    let relay = new();
+    let mut end = open(&relay);
+    end.hello(LinkKind::Authenticated).await;
+    end.stop.send_replace(true);
+    end.goodbye(Refusal::Stopping).await;
+}
+
+/// A link too many is told so.
+#[tokio::test(start_paused = true)]
+async fn a_link_too_many_is_told() {
+    let relay = new();
+    let mut end = open_with(&relay, 1024, true);
+    end.hello(LinkKind::Authenticated).await;
+    end.goodbye(Refusal::TooManyLinks).await;
+}
+
+/// [BOX-9] [ROOM-9] a mailbox larger than what may wait comes whole and in order through a narrow pipe, and a room beside
+/// it.
+#[tokio::test(start_paused = true)]
+async fn everything_comes_through_a_narrow_pipe() {
+    let relay = new();
+    let mut bob = Person::new("bob", 20);
+    let (mut caller, _) = bob.register(&relay);
+    let post = bob.says(&relay, "lobby", PostKind::Join, b"", None);
+    ask(&relay, &mut caller, Request::Post(post)).unwrap();
+    (0..100).for_each(|id| deliver(&relay, envelope(&bob, id)));
+    let mut end = open_with(&relay, 700, false);
+    end.login(&relay, &bob, 2).await;
+    let follow = Request::Follow { room: "lobby".parse().unwrap(), after: Default::default() };
+    end.request(2, &follow).await;
+    let (mut ids, mut others) = (Vec::new(), 0);
+    while ids.len() < 100 || others < 2 {
+        match end.next().await {
+            Some(RelayFrame::Push(Push::Envelope { id, sealed, .. })) => {
+                assert_eq!(sealed.0, vec![id.0[0]; 60 * 1024]);
+                ids.push(id.0[0]);
+            }
+            Some(RelayFrame::Push(Push::Post { .. }) | RelayFrame::Answer { id: 2, answer: Ok(Answer::Done) }) => {
+                others += 1;
+            }
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    assert_eq!(ids, (0..100).collect::<Vec<_>>());
+}

@@ -1,0 +1,215 @@
+//! Where links come from: TLS 1.3 with the relay's own key, within limits, until the relay stops.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::{self, kx_group, sign};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
+use rustls::sign::CertifiedKey;
+use sealpost_crypto::identity::RelaySecret;
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::Relay;
+use crate::connection::{Arrival, Timing, serve, stopped};
+use crate::quota::Prefix;
+use crate::store::Store;
+use crate::store::bell::lock;
+
+/// For a TLS handshake: three flights over the slowest network that one can chat on.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// After an accept that failed for want of file descriptors or memory: others may be freed meanwhile.
+const BREATH: Duration = Duration::from_millis(100);
+/// For links to be closed when the relay stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often what is due now and then is done.
+const SWEEP: Duration = Duration::from_secs(300);
+/// RFC 9266.
+const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// How many links there may be. [RELAY-15]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// In all; less where the process may not open so many files. 10,000 idle links take some 500 MiB.
+    pub links: usize,
+    /// From one address: a household behind one, each with an authenticated link and some anonymous ones.
+    pub links_per_address: usize,
+    /// Handshakes at once: they are the dearest thing that a stranger can ask for, half a millisecond each.
+    pub handshakes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { links: 10_000, links_per_address: 100, handshakes: 256 }
+    }
+}
+
+/// TLS 1.3 and nothing else, the hybrid group first, the relay's Ed25519 key as a raw public key (RFC 7250). No session
+/// tickets, no resumption, no early data: they would tie a client's links together. [RELAY-2]
+///
+/// # Errors
+/// None with a key that the crypto crate made.
+pub fn tls(secret: &RelaySecret) -> Result<TlsAcceptor, rustls::Error> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
+    let key = sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(secret.pkcs8().as_slice()))?;
+    let certified = CertifiedKey::new(vec![CertificateDer::from(secret.spki())], key);
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(certified))));
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A relay at its door.
+pub struct Server<S> {
+    relay: Arc<Relay<S>>,
+    tls: TlsAcceptor,
+    limits: Limits,
+    timing: Timing,
+    handshakes: Arc<Semaphore>,
+    links: Links,
+}
+
+/// How many links there are, from each address and in all.
+#[derive(Clone, Default)]
+struct Links(Arc<Mutex<HashMap<Prefix, usize>>>, Arc<Mutex<usize>>);
+
+/// A link's place among them; dropping it frees it.
+struct Place(Links, Prefix);
+
+impl Links {
+    /// A place, the number of links from its address with it, and of all.
+    fn enter(&self, from: Prefix) -> (Place, usize, usize) {
+        let here = {
+            let mut links = lock(&self.0);
+            let here = links.entry(from).or_default();
+            *here += 1;
+            *here
+        };
+        let mut all = lock(&self.1);
+        *all += 1;
+        (Place(self.clone(), from), here, *all)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *lock(&self.0.1) -= 1;
+        let mut links = lock(&self.0.0);
+        if let Some(here) = links.get_mut(&self.1) {
+            *here -= 1;
+            if *here == 0 {
+                links.remove(&self.1);
+            }
+        }
+    }
+}
+
+impl<S: Store> Server<S> {
+    /// A door to this relay.
+    pub fn new(relay: Arc<Relay<S>>, tls: TlsAcceptor, limits: Limits, timing: Timing) -> Self {
+        let handshakes = Arc::new(Semaphore::new(limits.handshakes.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { relay, tls, limits, timing, handshakes, links: Links::default() }
+    }
+
+    /// Takes links until `stopping` is true; then tells them all and waits for their end.
+    pub async fn run(self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+        let server = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(sweep(Arc::clone(&server.relay), stopping.clone()));
+        loop {
+            let accepted = tokio::select! {
+                accepted = Self::accept(&server, &listener) => accepted,
+                () = stopped(&mut stopping) => break,
+                Some(_) = tasks.join_next() => continue,
+            };
+            match accepted {
+                Ok(Some(arrived)) => {
+                    let (server, stopping) = (Arc::clone(&server), stopping.clone());
+                    tasks.spawn(async move { server.link(arrived, stopping).await });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    sleep(BREATH).await;
+                }
+            }
+        }
+        drop(listener);
+        let _ = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+
+    /// The next connection with its places; `None` where there are so many that it is not worth a handshake.
+    async fn accept(server: &Arc<Self>, listener: &TcpListener) -> std::io::Result<Option<Arrived>> {
+        // Not accepted before it can be served: what waits costs the kernel, and its bound is the kernel's.
+        let Ok(handshake) = Arc::clone(&server.handshakes).acquire_owned().await else { return Ok(None) };
+        let (tcp, address) = listener.accept().await?;
+        let (place, here, all) = server.links.enter(address.ip().into());
+        let Limits { links, links_per_address, .. } = server.limits;
+        // A little beyond the limits a link is told so; further beyond it is closed.
+        if here > 2 * links_per_address || all > links + 64 {
+            return Ok(None);
+        }
+        let surplus = here > links_per_address || all > links;
+        Ok(Some(Arrived { tcp, address: address.ip(), place, handshake, surplus }))
+    }
+
+    async fn link(&self, arrived: Arrived, stopping: watch::Receiver<bool>) {
+        let Arrived { tcp, address, place: _place, handshake, surplus } = arrived;
+        options(&tcp);
+        let Ok(Ok(stream)) = timeout(HANDSHAKE, self.tls.accept(tcp)).await else { return };
+        drop(handshake);
+        let Ok(channel) = stream.get_ref().1.export_keying_material([0; 32], EXPORTER, None) else { return };
+        let arrival = Arrival { address, channel, surplus };
+        serve(&self.relay, stream, arrival, &self.timing, now, stopping).await;
+    }
+}
+
+struct Arrived {
+    tcp: TcpStream,
+    address: std::net::IpAddr,
+    place: Place,
+    handshake: tokio::sync::OwnedSemaphorePermit,
+    surplus: bool,
+}
+
+/// Small frames go out at once, and a peer whose network has gone is noticed by the kernel too. Where the system knows
+/// an option not, the link's own deadlines do.
+fn options(tcp: &TcpStream) {
+    let _ = tcp.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(tcp, 30_000);
+}
+
+async fn sweep<S: Store>(relay: Arc<Relay<S>>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        if let Err(fault) = relay.sweep(now()).await {
+            relay.internal(&fault);
+        }
+        tokio::select! {
+            () = sleep(SWEEP) => {}
+            () = stopped(&mut stopping) => return,
+        }
+    }
+}
+
+/// The wall clock, Unix milliseconds.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
