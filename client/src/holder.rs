@@ -20,9 +20,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::link::Proxy;
-use crate::store::Profile;
 use line::{Asked, LineReader, Told};
 
+pub use crate::store::Profile;
 pub use owner::Holder;
 pub use sealpost_crypto::Zeroizing;
 

@@ -179,3 +179,92 @@ async fn write_lines(
     }
     let _ = timeout(STALL, writer.shutdown()).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::sync::mpsc;
+
+    use super::{Connections, MAX_CONNECTIONS};
+    use crate::api::{Command, Event};
+    use crate::holder::line::{Told, encode};
+    use crate::holder::owner::Input;
+
+    async fn connect(connections: &Connections) -> DuplexStream {
+        let (own, served) = tokio::io::duplex(1024 * 1024);
+        connections.serve(served).await;
+        own
+    }
+
+    async fn rest(mut stream: DuplexStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_command_goes_in_and_its_events_come_out_until_the_owner_forgets_the_connection() {
+        let (inputs, mut given) = mpsc::channel(8);
+        let mut own = connect(&Connections::new(inputs)).await;
+        own.write_all(b"\n{\"v\":1,\"id\":5,\"command\":{\"command\":\"me\"}}\n").await.unwrap();
+        let Some(Input::Opened(opened, output)) = given.recv().await else { panic!("opened") };
+        let Some(Input::Command { from, id: 5, command: Command::Me }) = given.recv().await else { panic!("command") };
+        assert_eq!(from, opened);
+        assert!(output.push(encode(&Told { v: 1, re: Some(5), event: Event::End })));
+        drop(output);
+        assert_eq!(rest(own).await, "{\"v\":1,\"re\":5,\"event\":\"end\"}\n");
+        assert!(matches!(given.recv().await, Some(Input::Closed(closed)) if closed == opened));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_command_is_told_so_and_cut_off() {
+        let long = vec![b'x'; 300 * 1024];
+        for line in [&b"rm -rf /\n"[..], b"{\"v\":2,\"id\":1,\"command\":{\"command\":\"me\"}}\n", &long] {
+            let (inputs, mut given) = mpsc::channel(8);
+            let mut own = connect(&Connections::new(inputs)).await;
+            own.write_all(line).await.unwrap();
+            let Some(Input::Opened(_, output)) = given.recv().await else { panic!("opened") };
+            let Some(Input::Closed(_)) = given.recv().await else { panic!("closed") };
+            drop(output);
+            assert!(rest(own).await.contains("\"code\":\"usage\""));
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_have_a_limit_and_a_closed_one_makes_room() {
+        let (inputs, mut given) = mpsc::channel(4 * MAX_CONNECTIONS);
+        let connections = Connections::new(inputs);
+        let mut open = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            open.push(connect(&connections).await);
+        }
+        assert!(rest(connect(&connections).await).await.contains("too many connections"));
+        let mut outputs = Vec::new();
+        drop(open.pop());
+        loop {
+            match given.recv().await {
+                Some(Input::Opened(_, output)) => outputs.push(output),
+                Some(Input::Closed(_)) => break,
+                _ => panic!("nothing else is given"),
+            }
+        }
+        // The owner forgets it, as it does with every closed connection; then its place is free.
+        drop(outputs);
+        drop(open);
+        while connections.open.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut again = connect(&connections).await;
+        again.write_all(b"{\"v\":1,\"id\":1,\"command\":{\"command\":\"status\"}}\n").await.unwrap();
+        let status = async {
+            loop {
+                match given.recv().await {
+                    Some(Input::Command { command: Command::Status, .. }) => return,
+                    Some(_) => {}
+                    None => panic!("nothing more is given"),
+                }
+            }
+        };
+        status.await;
+    }
+}

@@ -10,8 +10,7 @@ use tokio::time::timeout;
 use super::{Context, Stop};
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::face::place;
-use crate::holder::{self, Session, Zeroizing};
-use crate::store::Profile;
+use crate::holder::{self, Profile, Session, Zeroizing};
 
 /// To reach the relay and be registered.
 const REGISTER: Duration = Duration::from_secs(40);
