@@ -82,9 +82,12 @@ async fn converse(
                 None => {
                     // Whoever held the profile has let go; perhaps this process becomes the holder now.
                     left -= 1;
+                    input.pause().await;
                     let next = Session::open(opening).await?;
                     std::mem::replace(session, next).finish().await;
+                    input.resume(talk);
                     talk.begin(session).await?;
+                    input.describe(talk);
                 }
             },
             () = &mut stop => return Err(Error::new(ErrorCode::Interrupted, "interrupted").into()),

@@ -95,6 +95,8 @@ pub(super) async fn run(
         }
         let left = channel.run(open, &mut jobs, Some(lease)).await;
         again = left.unsent;
+        // Whom it served is nobody's business, a log's least of all.
+        tracing::debug!(ending = ?left.ending, "an anonymous link ended");
         fruitless = if left.useful { 0 } else { fruitless + 1 };
         match left.ending {
             Ending::Idle => {

@@ -50,6 +50,7 @@ pub(super) async fn run(dialer: Arc<Dialer>, mut jobs: mpsc::Receiver<Job>, even
             }
             Err(error) => error.into(),
         };
+        tracing::info!(?failure, "not connected");
         // [RELAY-13]
         let stop =
             matches!(failure, Failure::Refused(Refusal::Kicked { .. } | Refusal::Banned { .. } | Refusal::Replaced));
@@ -106,6 +107,7 @@ async fn work(
         transport: open.transport.clone(),
     };
     let _ = events.send(connected).await;
+    tracing::info!(transport = open.transport, "connected");
     let channel = Channel::new(LinkKind::Authenticated, &open, dialer.timing(), events);
     let mut left = channel.run(open, jobs, None).await;
     for job in left.unsent.drain(..) {

@@ -25,8 +25,13 @@ pub(super) enum Typed {
 }
 
 pub(super) enum Input {
-    Pipe { lines: mpsc::Receiver<String>, screen: Screen },
+    Pipe {
+        lines: mpsc::Receiver<String>,
+        screen: Screen,
+    },
     Terminal(Terminal),
+    /// A terminal that is somebody else's for a moment: to ask for a passphrase.
+    Paused(Screen),
 }
 
 impl Input {
@@ -44,7 +49,7 @@ impl Input {
     /// How events are printed without tearing what is being typed.
     pub(super) fn printer(&self) -> Printer {
         match self {
-            Self::Pipe { screen, .. } => {
+            Self::Pipe { screen, .. } | Self::Paused(screen) => {
                 let screen = *screen;
                 Box::new(move |text| screen.print(text))
             }
@@ -56,6 +61,27 @@ impl Input {
         match self {
             Self::Pipe { lines, .. } => lines.recv().await.map_or(Typed::End, Typed::Line),
             Self::Terminal(terminal) => terminal.next().await,
+            Self::Paused(_) => std::future::pending().await,
+        }
+    }
+
+    /// Lets somebody else use the terminal; a line that was being typed is given up.
+    pub(super) async fn pause(&mut self) {
+        if let Self::Terminal(terminal) = self {
+            let screen = terminal.screen();
+            if let Self::Terminal(terminal) = std::mem::replace(self, Self::Paused(screen)) {
+                terminal.stop().await;
+            }
+        }
+    }
+
+    /// Takes the terminal back.
+    pub(super) fn resume(&mut self, talk: &mut Talk) {
+        if let Self::Paused(screen) = self
+            && let Some(terminal) = Terminal::start(*screen)
+        {
+            *self = Self::Terminal(terminal);
+            talk.print_with(self.printer());
         }
     }
 

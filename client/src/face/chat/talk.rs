@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{give, is_end};
-use crate::api::{Command, Event, State, Trust, Wait};
+use crate::api::{Command, Error, ErrorCode, Event, State, Trust, Wait};
 use crate::face::Stop;
 use crate::face::plain;
 use crate::face::screen::Screen;
@@ -30,6 +30,7 @@ pub(super) enum Next {
 }
 
 /// What an answer belongs to.
+#[derive(Clone, Copy)]
 enum Asked {
     /// Told, but not shown: names for completion, the mailbox's messages.
     Silent,
@@ -71,6 +72,11 @@ impl Talk {
             number: None,
             queued: None,
         }
+    }
+
+    /// From now on lines are printed this way.
+    pub(super) fn print_with(&mut self, print: Printer) {
+        self.print = print;
     }
 
     /// Subscribes with a holder; also with the next one, when the last has gone.
@@ -127,7 +133,8 @@ impl Talk {
         let line = match slash::parse(line) {
             Ok(line) => line,
             Err(misunderstood) => {
-                self.tell(&format!("error: {}\ntry: {}", misunderstood.message, misunderstood.advice))?;
+                let error = Error::new(ErrorCode::Usage, misunderstood.message).advise(misunderstood.advice);
+                self.show(&Event::Error(error))?;
                 return Ok(Next::Stay);
             }
         };
@@ -151,7 +158,8 @@ impl Talk {
             Line::VerifyOk => match self.number.clone() {
                 Some((name, number)) => Command::Verify { name: Some(name), mark: Some(number) },
                 None => {
-                    self.tell("error: no safety number was shown yet\ntry: /verify NAME")?;
+                    let error = Error::new(ErrorCode::Usage, "no safety number was shown yet").advise("/verify NAME");
+                    self.show(&Event::Error(error))?;
                     return Ok(Next::Stay);
                 }
             },
@@ -182,7 +190,7 @@ impl Talk {
             re.and_then(|re| self.asked.remove(&re));
             return Ok(());
         }
-        let asked = re.and_then(|re| self.asked.get(&re));
+        let asked = re.and_then(|re| self.asked.get(&re).copied());
         match (asked, event) {
             (_, Event::Message(message)) => {
                 if self.own.contains(&message.id) && !self.screen.json {
@@ -205,7 +213,8 @@ impl Talk {
             (Some(Asked::Queue), Event::Status { .. }) | (_, Event::Taken | Event::Queued { .. }) => Ok(()),
             (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) => Ok(()),
             (_, Event::Done) if !self.screen.json => Ok(()),
-            // Everybody hears of a changed key or of what was refused, and whoever asked hears it once more.
+            (_, Event::KeyChanged { name, new, .. }) if !self.is_new(name, new) => Ok(()),
+            // It answers a command that is over.
             (None, Event::Error(_)) if re.is_some() => Ok(()),
             _ => self.show(event),
         }
@@ -279,6 +288,13 @@ impl Talk {
     }
 
     fn show(&self, event: &Event) -> Result<(), Stop> {
+        // In a pipe errors are no data; on a terminal all is one conversation.
+        if let Event::Error(error) = event
+            && !self.screen.terminal
+        {
+            self.screen.complain(error);
+            return Ok(());
+        }
         match self.screen.line(event) {
             Some(line) => (self.print)(&line),
             None => Ok(()),

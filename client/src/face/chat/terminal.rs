@@ -32,6 +32,7 @@ struct Shown {
 }
 
 pub(super) struct Terminal {
+    screen: Screen,
     typed: mpsc::Receiver<Typed>,
     /// Lets the editor ask for the next line.
     go: blocking::Sender<()>,
@@ -66,7 +67,11 @@ impl Terminal {
                 let _ = end.send(());
             })
             .ok()?;
-        Some(Self { typed, go, waiting: true, lines, shown, stop, ended })
+        Some(Self { screen, typed, go, waiting: true, lines, shown, stop, ended })
+    }
+
+    pub(super) fn screen(&self) -> Screen {
+        self.screen
     }
 
     pub(super) fn printer(&self) -> Printer {
