@@ -107,6 +107,13 @@ impl Session {
         Self { reader: LineReader::new(reader), writer, held, next: 1 }
     }
 
+    /// With a holder that a test plays.
+    #[cfg(test)]
+    pub(crate) fn over(stream: tokio::io::DuplexStream) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self::new(Box::new(reader), Box::new(writer), None)
+    }
+
     /// Gives a command; the number comes back with what answers it. Errors: the holder has gone.
     pub async fn give(&mut self, command: Command) -> Result<u64, Error> {
         let id = self.next;

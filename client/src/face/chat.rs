@@ -31,6 +31,7 @@ pub(super) async fn run(
     drain: Option<Duration>,
     may_ask: bool,
 ) -> Result<u8, Stop> {
+    let screen = Screen { slash: true, ..screen };
     let mut session = Session::open(&mut opening).await?;
     let mut input = Input::start(screen, may_ask);
     let mut talk = Talk::new(screen, input.printer());

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::qr;
 use super::screen::Screen;
+use super::{qr, slash};
 use crate::api::{Error, Event, Kind, Message, State, Text, Trust};
 
 /// The lines of an event; `None` where there is nothing to say.
@@ -23,7 +23,7 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             let place = conversation.as_deref().map_or_else(String::new, |place| format!("{}: ", said(place)));
             format!("--- {place}something was refused: {} ---", said(reason))
         }
-        Event::KeyChanged { name, old, new } => key_changed(name, old, new),
+        Event::KeyChanged { name, old, new } => key_changed(name, old, new, screen.slash),
         Event::NewDevice { name, device } => {
             format!("--- {} has a new device, number {device}, of the same key ---", account(name))
         }
@@ -77,7 +77,7 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
         Event::Connection { online, detail } => {
             format!("--- {}: {} ---", if *online { "online" } else { "offline" }, said(detail))
         }
-        Event::Error(error) => self::error(error).trim_end().to_owned(),
+        Event::Error(error) => self::error(error, screen.slash).trim_end().to_owned(),
     })
 }
 
@@ -98,15 +98,22 @@ pub(super) fn privacy(conversation: &str) -> &'static str {
 }
 
 /// The three parts of an error, each on its line.
-pub(super) fn error(error: &Error) -> String {
+pub(super) fn error(error: &Error, slash: bool) -> String {
     let mut shown = format!("error: {}\n", said(&error.message));
     if let Some(cause) = &error.cause {
         shown.push_str(&format!("cause: {}\n", said(cause)));
     }
     if let Some(advice) = &error.advice {
-        shown.push_str(&format!("try: {}\n", said(advice)));
+        shown.push_str(&format!("try: {}\n", said(&advised(advice, slash))));
     }
     shown
+}
+
+/// Where there is a line to type in, `sealpost trust bob X` is `/trust bob X`.
+fn advised(advice: &str, slash: bool) -> String {
+    let bare = advice.strip_prefix("sealpost ").filter(|_| slash);
+    let known = bare.filter(|bare| slash::knows(bare.split(' ').next().unwrap_or_default()));
+    known.map_or_else(|| advice.to_owned(), |bare| format!("/{bare}"))
 }
 
 fn message(message: &Message, screen: &Screen) -> String {
@@ -161,16 +168,16 @@ fn time(sent_at: &str) -> String {
     }
 }
 
-fn key_changed(name: &str, old: &str, new: &str) -> String {
+fn key_changed(name: &str, old: &str, new: &str, slash: bool) -> String {
     let name = account(name);
     let bare = name.trim_start_matches('@').to_owned();
     format!(
         "--- The key of {name} has changed. Nothing is sent to {name} until you accept the new one. ---\n\
          was  {}\nis   {}\n\
-         Ask {name} in person or by phone whether this is the new fingerprint; then: sealpost trust {bare} {}",
+         Ask {name} in person or by phone whether this is the new fingerprint; then: {}",
         said(old),
         said(new),
-        said(new)
+        advised(&format!("sealpost trust {bare} {}", said(new)), slash)
     )
 }
 
@@ -188,12 +195,14 @@ fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -
         let bare = name.trim_start_matches('@').to_owned();
         format!(
             "{name} ({})\n{number}{code}\nCompare it with what {name} sees, in person or by phone. If all 60 digits are \
-             equal: sealpost verify {bare} --mark NUMBER",
-            trust.words()
+             equal: {}",
+            trust.words(),
+            if screen.slash { "/verify ok".to_owned() } else { format!("sealpost verify {bare} --mark NUMBER") }
         )
     } else {
+        let try_this = if screen.slash { "/verify NAME" } else { "sealpost verify NAME" };
         format!(
-            "{} (you)\n{number}{code}\nThis is your own key; `sealpost verify NAME` shows the number to compare.",
+            "{} (you)\n{number}{code}\nThis is your own key; {try_this} shows the number to compare.",
             account(name)
         )
     }

@@ -107,6 +107,22 @@ fn a_line_of_a_message_does_not_pass_for_another_message() {
 }
 
 #[test]
+fn advice_is_given_in_the_words_of_the_place() {
+    let changed = Event::KeyChanged { name: "bob".to_owned(), old: "aaa".to_owned(), new: "bbb".to_owned() };
+    let error = Event::Error(Error::new(ErrorCode::Waiting, "queued").advise("sealpost status"));
+    let odd = Event::Error(Error::new(ErrorCode::Usage, "no").advise("sealpost --passphrase-file F"));
+    let typing = Screen { slash: true, ..screen() };
+    for (event, outside, inside) in [
+        (changed, "sealpost trust bob bbb", "then: /trust bob bbb"),
+        (error, "try: sealpost status", "try: /status"),
+        (odd, "try: sealpost --passphrase-file F", "try: sealpost --passphrase-file F"),
+    ] {
+        assert!(line(&event, &screen()).unwrap().contains(outside));
+        assert!(line(&event, &typing).unwrap().contains(inside));
+    }
+}
+
+#[test]
 fn marks_are_words() {
     let Some(Event::Message(mut message)) = everywhere("x").into_iter().next() else { panic!("the first is one") };
     message.request = false;

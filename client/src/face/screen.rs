@@ -45,12 +45,14 @@ pub(super) struct Screen {
     pub(super) colour: bool,
     /// Standard output is a terminal.
     pub(super) terminal: bool,
+    /// Advice is given as slash commands: there is a line to type them in.
+    pub(super) slash: bool,
 }
 
 impl Screen {
     pub(super) fn new(json: bool, quiet: bool, verbose: bool, colour: Colour) -> Self {
         let terminal = std::io::stdout().is_terminal();
-        Self { json, quiet, verbose, colour: colour.on(terminal) && !json, terminal }
+        Self { json, quiet, verbose, colour: colour.on(terminal) && !json, terminal, slash: false }
     }
 
     /// Shows an event on standard output, in whichever way was asked for.
@@ -96,7 +98,7 @@ impl Screen {
                 let _ = self.print(&line);
             }
         } else {
-            let _ = write!(std::io::stderr(), "{}", plain::error(error));
+            let _ = write!(std::io::stderr(), "{}", plain::error(error, self.slash));
         }
     }
 

@@ -95,6 +95,11 @@ pub(super) struct Misunderstood {
     pub(super) advice: String,
 }
 
+/// Whether there is a command of this name.
+pub(super) fn knows(name: &str) -> bool {
+    Entry::find(name).is_some()
+}
+
 /// Understands a line.
 pub(super) fn parse(line: &str) -> Result<Line, Misunderstood> {
     let line = line.strip_suffix('\n').unwrap_or(line);

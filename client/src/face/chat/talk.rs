@@ -324,3 +324,7 @@ impl Talk {
 
 const KEYS: &str = "Enter sends. Up and Down go through what was typed. Tab completes commands, names and rooms.\n\
     Alt-Enter starts a new line. Ctrl-C and Ctrl-D leave.";
+
+#[cfg(test)]
+#[path = "talk_tests.rs"]
+mod tests;

@@ -1,0 +1,169 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, DuplexStream, Lines};
+
+use super::{Next, Talk};
+use crate::api::{Command, Event, Kind, Message, State, Text, Trust};
+use crate::face::screen::{Colour, Screen};
+use crate::holder::Session;
+
+/// A conversation whose holder is the test.
+struct Scene {
+    talk: Talk,
+    session: Session,
+    given: Lines<BufReader<DuplexStream>>,
+    shown: Arc<Mutex<Vec<String>>>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let shown: Arc<Mutex<Vec<String>>> = Arc::default();
+        let print = Arc::clone(&shown);
+        let (own, holder) = tokio::io::duplex(64 * 1024);
+        let screen = Screen { terminal: true, slash: true, ..Screen::new(false, false, false, Colour::Never) };
+        let printer = Box::new(move |text: &str| {
+            print.lock().unwrap().push(text.to_owned());
+            Ok(())
+        });
+        let mut scene = Self {
+            talk: Talk::new(screen, printer),
+            session: Session::over(own),
+            given: BufReader::new(holder).lines(),
+            shown,
+        };
+        scene.talk.begin(&mut scene.session).await.unwrap();
+        assert_eq!(scene.given().await.1, Command::Subscribe);
+        assert_eq!(scene.given().await.1, Command::Contacts);
+        assert!(matches!(scene.given().await.1, Command::Recv { follow: true, .. }));
+        scene
+    }
+
+    async fn given(&mut self) -> (u64, Command) {
+        let line = self.given.next_line().await.unwrap().unwrap();
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        (value["id"].as_u64().unwrap(), serde_json::from_value(value["command"].clone()).unwrap())
+    }
+
+    async fn typed(&mut self, line: &str) -> Next {
+        self.talk.typed(&mut self.session, line).await.unwrap()
+    }
+
+    fn heard(&mut self, re: Option<u64>, event: Event) {
+        self.talk.heard(re, &event).unwrap();
+    }
+
+    fn shown(&self) -> Vec<String> {
+        std::mem::take(&mut self.shown.lock().unwrap())
+    }
+}
+
+fn message(id: &str, from: &str, state: State) -> Event {
+    Event::Message(Message {
+        id: id.to_owned(),
+        conversation: "@bob".to_owned(),
+        from: from.to_owned(),
+        verified: false,
+        trust: Trust::Unverified,
+        sent_at: "2026-11-20T08:00:00.123Z".to_owned(),
+        text: Text::new("hi"),
+        kind: Kind::Text,
+        target: None,
+        state,
+        request: false,
+    })
+}
+
+fn state(id: &str, state: State) -> Event {
+    Event::State { id: id.to_owned(), conversation: "@bob".to_owned(), state }
+}
+
+#[tokio::test]
+async fn text_goes_where_the_prompt_says() {
+    let mut scene = Scene::new().await;
+    assert_eq!(scene.talk.prompt(), "#lobby PUBLIC");
+    scene.typed("to everybody").await;
+    assert!(matches!(scene.given().await.1, Command::Send { to, .. } if to == "#lobby"));
+    scene.typed("/dm bob").await;
+    assert_eq!(scene.talk.prompt(), "@bob E2E");
+    scene.typed("to bob alone").await;
+    assert!(matches!(scene.given().await.1, Command::Send { to, text, .. } if to == "@bob" && text == "to bob alone"));
+    scene.typed("/dm carol once").await;
+    assert!(matches!(scene.given().await.1, Command::Send { to, .. } if to == "@carol"));
+    assert_eq!(scene.talk.prompt(), "@bob E2E");
+    scene.typed("/who").await;
+    assert_eq!(scene.given().await.1, Command::Who { room: Some("#lobby".to_owned()) });
+    scene.typed("/join garden").await;
+    assert_eq!(scene.given().await.1, Command::Join { room: "#garden".to_owned() });
+    scene.typed("/part").await;
+    assert_eq!(scene.given().await.1, Command::Leave { room: "#garden".to_owned() });
+    assert_eq!(scene.typed("/quit").await, Next::Leave);
+}
+
+#[tokio::test]
+async fn the_next_line_waits_until_the_last_is_stored_and_its_states_are_shown_once() {
+    let mut scene = Scene::new().await;
+    scene.typed("/dm bob hi").await;
+    let (id, _) = scene.given().await;
+    assert!(!scene.talk.ready());
+    scene.heard(Some(id), Event::Taken);
+    scene.heard(Some(id), Event::Queued { id: "00".to_owned(), conversation: "@bob".to_owned() });
+    assert!(scene.talk.ready());
+    scene.heard(Some(id), Event::End);
+    // What was typed here is not shown again; what came of it is, once.
+    scene.heard(None, message("00", "@alice", State::Queued));
+    for _ in 0..2 {
+        scene.heard(None, state("00", State::Sent));
+        scene.heard(None, state("00", State::Delivered));
+    }
+    // Sent by another process: the message itself is news, its states are not.
+    scene.heard(None, state("77", State::Sent));
+    assert_eq!(scene.shown(), ["  @bob sent", "  @bob delivered"]);
+}
+
+#[tokio::test]
+async fn a_message_is_shown_once_and_teaches_what_the_prompt_says() {
+    let mut scene = Scene::new().await;
+    scene.heard(Some(3), message("00", "@bob", State::Received));
+    scene.heard(None, message("00", "@bob", State::Received));
+    let shown = scene.shown();
+    assert!(shown.len() == 1 && shown[0].ends_with("E2E @bob (unverified): hi"), "{shown:?}");
+    scene.typed("/query bob").await;
+    assert_eq!(scene.talk.prompt(), "@bob E2E unverified");
+    assert!(scene.talk.words().contains(&"bob".to_owned()));
+    let changed = || Event::KeyChanged { name: "bob".to_owned(), old: "aaa".to_owned(), new: "bbb".to_owned() };
+    scene.heard(None, changed());
+    scene.heard(None, changed());
+    assert_eq!(scene.talk.prompt(), "@bob E2E key changed");
+    assert_eq!(scene.shown().iter().filter(|line| line.contains("/trust bob bbb")).count(), 1);
+}
+
+#[tokio::test]
+async fn ok_marks_the_number_that_was_shown() {
+    let mut scene = Scene::new().await;
+    scene.typed("/verify ok").await;
+    assert!(scene.shown()[0].contains("try: /verify NAME"));
+    scene.typed("/verify bob").await;
+    let (id, command) = scene.given().await;
+    assert_eq!(command, Command::Verify { name: Some("bob".to_owned()), mark: None });
+    let number = ["12345"; 12].join(" ");
+    let safety = Event::Safety {
+        name: "bob".to_owned(),
+        number: number.clone(),
+        code: "1".to_owned(),
+        trust: Trust::Unverified,
+    };
+    scene.heard(Some(id), safety);
+    scene.typed("/verify ok").await;
+    assert_eq!(scene.given().await.1, Command::Verify { name: Some("bob".to_owned()), mark: Some(number) });
+}
+
+#[tokio::test]
+async fn what_is_misunderstood_is_said_and_nothing_is_given() {
+    let mut scene = Scene::new().await;
+    for typed in [" /dm bob secret", "/nosuch", "/dm", "/help", "/keys", "", "/help dm"] {
+        assert_eq!(scene.typed(typed).await, Next::Stay);
+    }
+    assert!(scene.shown()[0].contains("was not sent"));
+    scene.typed("/status").await;
+    assert_eq!(scene.given().await.1, Command::Status);
+}
