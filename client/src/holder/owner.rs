@@ -213,12 +213,6 @@ impl Owner {
         }
         self.tell(from, Some(id), Event::Taken);
         match command {
-            Command::Subscribe => {
-                if let Some(connection) = self.outputs.get_mut(&from) {
-                    connection.subscribed = true;
-                }
-                None
-            }
             Command::Stop => {
                 self.tell(from, Some(id), Event::Done);
                 self.tell(from, Some(id), Event::End);
@@ -228,7 +222,12 @@ impl Owner {
             command => {
                 let number = CommandId(self.next_command);
                 self.next_command += 1;
-                let endless = matches!(command, Command::Recv { follow: true, .. });
+                let endless = matches!(command, Command::Subscribe | Command::Recv { follow: true, .. });
+                if command == Command::Subscribe
+                    && let Some(connection) = self.outputs.get_mut(&from)
+                {
+                    connection.subscribed = true;
+                }
                 self.commands.insert(number, UnderWay { from, id, endless });
                 Some(Call::Command(number, command))
             }

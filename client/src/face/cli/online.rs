@@ -36,7 +36,13 @@ pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: boo
         }
         if shows(&event) { screen.show(&event) } else { Ok(()) }
     };
-    let limit = if follows { timed.then_some(wait) } else { Some(wait + GRACE) };
+    // Two commands keep the time themselves, and say at its end how far they came.
+    let keeps_time = matches!(command, Command::Send { .. } | Command::Recv { follow: false, .. });
+    let limit = match (follows, timed) {
+        (true, timed) => timed.then_some(wait),
+        (false, true) if !keeps_time => Some(wait),
+        (false, _) => Some(wait + GRACE),
+    };
     let stop = async {
         tokio::select! {
             () = after(limit) => Stopped::Late,
