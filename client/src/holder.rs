@@ -36,7 +36,7 @@ const IMPATIENT: Duration = Duration::from_secs(3);
 const MAX_HOLDERS: u32 = 20;
 
 /// Gives the passphrase; asked at most once, and only when this process opens the profile itself.
-pub type AskPassphrase = Box<dyn FnMut() -> Result<Zeroizing<String>, Error> + Send>;
+pub type AskPassphrase = Box<dyn FnMut() -> Result<Zeroizing<String>, Error> + Send + Sync>;
 
 /// Where the profile is and how its holder goes online.
 pub struct Opening {
@@ -160,7 +160,8 @@ pub async fn run<S, E: From<Error>>(
     mut each: impl FnMut(Event) -> Result<(), E>,
 ) -> Result<Option<S>, E> {
     tokio::pin!(stop);
-    for _ in 0..MAX_HOLDERS {
+    let mut left = MAX_HOLDERS;
+    while left > 0 {
         let mut session = Session::open(opening).await?;
         let outcome = tokio::select! {
             outcome = session.carry_out(command, &mut each) => outcome,
@@ -171,25 +172,38 @@ pub async fn run<S, E: From<Error>>(
             }
         };
         session.finish().await;
-        if outcome? {
-            return Ok(None);
+        match outcome? {
+            CarriedOut::Whole => return Ok(None),
+            CarriedOut::Part => left = MAX_HOLDERS,
+            CarriedOut::Nothing => left -= 1,
         }
     }
     Err(in_use().into())
 }
 
+/// How far a command came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarriedOut {
+    /// To its end.
+    Whole,
+    /// The holder went away in the middle; the next one may do it again, or go on.
+    Part,
+    /// The holder went away without having taken it.
+    Nothing,
+}
+
 impl Session {
-    /// Carries out one command. `false`: the holder went away without having taken it.
+    /// Carries out one command.
     ///
     /// # Errors
-    /// `InUse`: the holder does not answer; `Failed`: it died in the middle of the command; what `each` says.
+    /// `InUse`: the holder does not answer; `Failed`, `Waiting`: it died while it sent something; what `each` says.
     pub async fn carry_out<E: From<Error>>(
         &mut self,
         command: &Command,
         each: &mut impl FnMut(Event) -> Result<(), E>,
-    ) -> Result<bool, E> {
-        let Ok(id) = self.give(command.clone()).await else { return Ok(false) };
-        let mut taken = false;
+    ) -> Result<CarriedOut, E> {
+        let Ok(id) = self.give(command.clone()).await else { return Ok(CarriedOut::Nothing) };
+        let (mut taken, mut queued) = (false, false);
         loop {
             let next = if taken {
                 self.next().await
@@ -198,12 +212,18 @@ impl Session {
             };
             match next {
                 Some((Some(re), Event::Taken)) if re == id => taken = true,
-                Some((Some(re), Event::End)) if re == id => return Ok(true),
-                Some((Some(re), event)) if re == id => each(event)?,
+                Some((Some(re), Event::End)) if re == id => return Ok(CarriedOut::Whole),
+                Some((Some(re), event)) if re == id => {
+                    queued |= matches!(event, Event::Queued { .. });
+                    each(event)?;
+                }
                 Some((None, Event::Error(error))) => return Err(error.into()),
                 Some(_) => {}
-                None if taken => return Err(gone().into()),
-                None => return Ok(false),
+                None if !taken => return Ok(CarriedOut::Nothing),
+                // Sent twice would be said twice; all else may be asked again.
+                None if !matches!(command, Command::Send { .. }) => return Ok(CarriedOut::Part),
+                None if queued => return Err(left_queued().into()),
+                None => return Err(gone().into()),
             }
         }
     }
@@ -249,9 +269,18 @@ fn in_use() -> Error {
         .advise("end that process, or wait for it")
 }
 
+fn left_queued() -> Error {
+    Error::new(ErrorCode::Waiting, "the message is queued and has not gone out yet")
+        .because("the process that held the profile has ended")
+        .advise("nothing: it goes out with the next command; sealpost status shows how far it came")
+}
+
 /// The holder ended in the middle of a conversation.
 pub fn gone() -> Error {
     Error::new(ErrorCode::Failed, "the process that held the profile has ended")
         .because("the command may have been carried out or not")
         .advise("look at `sealpost history` before giving it again")
 }
+
+#[cfg(test)]
+mod tests;

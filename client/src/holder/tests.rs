@@ -131,3 +131,27 @@ async fn stop_ends_the_holder() {
     assert_eq!(events, wanted);
     holding.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_takes_over_when_the_holder_leaves() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("alice");
+    make(&dir);
+    let holding = Session::open(&mut opening(&dir)).await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let following = {
+        let mut opening = opening(&dir);
+        tokio::spawn(async move {
+            let recv = Command::Recv { from: None, limit: None, follow: true, timeout_ms: 0 };
+            run(&mut opening, &recv, stopped, |_| Ok::<(), Error>(())).await
+        })
+    };
+    holding.finish().await;
+    // Only a holder answers without a passphrase.
+    while contacts(&mut without_passphrase(&dir)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    stop.send(()).unwrap();
+    assert_eq!(following.await.unwrap().unwrap(), Some(Ok(())));
+    assert!(!dir.join("socket").exists());
+}

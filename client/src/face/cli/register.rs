@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{Context, Stop};
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::face::place;
-use crate::holder::{self, Profile, Session, Zeroizing};
+use crate::holder::{self, CarriedOut, Profile, Session, Zeroizing};
 
 /// To reach the relay and be registered.
 const REGISTER: Duration = Duration::from_secs(40);
@@ -127,8 +127,8 @@ async fn make(
     let outcome = timeout(REGISTER, session.carry_out(&command, &mut each)).await;
     session.finish().await;
     match outcome {
-        Ok(Ok(true)) => {}
-        Ok(Ok(false)) => failed = Some(holder::gone()),
+        Ok(Ok(CarriedOut::Whole)) => {}
+        Ok(Ok(_)) => failed = Some(holder::gone()),
         Ok(Err(stop)) => return Err(stop),
         Err(_) => failed = Some(Error::new(ErrorCode::Unreachable, "the relay did not answer in time")),
     }
@@ -139,8 +139,10 @@ async fn make(
         if !profile.registered() {
             profile.discard()?;
         }
+        return Err(error.into());
     }
-    Err(error.into())
+    let again = "give the same command again, with the same name and passphrase";
+    Err(if error.advice.is_none() { error.advise(again) } else { error }.into())
 }
 
 /// A profile of this name at this relay that is not registered yet: one that was left over, or a new one.
