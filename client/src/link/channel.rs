@@ -275,7 +275,7 @@ impl<'a> Channel<'a> {
                 let _ = self.events.send(LinkEvent::Push(push)).await;
             }
             Ok(RelayFrame::Ping(number)) => {
-                // Where there is no room for it, the relay sees other frames than this one.
+                // [RELAY-13] Where there is no room for it, the relay sees other frames than this one.
                 if let Some(pong) = encode(&ClientFrame::Pong(number)) {
                     let _ = outgoing.try_send(pong);
                 }

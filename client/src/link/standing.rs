@@ -51,7 +51,7 @@ pub(super) async fn run(dialer: Arc<Dialer>, mut jobs: mpsc::Receiver<Job>, even
             Err(error) => error.into(),
         };
         tracing::info!(?failure, "not connected");
-        // [RELAY-13]
+        // [RELAY-6] [RELAY-12] these say not to come back by oneself.
         let stop =
             matches!(failure, Failure::Refused(Refusal::Kicked { .. } | Refusal::Banned { .. } | Refusal::Replaced));
         if events.send(LinkEvent::Disconnected(failure)).await.is_err() || stop {
