@@ -100,7 +100,10 @@ impl Vault {
     /// # Errors
     /// A cost beyond [`Cost::FLOOR`] or [`Cost::CEILING`].
     pub fn rewrap(&self, passphrase: &[u8], cost: Cost, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, Refused> {
-        let cost = cost.check()?;
+        self.wrapped(passphrase, cost.check()?, rng)
+    }
+
+    fn wrapped(&self, passphrase: &[u8], cost: Cost, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, Refused> {
         let (mut salt, mut nonce) = ([0; 16], [0; NONCE]);
         rng.fill_bytes(&mut salt);
         rng.fill_bytes(&mut nonce);
