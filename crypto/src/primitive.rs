@@ -340,9 +340,14 @@ pub(crate) fn argon2id(
     lanes: u32,
 ) -> Result<Secret<32>, Refused> {
     let params = argon2::Params::new(memory, passes, lanes, Some(32)).map_err(|_| Refused)?;
+    let mut blocks = vec![argon2::Block::default(); params.block_count()];
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let mut done = Err(Refused);
-    let key = Secret::filled(|bytes| done = argon2.hash_password_into(passphrase, salt, bytes).map_err(|_| Refused));
+    let key = Secret::filled(|bytes| {
+        done = argon2.hash_password_into_with_memory(passphrase, salt, bytes, &mut blocks).map_err(|_| Refused);
+    });
+    // The last blocks are as good as the key, and the library leaves them to whoever is given the memory next.
+    blocks.iter_mut().for_each(zeroize::Zeroize::zeroize);
     done.map(|()| key)
 }
 
