@@ -97,6 +97,7 @@ impl Ratchet {
         arrived: &Arrived<'_>,
     ) -> Result<(Self, Zeroizing<Vec<u8>>), Refused> {
         let header = &arrived.message.header;
+        // [MSG-34]
         if header.chain.ciphertext.is_some() || header.previous != 0 || !ml_kem::valid(&header.chain.kem) {
             return Err(Refused);
         }
@@ -218,7 +219,7 @@ impl Ratchet {
         if missed.checked_add(header.number).is_none_or(|jump| jump > MAX_JUMP) || !ml_kem::valid(&header.chain.kem) {
             return Err(Refused);
         }
-        // A first chain is missing as a whole only where none was ever begun.
+        // The peer's first chain follows none. [MSG-34]
         if self.receiving.is_none() && header.previous != 0 {
             return Err(Refused);
         }

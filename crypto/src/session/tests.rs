@@ -397,6 +397,26 @@ fn a_peers_bad_kem_key_is_refused_before_it_is_kept() {
     assert_eq!(b.decrypt(&later).unwrap_err(), Refused);
 }
 
+/// [MSG-34] the first chain of either side follows none.
+#[test]
+fn a_first_chain_names_no_chain_before_it() {
+    let (alice, bob) = couple();
+    let rng = &mut dice(26);
+    let a = alice.initiate(&bob, rng);
+    let good = ml_kem::KeyPair::from_seed(&Secret::random(rng)).public();
+    let mut claims = with_kem_key(&a, good, rng);
+    claims.ratchet.previous = 1;
+    let (_, message) = claims.encrypt(b"hi", rng).unwrap();
+    assert_eq!(bob.accept(&alice, &message).unwrap_err(), Refused);
+    let (a, message) = a.encrypt(b"hi", rng).unwrap();
+    let (mut b, _) = text(bob.accept(&alice, &message));
+    let (_, reply) = b.encrypt(b"hi", rng).unwrap();
+    b.ratchet.previous = 1;
+    let (_, claims) = b.encrypt(b"hi", rng).unwrap();
+    assert_eq!(a.decrypt(&claims).unwrap_err(), Refused);
+    assert!(a.decrypt(&reply).is_ok());
+}
+
 /// [MSG-11] a later chain without KEM ciphertext does not parse as one, nor is it taken for one.
 #[test]
 fn a_later_chain_needs_its_ciphertext() {
@@ -545,6 +565,13 @@ fn a_damaged_state_is_refused() {
     newer[0] += 1;
     assert!(enter(&newer).is_err());
     assert_eq!(state(&enter(&whole).unwrap()), whole);
+    // One key more than are kept.
+    let mut b = b;
+    let key = Arc::clone(&b.ratchet.skipped[0]);
+    b.ratchet.skipped = Arc::new(vec![Arc::clone(&key); MAX_SKIPPED_KEYS]);
+    assert!(enter(&state(&b)).is_ok());
+    b.ratchet.skipped = Arc::new(vec![key; MAX_SKIPPED_KEYS + 1]);
+    assert!(enter(&state(&b)).is_err());
     // A session that only receives has no sending chain; a PQXDH part names keys of its roles.
     let (a, _) = a.encrypt(b"begun", rng).unwrap();
     let begun = state(&a);
