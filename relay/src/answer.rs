@@ -73,6 +73,7 @@ enum No {
     Fault(Fault),
 }
 
+// [RELAY-12] a refusal comes before the first write, or from a write that did not happen.
 impl From<Refusal> for No {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -118,6 +119,7 @@ impl<S: Store> Relay<S> {
         if !(hello.lowest..=hello.highest).contains(&VERSION) {
             return (RelayHello::no_version(VERSION, VERSION), None);
         }
+        // [RELAY-4]
         let mut challenge = [0; 32];
         lock(&self.rng).fill_bytes(&mut challenge);
         let reply = RelayHello {

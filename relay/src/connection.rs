@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::{Caller, Peer, Relay};
 use frames::{Outbox, Reader};
 
-/// Most bytes that wait to be written on one link: fifteen of the largest frames. [RELAY-15]
+/// Most bytes that wait to be written on one link: fifteen of the largest frames. [RELAY-15] [THREAT-21]
 const MAX_WAITING: usize = 1024 * 1024;
 /// Pushes are read while fewer bytes wait: answers keep their room beside them.
 const PUSH_BELOW: usize = 256 * 1024;

@@ -32,12 +32,13 @@ impl<S: Store> Relay<S> {
         if caller.login.is_some() {
             return Err(Refusal::WrongLink.into());
         }
+        // [ACCT-9]
         let receipt = registration.receipt.as_ref().map(|receipt| verify_receipt(receipt, &self.key)).transpose();
         let receipt = receipt.map_err(|_| Refusal::BadSignature)?;
         if receipt.is_none() {
             self.quota.registration(caller.from)?;
         }
-        // [ACCT-3]
+        // [ACCT-3] [ACCT-5]
         let list = verify_devices(&registration.list).map_err(|_| Refusal::BadSignature)?;
         let login = &registration.login;
         let device = *list.device(login.device).ok_or(Refusal::BadSignature)?;
@@ -78,6 +79,7 @@ impl<S: Store> Relay<S> {
         match &current {
             Some(current) if current.row.account == list.account => {
                 let same = current.row.list.body == registration.list.body;
+                // [RELAY-16]
                 if list.number < current.row.number || (list.number == current.row.number && !same) {
                     return Err(Refusal::StaleDeviceList.into());
                 }
@@ -93,7 +95,7 @@ impl<S: Store> Relay<S> {
             }
             None => {}
         }
-        // [ACCT-2]
+        // [ACCT-2] [THREAT-20]
         if let Some(other) = claim.as_ref().map(|claim| &claim.row.name).filter(|other| *other != name)
             && let Some(holder) = self.row::<Account>(row::account(other)).await?
         {
@@ -140,7 +142,10 @@ impl<S: Store> Relay<S> {
             return Ok(None);
         }
         if let Some(evicted) = evicted {
-            self.presence.end(&evicted, &Refusal::Replaced);
+            self.presence.end(&evicted, None, &Refusal::Replaced);
+        }
+        for old in dropped {
+            self.presence.end(name, Some(old.id), &Refusal::Replaced);
         }
         Ok(Some((account, before)))
     }
@@ -206,7 +211,7 @@ impl<S: Store> Relay<S> {
         caller.serves(&name)?;
         let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?.row;
         let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
-        // [RELAY-10] whoever asks too often gets last-resort keys, and never a refusal.
+        // [RELAY-10] [THREAT-18] whoever asks too often gets last-resort keys, and never a refusal.
         let one_time = self.quota.one_time_keys(caller.from, &name);
         let mut devices = Vec::with_capacity(list.devices.len());
         for device in &list.devices {

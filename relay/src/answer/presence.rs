@@ -39,9 +39,11 @@ impl Presence {
         Present { presence: self.clone(), name: name.clone(), seat }
     }
 
-    /// Ends all links of an account.
-    pub(super) fn end(&self, name: &Name, reason: &Refusal) {
-        lock(&self.0).get(name).into_iter().flatten().for_each(|seat| seat.end(reason.clone()));
+    /// Ends all links of an account, or those of one of its devices.
+    pub(super) fn end(&self, name: &Name, device: Option<DeviceId>, reason: &Refusal) {
+        let seats = lock(&self.0);
+        let ended = seats.get(name).into_iter().flatten().filter(|seat| device.is_none_or(|id| id == seat.device));
+        ended.for_each(|seat| seat.end(reason.clone()));
     }
 
     /// Whether a device of this account is logged in.

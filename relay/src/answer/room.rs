@@ -42,7 +42,7 @@ impl<S: Store> Relay<S> {
         if post.body.as_ref().is_some_and(|body| body.0.len() > MAX_POST_BODY) {
             return Err(Refusal::TooLarge { limit: MAX_POST_BODY as u64 }.into());
         }
-        // [ROOM-2]
+        // [ROOM-2] [THREAT-12]
         let (head, _) = verify_post(&post, &self.key).map_err(|_| Refusal::BadSignature)?;
         let author = (&head.author, head.account, head.device.id, head.device.key);
         if author != (&login.name, login.account, login.device, login.key) {

@@ -336,3 +336,60 @@ fn a_fault_is_internal() {
     let refusal = ask(&relay, &mut caller, Request::Rooms { after: None });
     assert!(matches!(refusal, Err(Refusal::Internal { .. })), "{refusal:?}");
 }
+
+/// [RELAY-12] the numbers that clients in the field know.
+#[test]
+fn refusals_keep_their_numbers() {
+    let reason = String::new;
+    let all = [
+        Refusal::Malformed,
+        Refusal::Unsupported,
+        Refusal::WrongLink,
+        Refusal::BadSignature,
+        Refusal::NameTaken,
+        Refusal::RegistrationClosed,
+        Refusal::InviteNeeded,
+        Refusal::NoSuchName,
+        Refusal::NoSuchMailbox,
+        Refusal::MailboxFull,
+        Refusal::WorkNeeded { bits: 1 },
+        Refusal::UnknownToken,
+        Refusal::TooFast { retry_after_ms: 1 },
+        Refusal::TooLarge { limit: 1 },
+        Refusal::QuotaReached { limit: 1 },
+        Refusal::NoSuchRoom,
+        Refusal::NotMember,
+        Refusal::PostOutOfOrder { wanted: 1 },
+        Refusal::StaleDeviceList,
+        Refusal::StaleKey,
+        Refusal::Banned { reason: reason() },
+        Refusal::Kicked { reason: reason() },
+        Refusal::Replaced,
+        Refusal::Stopping,
+        Refusal::Internal { id: 1 },
+        Refusal::TimedOut,
+        Refusal::TooManyLinks,
+        Refusal::NoSuchPost,
+        Refusal::NoSuchBlob,
+    ];
+    for (number, refusal) in (0_u32..).zip(all) {
+        assert_eq!(encode(&refusal).unwrap()[..4], number.to_le_bytes(), "{refusal:?}");
+    }
+}
+
+/// [RELAY-12] what is refused has changed nothing: the store is as it was before.
+#[test]
+fn a_refusal_changes_nothing() {
+    let relay = relay(|_| {});
+    let (mut alice, mut mallory) = (Person::new("alice", 10), Person::new("alice", 66));
+    let (mut caller, _) = alice.register(&relay);
+    let before = relay.store().contents();
+    let mut stranger = link(&relay, LinkKind::Authenticated);
+    let registration = mallory.registration(&relay, &stranger);
+    assert_eq!(ask(&relay, &mut stranger, Request::Register(registration)), Err(Refusal::NameTaken));
+    let text = alice.signed(&alice.head(&relay, "lobby", PostKind::Text, b"hi"), b"hi");
+    assert_eq!(ask(&relay, &mut caller, Request::Post(text)), Err(Refusal::NotMember));
+    let stale = PublishedKeys { signed: Some(alice.prekey(PrekeyRole::Signed, 1)), ..alice.keys(50, 2) };
+    assert_eq!(ask(&relay, &mut caller, Request::Publish(stale)), Err(Refusal::StaleKey));
+    assert!(relay.store().contents() == before);
+}

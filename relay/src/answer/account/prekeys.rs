@@ -22,7 +22,7 @@ pub(super) struct Verified {
 }
 
 impl Verified {
-    /// Verifies them. [ACCT-6]
+    /// Verifies each for its role. [ACCT-6] [ACCT-7]
     pub(super) fn new(keys: &PublishedKeys, device: &DeviceKey) -> Result<Self, Refusal> {
         if keys.one_time.len().max(keys.one_time_kem.len()) > MAX_PREKEYS_AT_ONCE {
             return Err(Refusal::TooLarge { limit: MAX_PREKEYS_AT_ONCE as u64 });
@@ -46,7 +46,7 @@ impl Verified {
 }
 
 /// Replaces a rotating key by a newer one. The one that is there already changes nothing; an older id, or another key
-/// under the same one, is refused. [ACCT-6]
+/// under the same one, is refused. [RELAY-17]
 fn rotate(
     current: &mut Option<Signed>,
     highest: &mut [PrekeyId; 5],
@@ -126,7 +126,7 @@ impl<S: Store> Relay<S> {
     }
 
     /// Adds one-time keys. One under an id that was published before is either the same, and changes nothing, used up
-    /// or not, or refused.
+    /// or not, or refused. [RELAY-17]
     async fn add(
         &self,
         name: &Name,
@@ -149,6 +149,7 @@ impl<S: Store> Relay<S> {
                 return Err(Refusal::StaleKey.into());
             }
         }
+        // [ACCT-16]
         let there = self.store.count(OneTime::TABLE, &row::one_times(name, id, role)).await?;
         if there + batch.len() as u64 > most {
             return Err(Refusal::QuotaReached { limit: most }.into());

@@ -93,16 +93,20 @@ fn a_receipt_evicts_a_squatter() {
     }
 }
 
-/// A receipt of somebody else, or of another relay, is no receipt.
+/// [ACCT-9] a receipt of somebody else, or of another relay, is no receipt.
 #[test]
 fn a_borrowed_receipt_is_refused() {
     let relay = relay(|_| {});
-    let (_, receipt) = Person::new("bob", 12).register(&relay);
+    let (_, borrowed) = Person::new("bob", 12).register(&relay);
     let mut alice = Person::new("alice", 10);
-    let mut caller = link(&relay, LinkKind::Authenticated);
-    let mut registration = alice.registration(&relay, &caller);
-    registration.receipt = Some(receipt);
-    assert_eq!(ask(&relay, &mut caller, Request::Register(registration)), Err(Refusal::BadSignature));
+    let receipt = NameReceipt { name: alice.name.clone(), account: alice.account.key(), generation: 9, time: 0 };
+    let foreign = RelaySecret::generate(&mut StdRng::seed_from_u64(3)).sign_receipt(&receipt);
+    for receipt in [borrowed, foreign] {
+        let mut caller = link(&relay, LinkKind::Authenticated);
+        let mut registration = alice.registration(&relay, &caller);
+        registration.receipt = Some(receipt);
+        assert_eq!(ask(&relay, &mut caller, Request::Register(registration)), Err(Refusal::BadSignature));
+    }
 }
 
 /// A closed relay still lets in whom it knows, and whom it knew before it lost its store.
@@ -125,7 +129,7 @@ fn a_closed_relay_knows_its_own() {
     assert_eq!(ask(&invited, &mut caller, Request::Register(registration)), Err(Refusal::InviteNeeded));
 }
 
-/// [ACCT-4] the number of a device list never falls, and one number stands for one list.
+/// [RELAY-16] the number of a device list never falls, and one number stands for one list.
 #[test]
 fn a_device_list_never_falls() {
     let relay = relay(|_| {});
@@ -148,7 +152,7 @@ fn a_device_list_never_falls() {
     assert!(attempt(&mut alice, five).is_ok());
 }
 
-/// [ACCT-3] [ACCT-6] [RELAY-5] each signature of a registration is checked.
+/// [ACCT-3] [ACCT-5] [ACCT-6] [ACCT-7] [RELAY-5] each signature of a registration is checked.
 #[test]
 fn a_registration_is_signed_throughout() {
     let relay = relay(|_| {});
@@ -295,7 +299,7 @@ fn nobody_has_no_bundle() {
     }
 }
 
-/// [ACCT-6] an id is published once; the same key again changes nothing, so that a lost answer does no harm.
+/// [RELAY-17] an id is published once; the same key again changes nothing, so that a lost answer does no harm.
 #[test]
 fn a_prekey_id_is_used_once() {
     let relay = relay(|_| {});
@@ -321,7 +325,7 @@ fn a_prekey_id_is_used_once() {
     assert_eq!(publish(used_up), Ok(Answer::Published { keys: counts(0, 0) }), "a used key does not return");
 }
 
-/// What one request and one device may publish is bounded.
+/// [ACCT-16] what one request and one device may publish is bounded.
 #[test]
 fn prekeys_are_bounded() {
     let relay = relay(|_| {});
@@ -399,4 +403,42 @@ fn addresses_are_limited() {
     let mut asker = link(&relay, LinkKind::Anonymous);
     let mut lookup = || ask_at(&relay, NOW + 2_000, &mut asker, Request::FetchDevices(alice.name.clone())).map(|_| ());
     assert_eq!((lookup(), lookup()), (Ok(()), Err(Refusal::TooFast { retry_after_ms: 1_000 })));
+}
+
+/// [RELAY-16] a device that a newer list leaves out loses its link, its keys and its mailbox.
+#[test]
+fn a_dropped_device_is_gone() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    let mut second = Person::new("alice", 11);
+    second.device = second.secret.public(DeviceId(2));
+    let account = alice.account.key();
+    let list = |number, devices| DeviceList { number, name: "alice".parse().unwrap(), account, devices };
+    let both = alice.account.sign_devices(&list(1, vec![alice.device, second.device]));
+    let one = alice.account.sign_devices(&list(2, vec![alice.device]));
+    let register = |alice: &mut Person, list| {
+        let mut caller = link(&relay, LinkKind::Authenticated);
+        let registration = Registration { list, ..alice.registration(&relay, &caller) };
+        ask(&relay, &mut caller, Request::Register(registration)).unwrap();
+    };
+    register(&mut alice, both);
+    let mut other = second.enter(&relay, 1);
+    let keys = second.keys(1, 1);
+    ask(&relay, &mut other, Request::Publish(keys)).unwrap();
+    let bundle = || match ask(&relay, &mut link(&relay, LinkKind::Anonymous), Request::FetchBundle(alice.name.clone()))
+    {
+        Ok(Answer::Bundle(bundle)) => bundle.devices.iter().map(|device| device.device.0).collect::<Vec<_>>(),
+        other => panic!("a bundle, not {other:?}"),
+    };
+    assert_eq!(bundle(), [1, 2]);
+    let mut alice = alice;
+    register(&mut alice, one);
+    assert_eq!(other.ended(), Some(Refusal::Replaced));
+    let mut caller = link(&relay, LinkKind::Authenticated);
+    let login = second.login(&relay, &caller, 2);
+    assert_eq!(ask(&relay, &mut caller, Request::Login(login)), Err(Refusal::NoSuchName));
+    let envelope = Envelope { mailbox: second.mailbox(), id: EnvelopeId([1; 16]), sealed: Bytes(vec![0; 6 * 1024]) };
+    let mut stranger = link(&relay, LinkKind::Anonymous);
+    let answer = ask(&relay, &mut stranger, Request::Deliver { token: None, envelope });
+    assert_eq!(answer, Err(Refusal::NoSuchMailbox));
 }
