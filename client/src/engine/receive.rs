@@ -30,7 +30,7 @@ const BELIEVED: u64 = 60_000;
 const MAX_STRANGERS: u32 = 16;
 const HOUR: u64 = 60 * 60 * 1_000;
 /// Most refusals that are told within [`WINDOW`] milliseconds: a flood of forgeries is no flood of lines.
-const MAX_TOLD: u32 = 20;
+const MAX_TOLD: u32 = 100;
 const WINDOW: u64 = 60_000;
 
 /// Envelopes whose sender is judged once the directory has answered.
@@ -107,7 +107,7 @@ impl Engine {
             self.acknowledge(seq, id);
             return Ok(());
         }
-        // Whoever is not pinned by this key is what the directory says; a box alone proves nobody's name.
+        // [MSG-33] whoever is not pinned by this key is who the directory says; a box alone proves nobody's name.
         let pinned =
             self.contacts.get(&name).is_some_and(|contact| contact.account.is_some() || contact.pinned.is_some());
         if !pinned || claim.verdict == Verdict::Changed {

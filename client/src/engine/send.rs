@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// Stores a content that is to reach somebody, and its line of history.
-    fn queue(&mut self, name: &Name, body: Body) -> Stored<ContentId> {
+    pub(super) fn queue(&mut self, name: &Name, body: Body) -> Stored<ContentId> {
         let id = ContentId(self.random());
         let (now, mut number, mut account, mut expire_after) = (self.now, 0, None, None);
         if let Some(contact) = self.contact_mut(name) {

@@ -43,6 +43,7 @@ pub(super) struct FakeRelay {
     seq: u64,
     pub(super) up: bool,
     pub(super) hold_back: bool,
+    pub(super) withhold: bool,
     pub(super) delivered: u64,
 }
 
@@ -64,6 +65,7 @@ impl FakeRelay {
             seq: 0,
             up: true,
             hold_back: false,
+            withhold: false,
             delivered: 0,
         }
     }
@@ -137,6 +139,32 @@ impl FakeRelay {
                 self.push_envelope(seq, &envelope);
             }
         }
+    }
+
+    /// Somebody who never comes online.
+    pub(super) fn alias(&mut self, of: &str, name: &str) {
+        let mut rng = dice(98);
+        let secret = sealpost_crypto::identity::AccountSecret::generate(&mut rng);
+        let device = sealpost_crypto::identity::DeviceSecret::generate(&mut rng);
+        let list = sealpost_spec::account::DeviceList {
+            number: 1,
+            name: name.parse().unwrap(),
+            account: secret.key(),
+            devices: vec![device.public(DeviceId(1))],
+        };
+        let model = &self.accounts[of];
+        let account = Account {
+            who: usize::MAX,
+            list: secret.sign_devices(&list),
+            keys: model.keys.clone(),
+            generation: 1,
+            receipt: model.receipt.clone(),
+        };
+        self.accounts.insert(name.to_owned(), account);
+    }
+
+    pub(super) fn envelopes(&self) -> usize {
+        self.seen.len()
     }
 
     pub(super) fn release(&mut self) {
@@ -284,7 +312,7 @@ impl FakeRelay {
             members.push(name.to_owned());
         }
         for (who, rooms) in &self.follows {
-            if rooms.contains(&head.room) {
+            if !self.withhold && rooms.contains(&head.room) {
                 let push = Push::Post { room: head.room.clone(), seq, post: post.clone() };
                 self.pushes.entry(*who).or_default().push_back(push);
             }

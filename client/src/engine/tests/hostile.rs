@@ -1,0 +1,154 @@
+use super::*;
+
+/// [MSG-24] [MSG-27] [BOX-7] [BOX-9]
+#[test]
+fn an_envelope_that_comes_again_shows_nothing_and_is_confirmed_again() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(1, "alice", "hi");
+    world.send(0, "bob", "one");
+    world.pass(5_000);
+    let receipts = world.relay.delivered;
+    for _ in 0..3 {
+        world.relay.push_again(1);
+        world.settle();
+    }
+    world.pass(5_000);
+    assert!(world.relay.delivered > receipts, "no second receipt");
+    assert_eq!(world.history(1, "alice").len(), 2);
+}
+
+/// [MSG-22]
+#[test]
+fn garbage_and_refusals_leave_no_trace() {
+    let mut world = World::new(&["alice", "bob"]);
+    let now = world.now;
+    let engine = world.engine(0);
+    for length in [0, 1, 6 * 1024, 16 * 1024] {
+        let push = sealpost_spec::mailbox::Push::Envelope {
+            seq: sealpost_spec::mailbox::Seq(9),
+            id: sealpost_spec::mailbox::EnvelopeId([length as u8; 16]),
+            sealed: vec![1; length].into(),
+        };
+        engine.handle_link(now, LinkEvent::Push(push));
+    }
+    engine.handle_link(
+        now,
+        LinkEvent::Answer { id: RequestId(9_999), result: Err(Failure::Refused(Refusal::Malformed)) },
+    );
+    assert!(engine.poisoned().is_none());
+    assert!(engine.peers.is_empty());
+    world.settle();
+    assert_eq!(world.send(0, "bob", "still here").len(), 2);
+}
+
+/// [MSG-28] [MSG-7] a first message that is played again, in whichever envelope, opens no second session.
+#[test]
+fn a_first_message_opens_one_session() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(0, "bob", "once");
+    world.pass(2_000);
+    let id = world.engine(1).peers.keys().next().copied().unwrap();
+    let sessions = world.engine(1).peers[&id].sessions.clone();
+    assert_eq!(sessions.len(), 1);
+    // Bob forgets the envelope and the session, as if months had gone by; the replay cache remembers longer.
+    world.step(1, |engine| {
+        engine.rows().prune_come(u64::MAX)?;
+        engine.rows().delete_session(&sessions[0].id)?;
+        engine.peer_mut(&id).unwrap().sessions.clear();
+        Ok(())
+    });
+    world.relay.push_again(1);
+    world.settle();
+    let left = &world.engine(1).peers[&id].sessions;
+    assert!(left.iter().all(|note| note.id != sessions[0].id), "it was accepted twice");
+    assert_eq!(texts(&world.history(1, "alice")), ["once"]);
+}
+
+/// [MSG-33] [MSG-23] a stranger signs a device list with any name they like: it is nobody's word but theirs.
+#[test]
+fn a_name_is_what_the_directory_says() {
+    let mut world = World::new(&["alice", "bob", "mallory"]);
+    // Mallory's client believes to be carol, who exists and is somebody else.
+    world.relay.alias("bob", "carol");
+    let list = world.engine(2).profile.rows.account_secret().unwrap().unwrap();
+    let device = world.engine(2).own.device;
+    world.step(2, |engine| {
+        let forged = sealpost_spec::account::DeviceList {
+            number: 1,
+            name: "carol".parse().unwrap(),
+            account: list.key(),
+            devices: vec![device],
+        };
+        engine.own_mut().list = list.sign_devices(&forged);
+        engine.own_mut().name = "carol".parse().unwrap();
+        Ok(())
+    });
+    world.send(2, "alice", "I am carol");
+    world.pass(2_000);
+    assert!(world.recv(0).is_empty());
+    assert!(world.engine(0).contacts.is_empty());
+    let refused = |(_, event): &(Option<CommandId>, Event)| matches!(event, Event::Refused { .. });
+    assert!(world.people[0].heard.iter().any(refused));
+}
+
+/// [MSG-30] what can't be read is asked for again, and comes, once and at its place.
+#[test]
+fn an_unreadable_message_heals_itself() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(0, "bob", "1");
+    world.send(1, "alice", "2");
+    world.pass(5_000);
+    // Bob's disk loses the sessions, and nothing else.
+    let id = world.engine(1).peers.keys().next().copied().unwrap();
+    world.step(1, |engine| {
+        for note in std::mem::take(&mut engine.peer_mut(&id).unwrap().sessions) {
+            engine.rows().delete_session(&note.id)?;
+        }
+        Ok(())
+    });
+    world.send(0, "bob", "3");
+    world.send(0, "bob", "4");
+    world.pass(2 * 3_600 * 1_000);
+    assert_eq!(texts(&world.history(1, "alice")), ["1", "2", "3", "4"]);
+    assert_eq!(world.gaps(1), 0);
+    world.send(1, "alice", "5");
+    world.pass(5_000);
+    let history = world.history(0, "bob");
+    assert_eq!(texts(&history), ["1", "2", "3", "4", "5"]);
+    assert!(history.iter().all(|m| matches!(m.state, State::Delivered | State::Received)), "{history:?}");
+}
+
+/// [MSG-32] an edit or delete reaches only what the same account has said.
+#[test]
+fn only_its_author_changes_a_message() {
+    use sealpost_spec::message::{Body, ContentId};
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(0, "bob", "mine");
+    world.send(1, "alice", "yours");
+    world.pass(3_000);
+    let ids: Vec<ContentId> = world.history(1, "alice").iter().map(|m| id_of(&m.id)).collect();
+    for (target, text) in [(ids[0], "mine, edited"), (ids[1], "yours, edited")] {
+        world.step(0, |engine| {
+            let name = "bob".parse().unwrap();
+            engine.queue(&name, Body::Edit { target, text: text.to_owned() })?;
+            engine.pump(&name)
+        });
+    }
+    world.pass(3_000);
+    assert_eq!(texts(&world.history(1, "alice")), ["mine, edited", "yours"]);
+    world.step(0, |engine| {
+        let name = "bob".parse().unwrap();
+        engine.queue(&name, Body::Delete { target: ids[0] })?;
+        engine.queue(&name, Body::Delete { target: ids[1] })?;
+        engine.pump(&name)
+    });
+    world.pass(3_000);
+    let history = world.history(1, "alice");
+    assert_eq!(texts(&history), ["removed by its author", "yours"]);
+    assert_eq!(history[0].kind, crate::api::Kind::Removed);
+}
+
+fn id_of(text: &str) -> sealpost_spec::message::ContentId {
+    let bytes: Vec<u8> = (0..32).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect();
+    sealpost_spec::message::ContentId(bytes.try_into().unwrap())
+}
