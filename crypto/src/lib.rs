@@ -1,7 +1,8 @@
 //! Sealpost's secrets, and what may be done with them.
 //!
 //! No socket, no store, no clock, no dice: time and randomness are arguments. Secret types exist only here; none can be
-//! cloned, printed or serialised, and the [`vault`] is the only door through which one leaves the process's memory.
+//! cloned, printed or serialised, and the [`vault`] is the only door through which one leaves the process's memory; but for
+//! the two that are made to be written elsewhere: an account's recovery words and a relay's key file.
 //!
 //! A first message from Alice to Bob, sealed and opened again:
 //!
