@@ -166,8 +166,11 @@ impl<S: Store> Relay<S> {
     async fn expire(&self, now: u64, log: &Log) -> Result<(), Fault> {
         let mut after = Seq(0);
         let mut through = None;
+        // Nearly always the oldest one is young, and tells that there is nothing to do.
+        let mut count = 1;
         loop {
-            let entries = self.store.read(log, after, Limit { count: 16, bytes: 1024 * 1024 }).await?;
+            let entries = self.store.read(log, after, Limit { count, bytes: 1024 * 1024 }).await?;
+            count = 64;
             let Some(last) = entries.last() else { break };
             after = last.seq;
             let old = |bytes: &[u8]| bytes.first_chunk().is_none_or(|time| too_old(now, *time));

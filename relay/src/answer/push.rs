@@ -152,12 +152,12 @@ impl<S: Store> Relay<S> {
                 .collect());
         }
         if after >= frames.through {
-            let from = if after > frames.through { after } else { frames.through };
-            if after > frames.through {
-                *frames = Frames { from, through: from, ..Frames::default() };
-            }
-            let entries = self.store.read(&tail.log, from, limit).await?;
+            let entries = self.store.read(&tail.log, after, limit).await?;
             let read = self.posts(&tail.room, entries).await?;
+            // The tail moves on to where there are posts, and not to any place that a client may name.
+            if after > frames.through && !read.is_empty() {
+                *frames = Frames { from: after, through: after, ..Frames::default() };
+            }
             let mine = read.iter().map(|(seq, frame, _)| (*seq, frame.clone())).collect();
             read.into_iter().for_each(|(seq, frame, removes)| frames.push(seq, frame, removes));
             return Ok(mine);

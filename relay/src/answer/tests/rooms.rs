@@ -88,6 +88,11 @@ fn a_post_is_encoded_once() {
     let (mut b, _) = bob.register(&relay);
     follow(&relay, &mut a, "lobby", 0).unwrap();
     follow(&relay, &mut b, "lobby", 0).unwrap();
+    // Who names a place far ahead spoils nothing for the others.
+    let mut carol = Person::new("carol", 30);
+    let (mut c, _) = carol.register(&relay);
+    follow(&relay, &mut c, "lobby", u64::MAX).unwrap();
+    assert_eq!(pushes(&relay, &mut c), []);
     let joins = alice.says(&relay, "lobby", PostKind::Join, b"", None);
     send(&relay, &mut a, &joins).unwrap();
     let frames = |caller: &mut Caller| ready(relay.pushes(NOW, caller, 100_000)).unwrap().unwrap();
