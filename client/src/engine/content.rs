@@ -144,6 +144,7 @@ impl Engine {
             target,
             state: State::Received,
             hash: PostHash::default(),
+            previous: PostHash::default(),
             edited: false,
         };
         // Stands its successor in history already? Then it came late, and goes to its place.

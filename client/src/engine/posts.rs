@@ -3,13 +3,16 @@
 use sealpost_crypto::identity::{post_hash, verify_post};
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::message::{ContentId, MAX_EMOJI};
-use sealpost_spec::room::{MAX_POST_BODY, Post, PostHead, PostKind, RoomName};
+use sealpost_spec::room::{MAX_POST_BODY, Post, PostHash, PostHead, PostKind, RoomName};
 
 use super::Engine;
 use crate::api::{Event, Kind, State};
 use crate::store::Stored;
 use crate::store::messages::{Line, Place};
 use crate::store::rooms::Author;
+
+/// So far a late post looks for the one that it stands before.
+const MAX_LATE: u64 = 1_000;
 
 impl Engine {
     /// A post was pushed.
@@ -29,7 +32,7 @@ impl Engine {
         };
         let id = ContentId(head.id.0);
         if !self.rows().first_time(&head.account, &id)? {
-            return self.known_post(name, &head, post);
+            return self.known_post(name, seq, &head, post);
         }
         if !self.author_is_pinned(&head)? {
             let reason = format!("a post under the name of @{} is signed with another key than theirs", head.author);
@@ -39,18 +42,24 @@ impl Engine {
         let hash = post_hash(&post.head.body.0);
         let last = self.rows().author(name, &head.account, head.device.id)?;
         let Some(missing) = follows(&head, last) else {
+            if self.fills_a_gap(&head, hash)? {
+                return self.add_post(name, &head, post, None);
+            }
             let reason = format!("a post of @{} does not follow their last one: altered or forged", head.author);
             self.refuse_in(Some(name.to_string()), reason);
             return Ok(());
         };
-        self.rows().put_author(name, &head.account, head.device.id, &Author { number: head.number, hash })?;
-        self.add_post(name, &head, post, missing)
+        self.rows().put_author(name, &head.account, head.device.id, &Author { number: head.number, hash, seq })?;
+        if missing > 0 {
+            self.follow_again(name, last.map_or(Seq(0), |last| last.seq));
+        }
+        self.add_post(name, &head, post, Some(missing))
     }
 
     /// The relay shows a post again: after it lost its store, or one's own. Its body may be gone by now.
-    fn known_post(&mut self, name: &RoomName, head: &PostHead, post: &Post) -> Stored<()> {
+    fn known_post(&mut self, name: &RoomName, seq: Seq, head: &PostHead, post: &Post) -> Stored<()> {
         if head.account == self.own.account && self.is_own_device(head.device.id) {
-            let author = Author { number: head.number, hash: post_hash(&post.head.body.0) };
+            let author = Author { number: head.number, hash: post_hash(&post.head.body.0), seq };
             let last = self.rows().author(name, &head.account, head.device.id)?;
             if last.is_none_or(|last| last.number < author.number) {
                 self.rows().put_author(name, &head.account, head.device.id, &author)?;
@@ -84,7 +93,22 @@ impl Engine {
         Ok(true)
     }
 
-    fn add_post(&mut self, room: &RoomName, head: &PostHead, post: &Post, missing: u64) -> Stored<()> {
+    /// Whether a post with a number that was passed over is the one that was missing: its neighbours say so.
+    fn fills_a_gap(&self, head: &PostHead, hash: PostHash) -> Stored<bool> {
+        let at = |number| self.rows().post_at(&head.room, &head.account, head.device.id, number);
+        if head.number == 0 || at(head.number)?.is_some() {
+            return Ok(false);
+        }
+        let (before, after) = (at(head.number - 1)?, at(head.number + 1)?);
+        let fits = before.as_ref().is_none_or(|before| before.hash == head.previous)
+            && after.as_ref().is_none_or(|after| after.previous == hash);
+        Ok(fits && (before.is_some() || after.is_some()))
+    }
+
+    /// Stores and shows a post. `missing`: how many of its author's are missing before it; `None`: it came late.
+    fn add_post(&mut self, room: &RoomName, head: &PostHead, post: &Post, missing: Option<u64>) -> Stored<()> {
+        let late = missing.is_none();
+        let missing = missing.unwrap_or(0);
         if missing > 0 {
             let from = format!("@{}", head.author);
             self.tell(None, Event::Gap { conversation: room.to_string(), from, missing });
@@ -112,7 +136,7 @@ impl Engine {
             return Ok(());
         }
         let own = head.account == self.own.account;
-        let line = Line {
+        let mut line = Line {
             id: ContentId(head.id.0),
             conversation: room.to_string(),
             from: head.author.clone(),
@@ -126,9 +150,14 @@ impl Engine {
             target: head.kind.has_target().then_some(ContentId(head.target.0)),
             state: if own { State::Sent } else { State::Received },
             hash: post_hash(&post.head.body.0),
+            previous: head.previous,
             edited: false,
         };
-        self.rows().add_line(&line, Place::Last)?;
+        if late {
+            self.add_late_post(&mut line)?;
+        } else {
+            self.rows().add_line(&line, Place::Last)?;
+        }
         self.change_target(&line, head.target_hash)?;
         if self.contacts.get(&head.author).is_some_and(|contact| contact.blocked) {
             return Ok(());
@@ -142,10 +171,26 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Puts a post before the first that came after it.
+    fn add_late_post(&self, line: &mut Line) -> Stored<()> {
+        let number = line.number;
+        for next in number + 1..=number + MAX_LATE {
+            if let Some(mut successor) = self.rows().line_at(line, next)? {
+                line.missing = successor.missing.saturating_sub(next - number);
+                self.rows().add_line(line, Place::Before(next))?;
+                successor.missing = next - number - 1;
+                return self.rows().put_line(&successor);
+            }
+        }
+        self.rows().add_line(line, Place::Last)
+    }
+}
+
 /// How many posts of the author are missing before this one; `None` where it is no successor. **[ROOM-4]** **[ROOM-5]**
 fn follows(head: &PostHead, last: Option<Author>) -> Option<u64> {
     match last {
-        None if head.number == 1 => (head.previous == sealpost_spec::room::PostHash::default()).then_some(0),
+        None if head.number == 1 => (head.previous == PostHash::default()).then_some(0),
         None => Some(head.number - 1),
         Some(last) if head.number == last.number + 1 => (head.previous == last.hash).then_some(0),
         Some(last) if head.number > last.number => Some(head.number - last.number - 1),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_crypto::identity::{body_hash, post_hash};
 use sealpost_spec::account::Name;
+use sealpost_spec::mailbox::Seq;
 use sealpost_spec::message::ContentId;
 use sealpost_spec::relay::{Answer, MAX_LISTED, Refusal, Request};
 use sealpost_spec::room::{MAX_POST_BODY, Post, PostHash, PostHead, PostId, PostKind, RoomName};
@@ -20,6 +21,10 @@ use crate::store::rooms::{OwnPost, Room};
 
 /// Most posts of a room without an answer: the relay takes them in order.
 const MAX_FLYING: u64 = 16;
+/// So many places of the relay's order are asked for again at each login.
+const OVERLAP: u64 = 256;
+/// A room is followed again at most so often because of a gap, in milliseconds.
+const FOLLOW_AGAIN: u64 = 10_000;
 /// Pause after a refusal or failure, in milliseconds.
 const PAUSE: u64 = 2_000;
 /// Pause after a refusal that the relay will hardly take back, in milliseconds.
@@ -29,6 +34,8 @@ const LONG_PAUSE: u64 = 10 * 60 * 1_000;
 #[derive(Default)]
 pub(super) struct Posting {
     flying: BTreeMap<RoomName, BTreeSet<u64>>,
+    /// When a room was followed again because of a gap.
+    again: BTreeMap<RoomName, u64>,
 }
 
 impl Posting {
@@ -191,7 +198,17 @@ impl Engine {
 
     fn follow(&mut self, name: &RoomName) {
         if let Some(room) = self.rooms.get(name).filter(|_| self.online()) {
-            let after = room.cursor;
+            // A relay that lost a push does not know it; what is known by now is dropped by its id.
+            let after = Seq(room.cursor.0.saturating_sub(OVERLAP));
+            self.ask(Asked::Follow(name.clone()), Request::Follow { room: name.clone(), after });
+        }
+    }
+
+    /// Posts are missing: perhaps the relay forgot to push them. It is asked for them once in a while.
+    pub(super) fn follow_again(&mut self, name: &RoomName, after: Seq) {
+        let due = self.posting.again.get(name).is_none_or(|at| at + FOLLOW_AGAIN <= self.now);
+        if due && self.online() {
+            self.posting.again.insert(name.clone(), self.now);
             self.ask(Asked::Follow(name.clone()), Request::Follow { room: name.clone(), after });
         }
     }

@@ -136,6 +136,7 @@ impl Engine {
             target: None,
             state,
             hash: PostHash::default(),
+            previous: PostHash::default(),
             edited: false,
         }
     }

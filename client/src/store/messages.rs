@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 use sealpost_spec::account::{AccountKey, DeviceId, Name};
 use sealpost_spec::message::ContentId;
-use sealpost_spec::room::PostHash;
+use sealpost_spec::room::{PostHash, RoomName};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{Rows, Stored, Table};
@@ -40,6 +40,8 @@ pub(crate) struct Line {
     pub(crate) state: State,
     /// Of a post: its hash; edits and deletions name it. All zero where the line is no post.
     pub(crate) hash: PostHash,
+    /// Of a post: the hash of its author's post before it.
+    pub(crate) previous: PostHash,
     /// The author's edits so far; the newest one's text is shown.
     pub(crate) edited: bool,
 }
@@ -73,10 +75,22 @@ pub(crate) enum Place {
 }
 
 impl Rows {
-    fn turn(&self, line: &Line, number: u64) -> [u8; 32] {
-        let key =
-            [line.conversation.as_bytes(), &[0], &line.account.0, &line.device.0.to_le_bytes(), &number.to_le_bytes()];
+    fn turn(&self, conversation: &str, account: &AccountKey, device: DeviceId, number: u64) -> [u8; 32] {
+        let key = [conversation.as_bytes(), &[0], &account.0, &device.0.to_le_bytes(), &number.to_le_bytes()];
         self.blind(TURN, &key.concat())
+    }
+
+    fn turn_of(&self, line: &Line, number: u64) -> [u8; 32] {
+        self.turn(&line.conversation, &line.account, line.device, number)
+    }
+
+    fn find(&self, turn: &[u8; 32]) -> Stored<Option<Line>> {
+        let found: Option<([u8; 32], Vec<u8>)> = self
+            .connection()
+            .prepare_cached("SELECT key, row FROM message WHERE turn = ?1")?
+            .query_row(params![turn], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        found.map(|(key, row)| self.unseal(MESSAGE, &key, &row)).transpose()
     }
 
     /// Stores a new line.
@@ -84,9 +98,9 @@ impl Rows {
         let conversation = self.blind(CONVERSATION, line.conversation.as_bytes());
         let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
         let row = self.seal(MESSAGE, &key, line)?;
-        let turn = (line.number > 0).then(|| self.turn(line, line.number));
+        let turn = (line.number > 0).then(|| self.turn_of(line, line.number));
         let place = match place {
-            Place::Before(number) => self.place_before(&conversation, &self.turn(line, number))?,
+            Place::Before(number) => self.place_before(&conversation, &self.turn_of(line, number))?,
             Place::Last => None,
         };
         let place = match place {
@@ -139,12 +153,18 @@ impl Rows {
 
     /// The line with this number of the same author and conversation.
     pub(crate) fn line_at(&self, like: &Line, number: u64) -> Stored<Option<Line>> {
-        let found: Option<([u8; 32], Vec<u8>)> = self
-            .connection()
-            .prepare_cached("SELECT key, row FROM message WHERE turn = ?1")?
-            .query_row(params![self.turn(like, number)], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        found.map(|(key, row)| self.unseal(MESSAGE, &key, &row)).transpose()
+        self.find(&self.turn_of(like, number))
+    }
+
+    /// The post with this number of this device in a room.
+    pub(crate) fn post_at(
+        &self,
+        room: &RoomName,
+        account: &AccountKey,
+        device: DeviceId,
+        number: u64,
+    ) -> Stored<Option<Line>> {
+        self.find(&self.turn(&room.to_string(), account, device, number))
     }
 
     pub(crate) fn delete_line(&self, account: &AccountKey, id: &ContentId) -> Stored<bool> {
@@ -177,7 +197,7 @@ impl Rows {
         for line in &mut moved {
             to.clone_into(&mut line.conversation);
             let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
-            let turn = (line.number > 0).then(|| self.turn(line, line.number));
+            let turn = (line.number > 0).then(|| self.turn_of(line, line.number));
             self.connection()
                 .prepare_cached("UPDATE message SET row = ?2, conversation = ?3, turn = ?4 WHERE key = ?1")?
                 .execute(params![key, self.seal(MESSAGE, &key, line)?, conversation, turn])?;

@@ -39,6 +39,8 @@ impl Room {
 pub(crate) struct Author {
     pub(crate) number: u64,
     pub(crate) hash: PostHash,
+    /// Where it stands in the relay's order.
+    pub(crate) seq: Seq,
 }
 
 /// One's own post, signed: kept to be offered again to a relay that lost it.

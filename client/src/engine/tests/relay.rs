@@ -44,6 +44,8 @@ pub(super) struct FakeRelay {
     pub(super) up: bool,
     pub(super) hold_back: bool,
     pub(super) withhold: bool,
+    /// What nobody was pushed is not given to whoever asks, either.
+    pub(super) hide: bool,
     pub(super) delivered: u64,
 }
 
@@ -66,6 +68,7 @@ impl FakeRelay {
             up: true,
             hold_back: false,
             withhold: false,
+            hide: false,
             delivered: 0,
         }
     }
@@ -263,7 +266,7 @@ impl FakeRelay {
                 if !self.rooms.contains_key(&room) {
                     return Err(Failure::Refused(Refusal::NoSuchRoom));
                 }
-                let posts = self.rooms[&room].clone();
+                let posts = if self.hide { Vec::new() } else { self.rooms[&room].clone() };
                 for (i, post) in posts.into_iter().enumerate().skip(after.0 as usize) {
                     let push = Push::Post { room: room.clone(), seq: Seq(i as u64 + 1), post };
                     self.pushes.entry(who).or_default().push_back(push);

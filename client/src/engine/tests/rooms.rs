@@ -31,18 +31,28 @@ fn rooms_reach_everybody_and_newcomers() {
     assert!(!world.history(1, "#other").iter().any(|m| m.text.as_raw() == "late"));
 }
 
-/// [ROOM-4] [ROOM-5] a post that the relay leaves out is a gap; one that does not follow is refused.
+/// [ROOM-4] [ROOM-5] a post that the relay left out is told as a gap, asked for, and put in its place.
 #[test]
-fn a_withheld_post_is_a_gap() {
+fn a_withheld_post_is_a_gap_until_it_comes() {
     let mut world = World::new(&["alice", "bob"]);
     world.relay.withhold = true;
     world.send(0, "#lobby", "1");
     world.relay.withhold = false;
+    world.relay.hide = true;
     world.send(0, "#lobby", "2");
     world.pass(1_000);
-    let heard: Vec<String> = world.recv(1);
-    assert_eq!(heard, ["2"]);
+    assert_eq!(world.recv(1), ["2"]);
     assert_eq!(world.gaps(1), 1);
+    world.relay.hide = false;
+    world.go_offline(1);
+    world.come_back(1);
+    world.pass(1_000);
+    assert_eq!(world.recv(1), ["1"]);
+    let told = world.gaps(1);
+    let history = world.history(1, "#lobby");
+    let said: Vec<&str> = texts(&history).into_iter().filter(|text| !text.is_empty()).collect();
+    assert_eq!(said, ["1", "2"]);
+    assert_eq!(world.gaps(1), told, "history shows a gap that was filled");
 }
 
 /// [ROOM-7] an edit or delete counts for the same account's post with that very hash only.
