@@ -15,7 +15,7 @@ use super::mailbox::{Inbox, log};
 use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, OneTime, Row, decoded, put};
 use super::{ATTEMPTS, Caller, No, Outcome, Relay, only};
 use crate::store::{Fault, Key, Store, Write, Written};
-use prekeys::Verified;
+use prekeys::{Beyond, Verified};
 
 /// What a registration says, every signature of it verified.
 struct Claimed<'a> {
@@ -180,7 +180,7 @@ impl<S: Store> Relay<S> {
         for _ in 0..ATTEMPTS {
             let current = self.row::<row::Device>(row::device(&name, id)).await?.ok_or(Refusal::NoSuchName)?;
             let mut device = current.row;
-            let mut changes = self.with_keys(&name, id, &mut device, &keys).await?;
+            let mut changes = self.with_keys(&name, id, &mut device, &keys, Beyond::Refused).await?;
             changes.push(put(row::device(&name, id), Some(current.rev), &device)?);
             if self.store.write(changes).await?.last() != Some(&Written::Moved) {
                 return Ok(Answer::Published { keys: self.counts(&name, id).await? });

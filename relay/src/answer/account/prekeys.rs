@@ -45,6 +45,15 @@ impl Verified {
     }
 }
 
+/// What becomes of one-time keys beyond the most that are kept. [ACCT-16]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// The request is refused.
+    Refused,
+    /// Those that fit are taken.
+    LeftOut,
+}
+
 /// Replaces a rotating key by a newer one. The one that is there already changes nothing; an older id, or another key
 /// under the same one, is refused. [RELAY-17]
 fn rotate(
@@ -97,7 +106,8 @@ impl<S: Store> Relay<S> {
         // [ACCT-12]
         next.generation = before.max(generation);
         let mut batch = match keys {
-            Some(keys) => self.with_keys(name, device.id, &mut next, keys).await?,
+            // A registration whose answer was lost is made again with new keys: it must not fail for their number.
+            Some(keys) => self.with_keys(name, device.id, &mut next, keys, Beyond::LeftOut).await?,
             None => Vec::new(),
         };
         let mine = Mailbox { name: name.clone(), device: device.id };
@@ -115,13 +125,14 @@ impl<S: Store> Relay<S> {
         id: DeviceId,
         device: &mut row::Device,
         keys: &Verified,
+        beyond: Beyond,
     ) -> Result<Vec<Write>, No> {
         let highest = &mut device.highest;
         rotate(&mut device.signed, highest, PrekeyRole::Signed, keys.signed.as_ref())?;
         rotate(&mut device.last_resort_kem, highest, PrekeyRole::LastResortKem, keys.last_resort_kem.as_ref())?;
         rotate(&mut device.box_key, highest, PrekeyRole::Box, keys.box_key.as_ref())?;
-        let mut batch = self.add(name, id, highest, PrekeyRole::OneTime, &keys.one_time).await?;
-        batch.extend(self.add(name, id, highest, PrekeyRole::OneTimeKem, &keys.one_time_kem).await?);
+        let mut batch = self.add(name, id, highest, PrekeyRole::OneTime, &keys.one_time, beyond).await?;
+        batch.extend(self.add(name, id, highest, PrekeyRole::OneTimeKem, &keys.one_time_kem, beyond).await?);
         Ok(batch)
     }
 
@@ -134,25 +145,28 @@ impl<S: Store> Relay<S> {
         highest: &mut [PrekeyId; 5],
         role: PrekeyRole,
         keys: &[(PrekeyId, Signed)],
+        beyond: Beyond,
     ) -> Result<Vec<Write>, No> {
         let Some(highest) = highest.get_mut(role as usize - 1) else { return Ok(Vec::new()) };
         let was = *highest;
         let most = if role == PrekeyRole::OneTime { MAX_ONE_TIME_PREKEYS } else { MAX_KEM_PREKEYS } as u64;
+        let there = self.store.count(OneTime::TABLE, &row::one_times(name, id, role)).await?;
         let mut batch = Vec::with_capacity(keys.len());
         for (key, signed) in keys {
             let at = row::one_time(name, id, role, *key);
             let row = OneTime(signed.clone());
             if *key > was {
+                if there + batch.len() as u64 >= most {
+                    match beyond {
+                        Beyond::LeftOut => break,
+                        Beyond::Refused => return Err(Refusal::QuotaReached { limit: most }.into()),
+                    }
+                }
                 *highest = (*highest).max(*key);
                 batch.push(put(at, None, &row)?);
             } else if self.row::<OneTime>(at).await?.is_some_and(|there| there.row != row) {
                 return Err(Refusal::StaleKey.into());
             }
-        }
-        // [ACCT-16]
-        let there = self.store.count(OneTime::TABLE, &row::one_times(name, id, role)).await?;
-        if there + batch.len() as u64 > most {
-            return Err(Refusal::QuotaReached { limit: most }.into());
         }
         Ok(batch)
     }

@@ -346,6 +346,23 @@ fn prekeys_are_bounded() {
     assert_eq!(ask(&relay, &mut caller, Request::Publish(beyond)), Err(Refusal::QuotaReached { limit: 40 }));
 }
 
+/// [ACCT-16] A registration whose answer was lost is made again with other keys: those that fit are taken.
+#[test]
+fn a_registration_is_not_refused_for_its_keys() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    let most = MAX_PREKEYS_AT_ONCE as u32;
+    for (from, left) in [(1, counts(32, 32)), (40, counts(64, 40)), (80, counts(96, 40)), (120, counts(100, 40))] {
+        alice.first_keys = Some(alice.keys(from, most));
+        let mut caller = link(&relay, LinkKind::Authenticated);
+        let registration = alice.registration(&relay, &caller);
+        match ask(&relay, &mut caller, Request::Register(registration)) {
+            Ok(Answer::Registered { keys, .. }) => assert_eq!(keys, left, "keys from {from}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// [RELAY-9] work is bound to its link and its bytes, has its price, and counts once.
 #[test]
 fn work_is_paid_once() {
