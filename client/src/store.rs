@@ -12,6 +12,8 @@ pub(crate) mod people;
 pub(crate) mod rooms;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
