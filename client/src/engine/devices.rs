@@ -287,6 +287,7 @@ impl Engine {
                     box_key: None,
                     signed_prekey: 0,
                     sessions: Vec::new(),
+                    newest: 0,
                     ranges: Vec::new(),
                     unreceipted: Vec::new(),
                     held: Vec::new(),

@@ -232,9 +232,16 @@ impl Engine {
         if let Some(named) = &opened.accepted {
             self.use_up(named)?;
             let repairs = opened.content.as_ref().is_some_and(|content| matches!(content.body, Body::Repair(_)));
-            self.take_session(&peer, &opened.session, repairs)?;
+            let newest = self.peers.get(&peer).map_or(0, |peer| peer.newest);
+            let late = opened.content.as_ref().is_some_and(|content| content.sent_at < newest);
+            self.take_session(&peer, &opened.session, repairs, late)?;
         } else {
             self.step_session(&peer, &opened.session)?;
+        }
+        // A clock that runs ahead must not make all that comes later look old.
+        let sent_at = opened.content.as_ref().map_or(0, |content| content.sent_at.min(now));
+        if let Some(peer) = self.peer_mut(&peer).filter(|peer| peer.newest < sent_at) {
+            peer.newest = sent_at;
         }
         let number = opened.content.as_ref().map_or(0, |content| content.number);
         self.rows().put_come(&Come { id, stored: Some((peer.0, peer.1, number)), at: now })?;

@@ -36,12 +36,13 @@ impl Engine {
 
     /// Takes in a session that the other side started. Of two that were started at once both sides send on the one with
     /// the lower id; otherwise the newer one is sent on. `repairs`: the other side can't read the present one, so it
-    /// loses in any case. **[MSG-26]**
-    pub(super) fn take_session(&mut self, peer: &PeerId, session: &Session, repairs: bool) -> Stored<()> {
+    /// loses in any case, unless this one is `late`: its first message is older than another that came. **[MSG-26]**
+    pub(super) fn take_session(&mut self, peer: &PeerId, session: &Session, repairs: bool, late: bool) -> Stored<()> {
         let SessionId(id) = session.id();
         let present =
             self.peers.get(peer).and_then(|peer| peer.sessions.iter().rev().find(|note| note.retired_at.is_none()));
-        let loses = present.is_some_and(|present| present.ours && !present.confirmed && present.id < id && !repairs);
+        let lower = |present: &SessionNote| present.ours && !present.confirmed && present.id < id && !repairs;
+        let loses = present.is_some_and(|present| late || lower(present));
         let now = self.now;
         if loses {
             self.rows().put_session(&session.receiving_only())?;

@@ -84,6 +84,9 @@ pub(crate) struct Peer {
     pub(crate) signed_prekey: u32,
     /// At most [`crate::engine::MAX_SESSIONS`], oldest first.
     pub(crate) sessions: Vec<SessionNote>,
+    /// When the newest content that was decrypted was sent, Unix milliseconds: by the sender's clock, and not after
+    /// one's own.
+    pub(crate) newest: u64,
     /// Which numbers came, as ranges with both ends, rising and apart.
     pub(crate) ranges: Vec<(u64, u64)>,
     /// Numbers that the next receipt confirms.

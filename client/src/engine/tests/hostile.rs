@@ -64,6 +64,39 @@ fn a_first_message_opens_one_session() {
     assert_eq!(texts(&world.history(1, "alice")), ["once"]);
 }
 
+/// [MSG-26] a first message that is held back until the conversation has moved on to another session begins none that is
+/// sent on: each side would send on a session of its own, and no ratchet would turn.
+#[test]
+fn a_first_message_held_back_moves_nobody() {
+    let mut moved = 0;
+    for notes in 0..6 {
+        let mut world = World::new(&["alice", "bob"]);
+        // Each draws from the dice, so that the ids of the two sessions fall in either order.
+        (0..notes).for_each(|_| drop(world.send(0, "@alice", "note")));
+        world.relay.hold_back = true;
+        world.send(1, "alice", "held back");
+        world.relay.hold_back = false;
+        world.pass(1_000);
+        world.send(0, "bob", "hello");
+        world.pass(1_000);
+        world.send(1, "alice", "hello back");
+        world.pass(1_000);
+        let sends_on = |world: &mut World, who: usize| {
+            let sends = |note: &crate::store::people::SessionNote| note.retired_at.is_none().then_some(note.id);
+            world.engine(who).peers.values().next().unwrap().sessions.iter().find_map(sends).unwrap()
+        };
+        let before = sends_on(&mut world, 0);
+        assert_eq!(before, sends_on(&mut world, 1));
+        world.relay.release();
+        world.pass(1_000);
+        assert_eq!((sends_on(&mut world, 0), sends_on(&mut world, 1)), (before, before), "after {notes} notes");
+        let known = world.engine(0).peers.values().next().unwrap().sessions.len();
+        moved += usize::from(known > 1);
+        assert!(texts(&world.history(0, "bob")).contains(&"held back"));
+    }
+    assert!(moved > 0, "the second session was never the one that is sent on");
+}
+
 /// [MSG-33] [MSG-23] a stranger signs a device list with any name they like: it is nobody's word but theirs.
 #[test]
 fn a_name_is_what_the_directory_says() {
