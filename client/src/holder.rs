@@ -32,8 +32,12 @@ const UNRESPONSIVE: Duration = Duration::from_secs(5);
 /// How long a process that was told to end lets others finish what it carries out for them.
 const IMPATIENT: Duration = Duration::from_secs(3);
 
-/// How often a command is given to another holder because the last one let go in that very moment.
-const MAX_HOLDERS: u32 = 20;
+/// How long a command is given to one holder after the other because each lets go in that very moment: longer than one
+/// that lets go refuses new commands.
+const CHANGING: Duration = Duration::from_secs(10);
+
+/// The pause before another holder is looked for.
+pub const PAUSE: Duration = Duration::from_millis(50);
 
 /// Gives the passphrase; asked at most once, and only when this process opens the profile itself.
 pub type AskPassphrase = Box<dyn FnMut() -> Result<Zeroizing<String>, Error> + Send + Sync>;
@@ -80,7 +84,7 @@ impl Session {
                 Ok(profile) => return Self::hold(profile, opening).await,
                 Err(error) if error.code == ErrorCode::InUse && Instant::now() < deadline => {
                     // It has just been opened, and its socket is not there yet; or it is about to let go.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -160,8 +164,8 @@ pub async fn run<S, E: From<Error>>(
     mut each: impl FnMut(Event) -> Result<(), E>,
 ) -> Result<Option<S>, E> {
     tokio::pin!(stop);
-    let mut left = MAX_HOLDERS;
-    while left > 0 {
+    let mut deadline = Instant::now() + CHANGING;
+    while Instant::now() < deadline {
         let mut session = Session::open(opening).await?;
         let outcome = tokio::select! {
             outcome = session.carry_out(command, &mut each) => outcome,
@@ -174,9 +178,10 @@ pub async fn run<S, E: From<Error>>(
         session.finish().await;
         match outcome? {
             CarriedOut::Whole => return Ok(None),
-            CarriedOut::Part => left = MAX_HOLDERS,
-            CarriedOut::Nothing => left -= 1,
+            CarriedOut::Part => deadline = Instant::now() + CHANGING,
+            CarriedOut::Nothing => {}
         }
+        tokio::time::sleep(PAUSE).await;
     }
     Err(in_use().into())
 }

@@ -12,7 +12,7 @@ use super::Stop;
 use super::cli::interrupted;
 use super::screen::Screen;
 use crate::api::{Command, Error, ErrorCode, Event};
-use crate::holder::{Opening, Session};
+use crate::holder::{Opening, PAUSE, Session};
 use input::{Input, Typed};
 use talk::{Next, Talk};
 
@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How often in a row another holder is looked for.
-const MAX_HOLDERS: u32 = 20;
+const MAX_HOLDERS: u32 = 200;
 
 pub(super) async fn run(
     mut opening: Opening,
@@ -83,6 +83,7 @@ async fn converse(
                 None => {
                     // Whoever held the profile has let go; perhaps this process becomes the holder now.
                     left -= 1;
+                    tokio::time::sleep(PAUSE).await;
                     input.pause().await;
                     let next = Session::open(opening).await?;
                     std::mem::replace(session, next).finish().await;

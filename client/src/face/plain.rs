@@ -193,12 +193,14 @@ fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -
     if digits {
         let name = account(name);
         let bare = name.trim_start_matches('@').to_owned();
-        format!(
-            "{name} ({})\n{number}{code}\nCompare it with what {name} sees, in person or by phone. If all 60 digits are \
-             equal: {}",
-            trust.words(),
-            if screen.slash { "/verify ok".to_owned() } else { format!("sealpost verify {bare} --mark NUMBER") }
-        )
+        let next = match trust {
+            Trust::Verified => "You have compared keys; it stays verified until the key changes.".to_owned(),
+            Trust::Unverified | Trust::KeyChanged => format!(
+                "Compare it with what {name} sees, in person or by phone. If all 60 digits are equal: {}",
+                if screen.slash { "/verify ok".to_owned() } else { format!("sealpost verify {bare} --mark NUMBER") }
+            ),
+        };
+        format!("{name} ({})\n{number}{code}\n{next}", trust.words())
     } else {
         let try_this = if screen.slash { "/verify NAME" } else { "sealpost verify NAME" };
         format!(

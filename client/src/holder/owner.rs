@@ -26,7 +26,8 @@ const BATCH: usize = 64;
 /// How long a holder that lets go waits for what others have under way.
 const FINISH: Duration = Duration::from_secs(30);
 
-/// How long it then waits for the relay's answers to what is on its way, so that nobody has to ask again.
+/// How long it then waits for the relay's answers to what is on its way, and for what is due soon: the mailbox's end, a
+/// receipt for what was just received. Who wrote need not wait for the next command to know that it arrived.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// One connection to the holder.
@@ -206,7 +207,9 @@ impl Owner {
     }
 
     fn command(&mut self, from: ConnectionId, id: u64, command: Command) -> Option<Call> {
-        if self.finishing.is_some() {
+        // As long as it waits for others it serves them, too; whoever waits for this process waits no longer for that.
+        self.lingering = self.lingering.filter(|_| self.late());
+        if self.late() {
             // Not taken: whoever gave it finds the connection closed, and gives it to the next holder.
             self.outputs.remove(&from);
             return None;
@@ -232,6 +235,11 @@ impl Owner {
                 Some(Call::Command(number, command))
             }
         }
+    }
+
+    /// Whether this process has stayed for others as long as it may.
+    fn late(&self) -> bool {
+        self.finishing.is_some_and(|finishing| Instant::now() >= finishing)
     }
 
     /// Carries what the engine made to the link and to whoever asked.
@@ -298,15 +306,18 @@ impl Owner {
             return false;
         }
         let lingering = *self.lingering.get_or_insert(now + LINGER);
-        self.unanswered == 0 || now >= lingering
+        let soon = self.engine_due().is_some_and(|due| due < lingering);
+        (self.unanswered == 0 && !soon) || now >= lingering
+    }
+
+    fn engine_due(&self) -> Option<Instant> {
+        let due = self.engine.poll_timeout()?;
+        // A clock that jumped must not make this thread sleep for years.
+        Some(Instant::now() + Duration::from_millis(due.saturating_sub(now())).min(Duration::from_secs(3600)))
     }
 
     fn due(&self) -> Option<Instant> {
-        let engine = self.engine.poll_timeout().map(|due| {
-            // A clock that jumped must not make this thread sleep for years.
-            Instant::now() + Duration::from_millis(due.saturating_sub(now())).min(Duration::from_secs(3600))
-        });
-        [engine, self.lingering.or(self.finishing)].into_iter().flatten().min()
+        [self.engine_due(), self.lingering.or(self.finishing)].into_iter().flatten().min()
     }
 }
 

@@ -149,6 +149,7 @@ async fn who_follows_takes_over_when_the_holder_leaves() {
     holding.finish().await;
     // Only a holder answers without a passphrase.
     while contacts(&mut without_passphrase(&dir)).await.is_err() {
+        assert!(!following.is_finished(), "{:?}", following.await);
         tokio::task::yield_now().await;
     }
     stop.send(()).unwrap();

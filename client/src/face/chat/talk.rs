@@ -52,6 +52,8 @@ pub(super) struct Talk {
     seen: HashSet<String>,
     order: VecDeque<String>,
     own: HashSet<String>,
+    /// Messages of one's own, until it is known which of them were typed here.
+    held: Vec<Event>,
     /// The safety number shown last, and whose.
     number: Option<(String, String)>,
     queued: Option<u32>,
@@ -69,6 +71,7 @@ impl Talk {
             seen: HashSet::new(),
             order: VecDeque::new(),
             own: HashSet::new(),
+            held: Vec::new(),
             number: None,
             queued: None,
         }
@@ -188,11 +191,15 @@ impl Talk {
         self.learn(event);
         if is_end(event) {
             re.and_then(|re| self.asked.remove(&re));
-            return Ok(());
+            return self.release();
         }
         let asked = re.and_then(|re| self.asked.get(&re).copied());
         match (asked, event) {
             (_, Event::Message(message)) => {
+                if message.state != State::Received && !self.ready() {
+                    self.held.push(event.clone());
+                    return Ok(());
+                }
                 if self.own.contains(&message.id) && !self.screen.json {
                     return Ok(());
                 }
@@ -208,7 +215,10 @@ impl Talk {
                 if let Some(re) = re {
                     self.asked.insert(re, Asked::Shown);
                 }
-                if self.screen.json { self.show(event) } else { Ok(()) }
+                if self.screen.json {
+                    self.show(event)?;
+                }
+                self.release()
             }
             (Some(Asked::Queue), Event::Status { .. }) | (_, Event::Taken | Event::Queued { .. }) => Ok(()),
             (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) => Ok(()),
@@ -218,6 +228,14 @@ impl Talk {
             (None, Event::Error(_)) if re.is_some() => Ok(()),
             _ => self.show(event),
         }
+    }
+
+    /// Shows what was held back, except what was typed here.
+    fn release(&mut self) -> Result<(), Stop> {
+        if !self.ready() {
+            return Ok(());
+        }
+        std::mem::take(&mut self.held).iter().try_for_each(|event| self.heard(None, event))
     }
 
     /// Keeps what is needed later.

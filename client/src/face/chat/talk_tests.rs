@@ -106,11 +106,15 @@ async fn the_next_line_waits_until_the_last_is_stored_and_its_states_are_shown_o
     let (id, _) = scene.given().await;
     assert!(!scene.talk.ready());
     scene.heard(Some(id), Event::Taken);
+    scene.heard(None, message("00", "@alice", State::Queued));
+    scene.heard(None, message("11", "@alice", State::Queued));
     scene.heard(Some(id), Event::Queued { id: "00".to_owned(), conversation: "@bob".to_owned() });
     assert!(scene.talk.ready());
     scene.heard(Some(id), Event::End);
-    // What was typed here is not shown again; what came of it is, once.
+    // What was typed here is not shown again, what another process sent is; what came of it is, once.
     scene.heard(None, message("00", "@alice", State::Queued));
+    let shown = scene.shown();
+    assert!(shown.len() == 1 && shown[0].contains("@alice to @bob"), "{shown:?}");
     for _ in 0..2 {
         scene.heard(None, state("00", State::Sent));
         scene.heard(None, state("00", State::Delivered));
