@@ -159,6 +159,8 @@ impl Engine {
             Ok(_) => self.pause(name, 0, Some(Error::new(ErrorCode::Refused, "the relay answered something else"))),
             Err(failure) => self.no_answer(name, failure)?,
         }
+        // A bundle tells whose name it is too: what waits for that is not asked about a second time.
+        self.read_parked(name)?;
         self.pump(name)
     }
 
