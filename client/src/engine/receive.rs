@@ -318,8 +318,8 @@ impl Engine {
         self.rows().put_replay(&named.replay, self.now + 2 * KEPT)
     }
 
-    /// A first message that does not open, because it names a key that is gone: also a stranger is asked to write again,
-    /// but not any number of them. **[MSG-30]**
+    /// A first message that does not open, because it names a key that is gone: also a stranger's is remembered, to be
+    /// asked for again once one has answered, but not of any number of them. **[MSG-30]**
     fn meet_stranger(&mut self, claim: &Claim) {
         if self.peers.contains_key(&claim.peer()) {
             return;

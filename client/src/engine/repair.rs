@@ -20,15 +20,26 @@ impl Engine {
             peer.unreadable.push(envelope);
         }
         let name = peer.name.clone();
-        self.refuse(Some(&name), "a message could not be read; it is asked for again");
+        let words = if self.asks_again(&name) {
+            "a message could not be read; it is asked for again"
+        } else {
+            "a stranger's message could not be read; write to them, and it is asked for again"
+        };
+        self.refuse(Some(&name), words);
         self.start_repair(id)
+    }
+
+    /// Whether somebody may learn that a message of theirs came and can't be read. A stranger learns nothing before one
+    /// has answered: until then what could not be read is only remembered. **[MSG-30]**
+    fn asks_again(&self, name: &Name) -> bool {
+        self.contacts.get(name).is_some_and(|contact| contact.accepted && !contact.blocked)
     }
 
     /// Asks for what could not be read, over a session that begins with the request.
     pub(super) fn start_repair(&mut self, id: &PeerId) -> Stored<()> {
         let Some(peer) = self.peers.get(id).filter(|peer| !peer.unreadable.is_empty()) else { return Ok(()) };
         let name = peer.name.clone();
-        if !self.online() || !self.may_send(&name) {
+        if !self.online() || !self.may_send(&name) || !self.asks_again(&name) {
             return Ok(());
         }
         let due = if peer.repaired_at == 0 { 0 } else { peer.repaired_at + REPAIR_EVERY };

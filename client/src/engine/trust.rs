@@ -5,6 +5,7 @@ use sealpost_spec::account::{ContactLink, DeviceList, Fingerprint, Name};
 use sealpost_spec::wire::Signed;
 
 use super::command::Waiting;
+use super::timers::Timer;
 use super::{CommandId, Engine};
 use crate::api::{Error, ErrorCode, Event, Trust};
 use crate::store::Stored;
@@ -58,6 +59,7 @@ impl Engine {
             self.contacts_touched.insert(name.clone());
             for peer in self.peers_of(name) {
                 self.plan_receipt(&peer);
+                self.timers.set_sooner(Timer::Repair(peer), self.now);
             }
         } else if contact.account.is_none() {
             self.contacts_touched.insert(name.clone());

@@ -1,3 +1,5 @@
+use sealpost_spec::account::{PrekeyId, PrekeyRole};
+
 use super::*;
 
 /// [MSG-24] [MSG-27] [BOX-7] [BOX-9]
@@ -149,6 +151,30 @@ fn an_unreadable_message_heals_itself() {
     let history = world.history(0, "bob");
     assert_eq!(texts(&history), ["1", "2", "3", "4", "5"]);
     assert!(history.iter().all(|m| matches!(m.state, State::Delivered | State::Received)), "{history:?}");
+}
+
+/// [MSG-30] a stranger's message that can't be read tells them nothing, until one has answered: then it heals itself.
+#[test]
+fn a_stranger_is_asked_again_only_once_answered() {
+    let mut world = World::new(&["alice", "bob"]);
+    // Bob's disk has lost the keys that his bundle names.
+    world.step(1, |engine| {
+        for id in 1..=engine.prekeys.last[1] {
+            engine.rows().delete_prekey(PrekeyRole::OneTime, PrekeyId(id))?;
+        }
+        Ok(())
+    });
+    let before = world.relay.delivered;
+    world.send(0, "bob", "can you read this?");
+    world.pass(3 * 3_600 * 1_000);
+    assert!(world.history(1, "alice").is_empty());
+    assert_eq!(world.relay.delivered, before + 1, "alice learnt that it came");
+    world.send(1, "alice", "hello alice");
+    world.pass(3 * 3_600 * 1_000);
+    let history = world.history(1, "alice");
+    let mut said = texts(&history);
+    said.sort_unstable();
+    assert_eq!(said, ["can you read this?", "hello alice"]);
 }
 
 /// [MSG-32] an edit or delete reaches only what the same account has said.
