@@ -1,6 +1,10 @@
 //! Where links come from: TLS 1.3 with the relay's own key, within limits, until the relay stops.
 
+mod handshakes;
+
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,16 +16,18 @@ use rustls::sign::CertifiedKey;
 use sealpost_crypto::identity::RelaySecret;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::Relay;
 use crate::connection::{Arrival, Timing, serve, stopped};
 use crate::quota::Prefix;
 use crate::store::Store;
 use crate::store::bell::lock;
+use handshakes::{Handshakes, Lost, Turn};
 
 /// For a TLS handshake: three flights over the slowest network that one can chat on.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -29,6 +35,10 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(100);
 /// For links to be closed when the relay stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Links beyond the limit that are told so: they have a place for a moment.
+const TOLD: usize = 64;
+/// Files of the store, the runtime and the log.
+const OWN_FILES: usize = 64;
 /// How often what is due now and then is done.
 const SWEEP: Duration = Duration::from_secs(300);
 /// RFC 9266.
@@ -42,13 +52,24 @@ pub struct Limits {
     pub links: usize,
     /// From one address: a household behind one, each with an authenticated link and some anonymous ones.
     pub links_per_address: usize,
-    /// Handshakes at once: they are the dearest thing that a stranger can ask for, half a millisecond each.
+    /// Handshakes at once: they are the dearest thing that a stranger can ask for, half a millisecond each. Beyond it
+    /// the oldest makes room for a newcomer.
     pub handshakes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { links: 10_000, links_per_address: 100, handshakes: 256 }
+        Self { links: 10_000, links_per_address: 100, handshakes: 512 }
+    }
+}
+
+impl Limits {
+    /// These limits, where the process may open so many files: links never take what the store needs.
+    #[must_use]
+    pub fn within(self, files: usize) -> Self {
+        let handshakes = self.handshakes.clamp(1, (files / 4).max(1));
+        let links = self.links.min(files.saturating_sub(handshakes + TOLD + OWN_FILES).max(1));
+        Self { links, handshakes, ..self }
     }
 }
 
@@ -78,7 +99,7 @@ pub struct Server<S> {
     tls: TlsAcceptor,
     limits: Limits,
     timing: Timing,
-    handshakes: Arc<Semaphore>,
+    handshakes: Handshakes,
     links: Links,
 }
 
@@ -104,6 +125,18 @@ impl Links {
     }
 }
 
+impl Links {
+    /// How many there are from an address.
+    fn from(&self, from: Prefix) -> usize {
+        lock(&self.0).get(&from).copied().unwrap_or_default()
+    }
+
+    /// How many there are.
+    fn all(&self) -> usize {
+        *lock(&self.1)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         *lock(&self.0.1) -= 1;
@@ -120,7 +153,7 @@ impl Drop for Place {
 impl<S: Store> Server<S> {
     /// A door to this relay.
     pub fn new(relay: Arc<Relay<S>>, tls: TlsAcceptor, limits: Limits, timing: Timing) -> Self {
-        let handshakes = Arc::new(Semaphore::new(limits.handshakes.clamp(1, Semaphore::MAX_PERMITS)));
+        let handshakes = Handshakes::new(limits.handshakes);
         Self { relay, tls, limits, timing, handshakes, links: Links::default() }
     }
 
@@ -131,16 +164,19 @@ impl<S: Store> Server<S> {
         tasks.spawn(sweep(Arc::clone(&server.relay), stopping.clone()));
         loop {
             let accepted = tokio::select! {
-                accepted = Self::accept(&server, &listener) => accepted,
+                accepted = listener.accept() => accepted,
                 () = stopped(&mut stopping) => break,
                 Some(_) = tasks.join_next() => continue,
             };
             match accepted {
-                Ok(Some(arrived)) => {
+                Ok((tcp, address)) => {
+                    let Some((turn, lost)) = server.turn(address.ip()).await else { continue };
+                    let arrived = Arrived { tcp, address: address.ip(), turn, lost };
                     let (server, stopping) = (Arc::clone(&server), stopping.clone());
                     tasks.spawn(async move { server.link(arrived, stopping).await });
                 }
-                Ok(None) => {}
+                // It went before it was served, which is nobody else's matter.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
                     sleep(BREATH).await;
@@ -151,38 +187,50 @@ impl<S: Store> Server<S> {
         let _ = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
     }
 
-    /// The next connection with its places; `None` where there are so many that it is not worth a handshake.
-    async fn accept(server: &Arc<Self>, listener: &TcpListener) -> std::io::Result<Option<Arrived>> {
-        // Not accepted before it can be served: what waits costs the kernel, and its bound is the kernel's.
-        let Ok(handshake) = Arc::clone(&server.handshakes).acquire_owned().await else { return Ok(None) };
-        let (tcp, address) = listener.accept().await?;
-        let (place, here, all) = server.links.enter(address.ip().into());
-        let Limits { links, links_per_address, .. } = server.limits;
-        // A little beyond the limits a link is told so; further beyond it is closed.
-        if here > 2 * links_per_address || all > links + 64 {
-            return Ok(None);
+    /// A newcomer's turn for a handshake; `None` where its address has so many links that it is not worth one.
+    async fn turn(&self, address: IpAddr) -> Option<(Turn, Lost)> {
+        let from = address.into();
+        if self.links.from(from) >= 2 * self.limits.links_per_address || self.links.all() >= self.limits.links + TOLD {
+            return None;
         }
-        let surplus = here > links_per_address || all > links;
-        Ok(Some(Arrived { tcp, address: address.ip(), place, handshake, surplus }))
+        loop {
+            match self.handshakes.enter(from) {
+                Ok(turn) => return Some(turn),
+                // Meanwhile others wait with the kernel.
+                Err(again) => sleep_until(again).await,
+            }
+        }
     }
 
     async fn link(&self, arrived: Arrived, stopping: watch::Receiver<bool>) {
-        let Arrived { tcp, address, place: _place, handshake, surplus } = arrived;
+        let Arrived { tcp, address, turn, lost } = arrived;
         options(&tcp);
-        let Ok(Ok(stream)) = timeout(HANDSHAKE, self.tls.accept(tcp)).await else { return };
-        drop(handshake);
+        let shaken = tokio::select! {
+            shaken = timeout(HANDSHAKE, self.handshake(tcp, &turn)) => shaken,
+            () = lost.lost() => return,
+        };
+        let Ok(Ok(stream)) = shaken else { return };
+        let (_place, here, all) = self.links.enter(address.into());
+        drop(turn);
         let Ok(channel) = stream.get_ref().1.export_keying_material([0; 32], EXPORTER, None) else { return };
+        // A little beyond the limits a link is told so; further beyond it would not have come so far.
+        let surplus = here > self.limits.links_per_address || all > self.limits.links;
         let arrival = Arrival { address, channel, surplus };
         serve(&self.relay, stream, arrival, &self.timing, now, stopping).await;
+    }
+
+    async fn handshake(&self, tcp: TcpStream, turn: &Turn) -> std::io::Result<TlsStream<TcpStream>> {
+        let first = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
+        turn.begun();
+        first.into_stream(Arc::clone(self.tls.config())).await
     }
 }
 
 struct Arrived {
     tcp: TcpStream,
-    address: std::net::IpAddr,
-    place: Place,
-    handshake: tokio::sync::OwnedSemaphorePermit,
-    surplus: bool,
+    address: IpAddr,
+    turn: Turn,
+    lost: Lost,
 }
 
 /// Small frames go out at once, and a peer whose network has gone is noticed by the kernel too. Where the system knows

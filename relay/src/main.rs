@@ -183,7 +183,7 @@ fn serve(options: &Options, demo: bool) -> Result<(), Failure> {
 }
 
 async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
-    config.links.links = config.links.links.min(open_files());
+    config.links = config.links.within(open_files());
     let folder = Folder::open(&config.data)?;
     let secret = folder.key()?;
     let store = Sqlite::open(&folder.store())?;
@@ -290,12 +290,12 @@ fn shut_memory() {
     }
 }
 
-/// How many links the process may have open, after raising what it may to what it can.
+/// How many files the process may have open, after raising what it may to what it can.
 fn open_files() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     // Where it can't be raised, the present limit holds.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
-    files.map_or(usize::MAX, |files| files.saturating_sub(64).max(1))
+    files.unwrap_or(usize::MAX)
 }

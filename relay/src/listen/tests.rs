@@ -229,7 +229,8 @@ async fn links_of_an_address_are_bounded() {
         let mut third = connect(door.address, client(door.pin)).await.unwrap();
         assert!(third.hello(LinkKind::Anonymous).await.is_some());
         assert_eq!(third.next().await, Some(RelayFrame::Goodbye(Refusal::TooManyLinks)));
-        silent.push(TcpStream::connect(door.address).await.unwrap());
+        assert_eq!(third.next().await, None);
+        silent.push(connect(door.address, client(door.pin)).await.unwrap());
     }
     // Two served and two that say nothing: that is the double.
     assert!(connect(door.address, client(door.pin)).await.is_err());
@@ -255,6 +256,30 @@ impl End {
         let request = frame(&encode(&ClientFrame::Request { id: 9, work: None, body }).unwrap()).unwrap();
         self.stream.write_all(&request).await.is_ok() && matches!(self.next().await, Some(RelayFrame::Answer { .. }))
     }
+}
+
+/// [RELAY-15] [THREAT-21] a crowd that only connects, from the same address even, keeps nobody out: it makes room.
+#[tokio::test]
+async fn silent_connections_make_room() {
+    let door = door(Limits { links_per_address: 2, handshakes: 4, ..Limits::default() }).await;
+    let mut crowd = Vec::new();
+    for _ in 0..50 {
+        crowd.push(TcpStream::connect(door.address).await.unwrap());
+    }
+    let mut end = connect(door.address, client(door.pin)).await.unwrap();
+    assert!(end.hello(LinkKind::Anonymous).await.is_some());
+    drop(crowd);
+}
+
+/// Links leave the store its files, however few there are.
+#[test]
+fn links_leave_files_to_the_store() {
+    for files in [0, 100, 1024, 20_000, usize::MAX] {
+        let Limits { links, handshakes, .. } = Limits::default().within(files);
+        assert!(links > 0 && handshakes > 0);
+        assert!(files < 200 || links + TOLD + handshakes + OWN_FILES <= files, "{files}");
+    }
+    assert_eq!(Limits::default().within(20_000), Limits::default());
 }
 
 /// [RELAY-15] [THREAT-21] handshakes that never end hold no honest link up for longer than their deadline; here the clock
