@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use governor::clock::{Clock, Reference};
@@ -18,8 +18,13 @@ use sealpost_spec::account::Name;
 use sealpost_spec::relay::Refusal;
 use serde::{Deserialize, Serialize};
 
+use crate::store::bell::lock;
+
 /// Most keys that one limiter remembers: about 10 MiB of them.
 pub const MAX_KEYS: usize = 100_000;
+
+/// A page of 500 rooms asks the store a thousand things.
+const LIST: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 
 /// So many at once, and one more after each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +54,9 @@ pub struct Rates {
     pub deliveries: Rate,
     /// Posts per account: a pasted page goes through, a flood does not.
     pub posts: Rate,
+    /// What else an account asks: keys to publish, a token, rooms to follow or list. A client follows 200 rooms after
+    /// its login; a page of all rooms counts as twenty, for so dear is it.
+    pub requests: Rate,
 }
 
 impl Default for Rates {
@@ -61,6 +69,7 @@ impl Default for Rates {
             lookups: Rate { burst: 600, every_ms: 200 },
             deliveries: Rate { burst: 6_000, every_ms: 5 },
             posts: Rate { burst: 300, every_ms: 100 },
+            requests: Rate { burst: 600, every_ms: 100 },
         }
     }
 }
@@ -77,6 +86,7 @@ impl Rates {
             lookups: rate,
             deliveries: rate,
             posts: rate,
+            requests: rate,
         }
     }
 }
@@ -94,9 +104,12 @@ impl From<IpAddr> for Prefix {
     }
 }
 
-/// The `now` of the latest request, in nanoseconds; never goes back.
+/// Nanoseconds that have passed by the `now` of requests; never goes back.
 #[derive(Clone, Default)]
 struct Now(Arc<AtomicU64>);
+
+/// Requests of several links come in any order within it; a clock that goes back further was set.
+const DISORDER_MS: u64 = 60_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Instant(u64);
@@ -129,7 +142,9 @@ type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, Now, NoOpMiddleware<
 /// One limiter, and whether it shuts or opens when it can remember no more keys.
 struct Gate<K: std::hash::Hash + Eq + Clone> {
     limiter: Option<Limiter<K>>,
+    burst: NonZeroU32,
     checks: AtomicU64,
+    full: AtomicBool,
     shuts: bool,
 }
 
@@ -141,20 +156,28 @@ impl<K: std::hash::Hash + Eq + Clone> Gate<K> {
         });
         let limiter =
             allowed.map(|allowed| RateLimiter::new(allowed, DefaultKeyedStateStore::default(), clock.clone()));
-        Self { limiter, checks: AtomicU64::new(0), shuts }
+        let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
+        Self { limiter, burst, checks: AtomicU64::new(0), full: AtomicBool::new(false), shuts }
     }
 
     fn check(&self, clock: &Now, key: &K) -> Result<(), Refusal> {
+        self.charge(clock, key, NonZeroU32::MIN)
+    }
+
+    /// The same for something that counts as `cost`, or as all that is allowed at once where that is less.
+    fn charge(&self, clock: &Now, key: &K, cost: NonZeroU32) -> Result<(), Refusal> {
         const FULL: Refusal = Refusal::TooFast { retry_after_ms: 60_000 };
         let Some(limiter) = &self.limiter else { return Err(FULL) };
         // Counting the keys locks them all, so it is not done at every check.
         if self.checks.fetch_add(1, Ordering::Relaxed) % 1024 == 1023 && limiter.len() > MAX_KEYS {
             limiter.retain_recent();
-            if limiter.len() > MAX_KEYS {
-                return if self.shuts { Err(FULL) } else { Ok(()) };
-            }
+            self.full.store(limiter.len() > MAX_KEYS, Ordering::Relaxed);
         }
-        limiter.check_key(key).map_err(|not_until| {
+        if self.full.load(Ordering::Relaxed) {
+            return if self.shuts { Err(FULL) } else { Ok(()) };
+        }
+        // A cost above the burst, for which there is no room ever, was lowered to it.
+        limiter.check_key_n(key, cost.min(self.burst)).unwrap_or(Ok(())).map_err(|not_until| {
             let wait = not_until.wait_time_from(clock.now());
             Refusal::TooFast { retry_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).max(1) }
         })
@@ -164,6 +187,7 @@ impl<K: std::hash::Hash + Eq + Clone> Gate<K> {
         if let Some(limiter) = &self.limiter {
             limiter.retain_recent();
             limiter.shrink_to_fit();
+            self.full.store(limiter.len() > MAX_KEYS, Ordering::Relaxed);
         }
     }
 }
@@ -171,6 +195,8 @@ impl<K: std::hash::Hash + Eq + Clone> Gate<K> {
 /// Everybody's quotas.
 pub(crate) struct Quota {
     clock: Now,
+    /// The latest `now`, Unix milliseconds.
+    latest: Mutex<Option<u64>>,
     registrations: Gate<Prefix>,
     logins: Gate<Prefix>,
     fetches: Gate<Prefix>,
@@ -179,6 +205,7 @@ pub(crate) struct Quota {
     account_lookups: Gate<Name>,
     deliveries: Gate<Prefix>,
     posts: Gate<Name>,
+    requests: Gate<Name>,
 }
 
 impl Quota {
@@ -193,13 +220,23 @@ impl Quota {
             account_lookups: Gate::new(rates.lookups, &clock, true),
             deliveries: Gate::new(rates.deliveries, &clock, false),
             posts: Gate::new(rates.posts, &clock, false),
+            requests: Gate::new(rates.requests, &clock, false),
+            latest: Mutex::default(),
             clock,
         }
     }
 
-    /// Lets the limiters see this time. `now`: Unix milliseconds.
+    /// Lets the limiters see this time. `now`: Unix milliseconds. Where the clock is set back, they go on from there:
+    /// nobody waits until it is again as late as it was.
     pub(crate) fn tick(&self, now: u64) {
-        self.clock.0.fetch_max(now.saturating_mul(1_000_000), Ordering::Relaxed);
+        let mut latest = lock(&self.latest);
+        let before = latest.unwrap_or(now);
+        if now > before {
+            self.clock.0.fetch_add((now - before).saturating_mul(1_000_000), Ordering::Relaxed);
+        }
+        if now > before || before - now > DISORDER_MS || latest.is_none() {
+            *latest = Some(now);
+        }
     }
 
     pub(crate) fn registration(&self, from: Prefix) -> Result<(), Refusal> {
@@ -225,6 +262,15 @@ impl Quota {
         self.posts.check(&self.clock, account)
     }
 
+    /// Something else that an account asks.
+    pub(crate) fn request(&self, account: &Name) -> Result<(), Refusal> {
+        self.requests.check(&self.clock, account)
+    }
+    /// A page of a list with a number for each of its entries.
+    pub(crate) fn list(&self, account: &Name) -> Result<(), Refusal> {
+        self.requests.charge(&self.clock, account, LIST)
+    }
+
     /// Forgets whoever has recovered.
     pub(crate) fn forget(&self) {
         self.registrations.forget();
@@ -235,5 +281,65 @@ impl Quota {
         self.account_lookups.forget();
         self.deliveries.forget();
         self.posts.forget();
+        self.requests.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { burst: 2, every_ms: 1_000 };
+
+    fn quota() -> Quota {
+        let quota = Quota::new(&Rates { registrations: RATE, requests: RATE, ..Rates::default() });
+        quota.tick(1_790_000_000_000);
+        quota
+    }
+
+    fn from(number: u32) -> Prefix {
+        IpAddr::from(number.to_be_bytes()).into()
+    }
+
+    /// [RELAY-15] [THREAT-21] what the limiters remember is bounded, however many addresses come: then newcomers wait,
+    /// until others have recovered.
+    #[test]
+    fn keys_are_bounded() {
+        let quota = quota();
+        let refused = (0..2 * MAX_KEYS as u32).filter(|number| quota.registration(from(*number)).is_err()).count();
+        let known = quota.registrations.limiter.as_ref().map(RateLimiter::len).unwrap();
+        assert!(known <= MAX_KEYS + 1024, "{known}");
+        assert!(refused >= MAX_KEYS - 1024, "{refused}");
+        quota.tick(1_790_000_010_000);
+        quota.forget();
+        assert_eq!(quota.registration(from(1)), Ok(()));
+    }
+
+    /// A clock that was set back does not stop the limiters until it is as late again; small disorder does not
+    /// quicken them.
+    #[test]
+    fn a_clock_may_be_set_back() {
+        let quota = quota();
+        let now = 1_790_000_000_000;
+        let year = 365 * 24 * 3_600_000;
+        quota.tick(now + year);
+        let attempt = || quota.registration(from(1)).is_ok();
+        assert!(attempt() && attempt() && !attempt());
+        quota.tick(now);
+        assert!(!attempt());
+        quota.tick(now + 1_000);
+        assert!(attempt() && !attempt());
+        (0..10).for_each(|_| [500, 1_000].into_iter().for_each(|later| quota.tick(now + later)));
+        assert!(!attempt());
+    }
+
+    /// A dear request counts as all that is allowed at once where that is less than it costs.
+    #[test]
+    fn what_costs_more_counts_more() {
+        let (quota, alice) = (quota(), "alice".parse().unwrap());
+        assert!(quota.list(&alice).is_ok() && quota.request(&alice).is_err());
+        let quota = Quota::new(&Rates::default());
+        let pages = (0..1000).take_while(|_| quota.list(&alice).is_ok()).count();
+        assert_eq!(pages, 30);
     }
 }

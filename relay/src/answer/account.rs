@@ -32,6 +32,8 @@ impl<S: Store> Relay<S> {
         if caller.login.is_some() {
             return Err(Refusal::WrongLink.into());
         }
+        // Before any signature is checked: a receipt opens the door to a name, and not to the relay's time.
+        self.quota.login(caller.from)?;
         // [ACCT-9]
         let receipt = registration.receipt.as_ref().map(|receipt| verify_receipt(receipt, &self.key)).transpose();
         let receipt = receipt.map_err(|_| Refusal::BadSignature)?;
@@ -175,6 +177,7 @@ impl<S: Store> Relay<S> {
 
     pub(super) async fn publish(&self, caller: &mut Caller, keys: PublishedKeys) -> Outcome {
         let login = caller.logged_in()?;
+        self.quota.request(&login.name)?;
         let keys = Verified::new(&keys, &login.key)?;
         let (name, id) = (login.name.clone(), login.device);
         for _ in 0..ATTEMPTS {

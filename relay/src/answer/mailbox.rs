@@ -43,8 +43,9 @@ impl Inbox {
 
     /// Takes an acknowledgement; a pair that matches nothing is ignored. [BOX-7]
     fn acknowledge(&mut self, seq: Seq, id: EnvelopeId) {
-        if let Some(entry) = self.pushed.iter_mut().find(|(at, of, _)| (*at, *of) == (seq, id)) {
-            entry.2 = true;
+        let at = self.pushed.binary_search_by_key(&seq, |(at, ..)| *at).ok();
+        if let Some(entry) = at.and_then(|at| self.pushed.get_mut(at)) {
+            entry.2 |= entry.1 == id;
         } else if seq > self.after && self.early.len() < MAX_ACKNOWLEDGE {
             self.early.insert(seq, id);
         }
@@ -151,6 +152,7 @@ impl<S: Store> Relay<S> {
 
     pub(super) async fn set_token(&self, caller: &mut Caller, token: TokenHash) -> Outcome {
         let name = caller.logged_in()?.name.clone();
+        self.quota.request(&name)?;
         for _ in 0..ATTEMPTS {
             let mut current = self.row::<Account>(account(&name)).await?.ok_or(Refusal::NoSuchName)?;
             current.row.token = token;

@@ -200,7 +200,7 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn follow(&self, caller: &mut Caller, name: RoomName, after: Seq) -> Outcome {
-        caller.logged_in()?;
+        self.quota.request(&caller.logged_in()?.name)?;
         if self.row::<Room>(room(&name)).await?.is_none() {
             return Err(Refusal::NoSuchRoom.into());
         }
@@ -225,7 +225,7 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn rooms(&self, caller: &mut Caller, after: Option<RoomName>) -> Outcome {
-        caller.logged_in()?;
+        self.quota.list(&caller.logged_in()?.name)?;
         let after = after.as_ref().map(|room| room.as_str().as_bytes());
         let mut rooms = Vec::new();
         for (key, _) in self.store.scan(Room::TABLE, &[], after, MAX_LISTED).await? {
@@ -238,7 +238,7 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn members(&self, caller: &mut Caller, name: RoomName, after: Option<Name>) -> Outcome {
-        caller.logged_in()?;
+        self.quota.request(&caller.logged_in()?.name)?;
         if self.row::<Room>(room(&name)).await?.is_none() {
             return Err(Refusal::NoSuchRoom.into());
         }

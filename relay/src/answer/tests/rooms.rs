@@ -285,3 +285,23 @@ fn posts_and_rooms_are_bounded() {
         }
     }
 }
+
+/// [RELAY-15] what an account asks besides posting is limited too, and a page of rooms counts for what it costs.
+#[test]
+fn an_account_is_limited() {
+    let relay = relay(|rules| rules.rates.requests = Rate { burst: 21, every_ms: 700 });
+    let mut alice = Person::new("alice", 10);
+    let (mut a, _) = alice.register(&relay);
+    assert!(ask(&relay, &mut a, Request::Rooms { after: None }).is_ok());
+    assert_eq!(follow(&relay, &mut a, "lobby", 0), Ok(Answer::Done));
+    let later = Err(Refusal::TooFast { retry_after_ms: 700 });
+    let token = sealpost_spec::mailbox::TokenHash([1; 32]);
+    let keys = alice.keys(50, 1);
+    let members = Request::Members { room: RoomName::lobby(), after: None };
+    for request in [Request::SetToken(token), Request::Publish(keys), members] {
+        assert_eq!(ask(&relay, &mut a, request), later);
+    }
+    assert_eq!(follow(&relay, &mut a, "lobby", 0), later);
+    let (mut b, _) = Person::new("bob", 20).register(&relay);
+    assert_eq!(follow(&relay, &mut b, "lobby", 0), Ok(Answer::Done), "nobody else waits");
+}
