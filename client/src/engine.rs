@@ -31,7 +31,7 @@ use sealpost_spec::mailbox::{DeliveryToken, Push};
 use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
 use sealpost_spec::room::RoomName;
 
-use crate::api::{Command, Error, ErrorCode, Event};
+use crate::api::{Command, Error, Event};
 use crate::store::account::{Own, Prekeys};
 use crate::store::people::{Contact, Peer, PeerId};
 use crate::store::rooms::Room;
@@ -124,7 +124,7 @@ pub struct Engine {
     now: u64,
     /// How many calls are open in the transaction under way.
     depth: u32,
-    poison: Option<String>,
+    poison: Option<Error>,
 
     own: Own,
     own_touched: bool,
@@ -233,8 +233,8 @@ impl Engine {
     }
 
     /// Why the engine does nothing any more: a commit failed. Only opening the profile anew helps.
-    pub fn poisoned(&self) -> Option<&str> {
-        self.poison.as_deref()
+    pub fn poisoned(&self) -> Option<&Error> {
+        self.poison.as_ref()
     }
 
     /// Whether the relay has confirmed the name.
@@ -244,9 +244,8 @@ impl Engine {
 
     /// Takes a command. `now`: Unix milliseconds, here and below.
     pub fn command(&mut self, now: u64, id: CommandId, command: Command) {
-        if let Some(reason) = &self.poison {
-            let error = Error::new(ErrorCode::Failed, "the profile can't be written").because(reason.clone());
-            self.events.push_back((Some(id), Event::Error(error)));
+        if let Some(error) = &self.poison {
+            self.events.push_back((Some(id), Event::Error(error.clone())));
             self.events.push_back((Some(id), Event::End));
             return;
         }
@@ -370,7 +369,7 @@ impl Engine {
         self.made.clear();
         self.told.clear();
         self.transmits.clear();
-        self.poison = Some(error.to_string());
+        self.poison = Some(error.told());
         for id in std::mem::take(&mut self.waits).into_keys() {
             self.events.push_back((Some(id), Event::Error(error.told())));
             self.events.push_back((Some(id), Event::End));

@@ -290,10 +290,7 @@ impl Owner {
 
     /// Whether the profile can be let go.
     fn done(&mut self) -> bool {
-        if let Some(why) = self.engine.poisoned() {
-            let error = Error::new(ErrorCode::Failed, "the profile can't be written any more")
-                .because(why.to_owned())
-                .advise("free some disk space, then start again");
+        if let Some(error) = self.engine.poisoned().cloned() {
             for (_, command) in std::mem::take(&mut self.commands) {
                 self.tell(command.from, Some(command.id), Event::Error(error.clone()));
                 self.tell(command.from, Some(command.id), Event::End);

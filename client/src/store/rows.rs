@@ -41,7 +41,9 @@ impl StoreError {
             Self::Sealed => Error::new(ErrorCode::Locked, "the profile was altered")
                 .because("a row does not open with the profile's key")
                 .advise("put a copy of the folder in its place; nothing was changed"),
-            other => Error::new(ErrorCode::Failed, "the profile can't be written").because(other.to_string()),
+            other => Error::new(ErrorCode::Failed, "the profile can't be read or written any more")
+                .because(other.to_string())
+                .advise("free some disk space, then start again"),
         }
     }
 }
