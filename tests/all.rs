@@ -1,1 +1,10 @@
+//! All tests that need more than one crate: one executable. `README.md` says how it is cut.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod adversary;
+mod coverage;
+mod live;
+mod simulation;
+mod vectors;
+mod walk;
+mod world;

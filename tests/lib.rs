@@ -1,1 +1,17 @@
+//! What the tests of real processes are made of: building the two programs, starting relays and clients, waiting for
+//! what they show; and the long conversation with its inspection, which `bin/conversation.rs` runs in full.
 
+pub mod conversation;
+pub mod inspect;
+pub mod lines;
+pub mod processes;
+
+/// Says that a test can't be made on this machine, and fails where `SEALPOST_REQUIRE` names it.
+///
+/// # Panics
+/// It is required.
+pub fn skip(test: &str, missing: &str) {
+    println!("skipped: {test} (missing {missing})");
+    let required = std::env::var("SEALPOST_REQUIRE").unwrap_or_default();
+    assert!(!required.split([',', ' ']).any(|name| name == test), "{test} is required, and {missing} is missing");
+}

@@ -1,0 +1,42 @@
+//! Real programs, real sockets, real TLS.
+
+mod demo;
+mod failures;
+mod hostile;
+mod limits;
+mod long;
+mod profile;
+mod talk;
+mod terminal;
+mod wire;
+
+use sealpost_tests::processes::{Person, RelayProcess};
+use tempfile::TempDir;
+
+/// A relay and two people who are registered there, in a folder that goes with them.
+struct Pair {
+    relay: RelayProcess,
+    alice: Person,
+    bob: Person,
+    folder: TempDir,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let relay = RelayProcess::start(folder.path());
+        let alice = Person::registered(folder.path(), "alice", &relay.address);
+        let bob = Person::registered(folder.path(), "bob", &relay.address);
+        Self { relay, alice, bob, folder }
+    }
+
+    /// The same, and they have talked: each has the other's token, and gets receipts.
+    fn acquainted() -> Self {
+        let pair = Self::new();
+        let _ = pair.alice.run(&["send", "bob", "hello"]).expect(0);
+        assert_eq!(pair.bob.receives(1), ["hello"]);
+        let _ = pair.bob.run(&["send", "alice", "hello"]).expect(0);
+        assert_eq!(pair.alice.receives(1), ["hello"]);
+        pair
+    }
+}

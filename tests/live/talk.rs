@@ -1,0 +1,169 @@
+//! Two people talk.
+
+use std::process::Stdio;
+
+use sealpost_tests::processes::{Person, RelayProcess, finish, until};
+
+use super::Pair;
+
+/// Both write, both read, and both histories hold the same messages under the same ids.
+#[test]
+fn a_conversation_goes_both_ways() {
+    let pair = Pair::new();
+    let Pair { alice, bob, .. } = &pair;
+    let sent = alice.json(&["send", "bob", "hello bob"]).expect(0);
+    let id = sent.events("queued")[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(id.len(), 32, "{id}");
+
+    let received = bob.json(&["recv", "--timeout", "20s"]).expect(0);
+    let messages = received.events("message");
+    assert_eq!(messages.len(), 1, "{}", received.out);
+    let message = &messages[0];
+    assert_eq!(
+        (&message["v"], &message["id"], &message["conversation"], &message["from"], &message["text"]),
+        (&1.into(), &id.as_str().into(), &"@alice".into(), &"@alice".into(), &"hello bob".into())
+    );
+    assert_eq!(message["verified"], false);
+    assert_eq!(bob.json(&["recv", "--timeout", "1s"]).expect(0).events("message").len(), 0, "given once");
+
+    let _ = bob.run(&["send", "@alice", "hello", "alice"]).expect(0);
+    assert_eq!(alice.receives(1), ["hello alice"]);
+
+    let ids = |person: &Person, with| -> Vec<_> {
+        let lines = person.json(&["history", with]).expect(0).events("message");
+        lines.iter().map(|line| (line["id"].clone(), line["from"].clone(), line["text"].clone())).collect()
+    };
+    let (mut left, mut right) = (ids(alice, "bob"), ids(bob, "@alice"));
+    left.sort_by_key(|line| line.0.to_string());
+    right.sort_by_key(|line| line.0.to_string());
+    assert_eq!(left, right);
+    assert_eq!(left.len(), 2);
+}
+
+/// Text comes from standard input too, of several lines and in any script.
+#[test]
+fn text_comes_from_standard_input() {
+    let pair = Pair::new();
+    let Pair { alice, bob, .. } = &pair;
+    let text = "первая строка\n第二行 👩‍👩‍👧‍👦\nand a third\n";
+    let _ = finish(alice.command(&["send", "bob"]), text).expect(0);
+    assert_eq!(bob.receives(1)[0].trim_end(), text.trim_end());
+}
+
+/// While `recv --follow` holds the profile, other commands go through it, and what arrives is printed at once.
+#[test]
+fn a_second_command_goes_through_the_holder() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, .. } = &pair;
+    let mut following = bob.follow();
+    let _ = alice.run(&["send", "bob", "are you there?", "--wait", "delivered"]).expect(0);
+    assert_eq!(following.message()["text"], "are you there?");
+    let _ = bob.run(&["send", "alice", "I am"]).expect(0);
+    let _ = bob.run(&["send", "alice", "and stay"]).expect(0);
+    assert_eq!(alice.receives(2), ["I am", "and stay"]);
+    assert_eq!(bob.history("alice").len(), 5);
+    let _ = alice.run(&["send", "bob", "good"]).expect(0);
+    until("the follower goes on", || (following.message()["text"] == "good").then_some(()));
+}
+
+/// A contact link makes its owner verified from the first message on; the safety number is the same on both sides, and
+/// marking it with another number is refused.
+#[test]
+fn people_verify_each_other() {
+    let pair = Pair::new();
+    let Pair { alice, bob, .. } = &pair;
+    let link = bob.json(&["me"]).expect(0).events("me")[0]["link"].as_str().unwrap().to_owned();
+    let _ = alice.run(&["add", &link]).expect(0);
+    let _ = alice.run(&["send", "bob", "hello"]).expect(0);
+    assert_eq!(bob.receives(1), ["hello"]);
+    let _ = bob.run(&["send", "alice", "hi"]).expect(0);
+    let hi = alice.json(&["recv", "--timeout", "20s"]).expect(0);
+    assert_eq!(hi.events("message")[0]["verified"], true);
+    assert_eq!(hi.events("message")[0]["trust"], "verified");
+
+    let number = |person: &Person, name| {
+        let shown = person.json(&["verify", name]).expect(0);
+        shown.events("safety")[0]["number"].as_str().unwrap().to_owned()
+    };
+    let mine = number(bob, "alice");
+    assert_eq!(mine, number(alice, "bob"));
+    let digits: String = mine.chars().filter(char::is_ascii_digit).collect();
+    assert_eq!(digits.len(), 60, "{mine}");
+    let mut wrong = digits.clone();
+    let last = wrong.pop().unwrap();
+    wrong.push(if last == '0' { '1' } else { '0' });
+    let _ = bob.run(&["verify", "alice", "--mark", &wrong]).expect(4);
+    assert_eq!(bob.json(&["contacts"]).expect(0).events("contact")[0]["trust"], "unverified");
+    let _ = bob.run(&["verify", "alice", "--mark", &mine]).expect(0);
+    assert_eq!(bob.json(&["contacts"]).expect(0).events("contact")[0]["trust"], "verified");
+}
+
+/// [ROOM-8] [ROOM-9] `#lobby` is there from the start, `/join` makes others, newcomers get the history.
+#[test]
+fn rooms_are_public_and_remembered() {
+    let pair = Pair::new();
+    let Pair { relay, alice, bob, folder } = &pair;
+    let _ = alice.run(&["join", "#lobby"]).expect(0);
+    let _ = alice.run(&["send", "#lobby", "first!"]).expect(0);
+    let _ = alice.run(&["join", "#garden"]).expect(0);
+    let _ = alice.run(&["send", "#garden", "tulips"]).expect(0);
+    let _ = bob.run(&["join", "#garden"]).expect(0);
+    let texts = |person: &Person, room: &str, count: usize| {
+        until(&format!("{} sees {count} posts in {room}", person.name), || {
+            // Every command that goes online first drains what there is.
+            let _ = person.json(&["recv", "--timeout", "5s"]).expect(0);
+            let lines = person.json(&["history", room]).expect(0).events("message");
+            let texts: Vec<String> = lines
+                .iter()
+                .filter(|line| line["kind"] == "text")
+                .map(|line| line["text"].as_str().unwrap().to_owned())
+                .collect();
+            (texts.len() == count).then_some(texts)
+        })
+    };
+    assert_eq!(texts(bob, "#garden", 1), ["tulips"]);
+    let _ = bob.run(&["send", "#garden", "roses"]).expect(0);
+    assert_eq!(texts(alice, "#garden", 2), ["tulips", "roses"]);
+    let carol = Person::registered(folder.path(), "carol", &relay.address);
+    let _ = carol.run(&["join", "#garden"]).expect(0);
+    assert_eq!(texts(&carol, "#garden", 2), ["tulips", "roses"]);
+    let who = carol.json(&["who", "#garden"]).expect(0);
+    let mut names: Vec<String> =
+        who.events("presence").iter().map(|line| line["name"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["@alice", "@bob", "@carol"]);
+    let rooms = carol.json(&["rooms"]).expect(0);
+    assert!(rooms.events("room").iter().any(|line| line["name"] == "#garden" && line["members"] == 3), "{}", rooms.out);
+    let _ = alice.run(&["leave", "#garden"]).expect(0);
+    let who = carol.json(&["who", "#garden"]).expect(0);
+    assert_eq!(who.events("presence").len(), 2, "{}", who.out);
+}
+
+/// `chat` in a pipe: slash commands in, events out, and it ends with its input.
+#[test]
+fn chat_works_in_a_pipe() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, .. } = &pair;
+    let chat = finish(alice.command(&["--json", "chat"]), "/dm bob one\n/dm bob //two\n").expect(0);
+    assert!(!chat.events("queued").is_empty(), "{}", chat.out);
+    assert_eq!(bob.receives(2), ["one", "//two"]);
+}
+
+/// A closed pipe is no error: `sealpost history bob | head -1`.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, .. } = &pair;
+    let lines: String = (0..30).map(|i| format!("/dm bob line {i}\n")).collect();
+    let _ = finish(alice.command(&["chat"]), &lines).expect(0);
+    let _ = bob.receives(30);
+    let mut history = bob.command(&["history", "alice"]);
+    let mut child = history.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The reader is gone before the first line is written: what `head` does, at the worst moment.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?} {complaints}", output.status);
+    assert_eq!(complaints, "");
+    let _ = RelayProcess::program(&["--help"]).expect(0);
+}

@@ -1,0 +1,146 @@
+//! A person at a terminal: `sealpost chat` through a pty, read back as a screen.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use sealpost_tests::processes::{Person, until};
+
+use super::Pair;
+
+const ROWS: u16 = 24;
+const COLUMNS: u16 = 100;
+
+/// What a terminal has received: raw, and as a screen.
+struct Screen {
+    parser: vt100::Parser,
+    raw: Vec<u8>,
+}
+
+/// A program on a terminal of its own.
+pub(super) struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
+    screen: Arc<Mutex<Screen>>,
+    _master: Box<dyn MasterPty + Send>,
+}
+
+impl Terminal {
+    pub(super) fn run(person: &Person, arguments: &[&str]) -> Self {
+        let plain = person.command(arguments);
+        Self::of(plain.get_program(), plain.get_args())
+    }
+
+    /// Any program on a terminal.
+    pub(super) fn of<S: AsRef<std::ffi::OsStr>>(program: S, arguments: impl Iterator<Item = S>) -> Self {
+        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        command.env("TERM", "xterm-256color");
+        command.cwd(std::env::temp_dir());
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let keyboard = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
+        let rows = NonZeroU16::new(ROWS).unwrap();
+        let columns = NonZeroU16::new(COLUMNS).unwrap();
+        let screen = Arc::new(Mutex::new(Screen { parser: vt100::Parser::new(rows, columns, 1_000), raw: Vec::new() }));
+        let (into, answers) = (screen.clone(), keyboard.clone());
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                let bytes = &buffer[..read];
+                let mut screen = into.lock().unwrap();
+                screen.raw.extend_from_slice(bytes);
+                screen.parser.process(bytes);
+                // A real terminal answers the question where its cursor is.
+                if bytes.windows(4).any(|window| window == b"\x1b[6n") {
+                    let (row, column) = screen.parser.screen().cursor_position();
+                    drop(screen);
+                    let _ = write!(answers.lock().unwrap(), "\x1b[{};{}R", row + 1, column + 1);
+                }
+            }
+        });
+        Self { child, keyboard, screen, _master: pair.master }
+    }
+
+    pub(super) fn types(&self, keys: &str) {
+        let mut keyboard = self.keyboard.lock().unwrap();
+        keyboard.write_all(keys.as_bytes()).unwrap();
+        keyboard.flush().unwrap();
+    }
+
+    /// The screen as lines of text.
+    pub(super) fn shown(&self) -> String {
+        self.screen.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Everything that was ever written to it.
+    pub(super) fn raw(&self) -> Vec<u8> {
+        self.screen.lock().unwrap().raw.clone()
+    }
+
+    pub(super) fn shows(&self, text: &str) {
+        let mut last = String::new();
+        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            until(&format!("the terminal shows {text:?}"), || {
+                last = self.shown();
+                last.contains(text).then_some(())
+            });
+        }));
+        assert!(seen.is_ok(), "the terminal does not show {text:?} but:\n{last}");
+    }
+
+    pub(super) fn ends(&mut self) -> u32 {
+        until("the program on the terminal ends", || self.child.try_wait().unwrap()).exit_code()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Typed text is sent, what arrives appears, and a line that is being typed is not torn by it.
+#[test]
+fn incoming_lines_do_not_tear_the_one_being_typed() {
+    let pair = Pair::new();
+    let Pair { alice, bob, .. } = &pair;
+    let mut terminal = Terminal::run(alice, &["chat"]);
+    terminal.types("/dm bob hello from a terminal\r");
+    assert_eq!(bob.receives(1), ["hello from a terminal"]);
+    terminal.shows("hello from a terminal");
+
+    terminal.types("half of a thou");
+    terminal.shows("half of a thou");
+    let _ = bob.run(&["send", "alice", "an interruption", "--wait", "delivered"]).expect(0);
+    terminal.shows("an interruption");
+    terminal.types("ght");
+    terminal.shows("half of a thought");
+    let screen = terminal.shown();
+    let line = screen.lines().find(|line| line.contains("half of a thought")).unwrap();
+    assert!(!line.contains("interruption"), "torn: {line}");
+    terminal.types("\r");
+    assert_eq!(bob.receives(1), ["half of a thought"]);
+    terminal.types("/quit\r");
+    assert_eq!(terminal.ends(), 0);
+}
+
+/// What a conversation is and whether the person is verified stands on the screen in words.
+#[test]
+fn marks_are_words() {
+    let pair = Pair::new();
+    let Pair { alice, bob, .. } = &pair;
+    let _ = bob.run(&["send", "alice", "hello"]).expect(0);
+    let terminal = Terminal::run(alice, &["chat"]);
+    terminal.shows("hello");
+    terminal.shows("unverified");
+    terminal.types("/dm bob hi\r");
+    terminal.shows("E2E");
+    terminal.types("/join #lobby\r");
+    terminal.shows("PUBLIC");
+}

@@ -1,0 +1,128 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{Lines, Outcome, finish, programs, until};
+
+/// A relay in a process of its own, killed when it goes out of scope.
+pub struct RelayProcess {
+    child: Child,
+    /// What people register with.
+    pub address: String,
+    /// Its data folder.
+    pub data: PathBuf,
+    /// Its log: standard error of all its lives.
+    pub log: PathBuf,
+    options: Vec<String>,
+}
+
+impl RelayProcess {
+    /// Starts a relay on a free port of 127.0.0.1, with its data in `folder/relay`.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with further options.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_with(folder: &Path, options: &[&str]) -> Self {
+        let data = folder.join("relay");
+        let log = folder.join("relay.log");
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let (child, address) = Self::spawn(&data, &log, "127.0.0.1:0", &options).expect("the relay starts");
+        Self { child, address, data, log, options }
+    }
+
+    fn spawn(data: &Path, log: &Path, listen: &str, options: &[String]) -> Option<(Child, String)> {
+        let log = File::options().create(true).append(true).open(log).expect("a log file");
+        let mut child = Command::new(&programs().relay)
+            .arg("serve")
+            .arg("--data")
+            .arg(data)
+            .args(["--listen", listen])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the relay's program is there");
+        let mut lines = Lines::of(child.stdout.take().expect("it is piped"));
+        match lines.next_line() {
+            Some(address) => {
+                assert!(address.starts_with("sealpost://"), "the first line is the address: {address}");
+                Some((child, address))
+            }
+            None => {
+                let _ = child.wait();
+                None
+            }
+        }
+    }
+
+    /// `127.0.0.1:PORT`
+    ///
+    /// # Panics
+    /// The address is none.
+    pub fn socket(&self) -> String {
+        let rest = self.address.strip_prefix("sealpost://").expect("an address");
+        rest.split('/').next().expect("an address").to_owned()
+    }
+
+    /// Ends it as a power cut would: SIGKILL.
+    pub fn kill(&mut self) {
+        // Killed before, perhaps.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end by a signal, and waits; returns its exit code.
+    ///
+    /// # Panics
+    /// It does not end in time.
+    pub fn stop(&mut self, by: rustix::process::Signal) -> Option<i32> {
+        super::signal(self.pid(), by);
+        super::end_of(&mut self.child, "the relay").code()
+    }
+
+    /// Starts it again, after [`Self::kill`], with the same data and port.
+    ///
+    /// # Panics
+    /// It does not start, or shows another address.
+    pub fn restart(&mut self) {
+        let socket = self.socket();
+        let (child, address) =
+            until("the relay starts again", || Self::spawn(&self.data, &self.log, &socket, &self.options));
+        self.child = child;
+        assert_eq!(address, self.address, "the address is the same after a restart");
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Runs `sealpost-relay` with other arguments.
+    pub fn program(arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(&programs().relay);
+        command.args(arguments);
+        finish(command, "")
+    }
+
+    /// What it has logged so far.
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for RelayProcess {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("log of the relay:\n{}", self.logged());
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! People's clients: engines over profiles on a disk, which die and come back.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use sealpost_client::api::{Command, ErrorCode, Event};
+use sealpost_client::engine::{CommandId, Engine};
+use sealpost_client::store::{CrashPoint, Profile};
+use sealpost_crypto::session::chain_id;
+use sealpost_crypto::vault::Cost;
+use sealpost_spec::account::Name;
+use sealpost_spec::message::{SALT, SessionMessage};
+
+use super::World;
+use super::links::{Happening, LinkId};
+
+/// Where the next crash is: after how many commits, and on which side of that one.
+pub(super) type Doom = Arc<Mutex<Option<(u32, CrashPoint)>>>;
+
+/// Somebody with a client.
+pub(super) struct Person {
+    pub(super) name: Name,
+    pub(super) folder: PathBuf,
+    _home: Option<Arc<tempfile::TempDir>>,
+    pub(super) engine: Option<Engine>,
+    pub(super) doom: Doom,
+    /// Raised with each life, so that nothing of an earlier one reaches a later one.
+    pub(super) life: u64,
+    next_command: u64,
+    /// Events of commands that were given by the story.
+    pub(super) answers: BTreeMap<CommandId, Vec<Event>>,
+    /// Events that came by themselves, in all lives.
+    pub(super) events: Vec<Event>,
+    /// Where `heard` has got to.
+    pub(super) told: usize,
+    // ---- the link's side
+    pub(super) wants_link: bool,
+    pub(super) attempt: u32,
+    pub(super) dialing: bool,
+    pub(super) authenticated: Option<LinkId>,
+    pub(super) anonymous: BTreeMap<Name, LinkId>,
+    /// Died by a fault, and comes back by itself.
+    pub(super) returns: bool,
+    pub(super) crashes: u32,
+    /// Session messages that left, as [`Profile::watch_session_messages`] shows them.
+    pub(super) session_messages: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+/// Nobody guesses it.
+const PASSPHRASE: &[u8] = b"a long walk by the sea";
+
+impl Person {
+    pub(super) fn timeout(&self) -> Option<u64> {
+        self.engine.as_ref().and_then(Engine::poll_timeout)
+    }
+}
+
+impl World {
+    /// Somebody installs the client and registers.
+    pub(crate) fn arrives(&mut self, name: &str) {
+        self.arrives_as(name, name);
+    }
+
+    fn registers(&mut self, person: &str, name: &str) -> Vec<Event> {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let folder = home.path().join("profile");
+        let name: Name = name.parse().unwrap();
+        let mut rng = self.new_rng();
+        let profile =
+            Profile::create(&folder, PASSPHRASE, Cost::FLOOR, &name, &self.address, &mut rng, self.now).unwrap();
+        drop(profile);
+        self.add(person, name, folder, Some(home));
+        self.opens(person);
+        self.command(person, Command::Register { invite: None })
+    }
+
+    /// Somebody who can't register under this name, and why.
+    pub(crate) fn cannot_register(&mut self, name: &str) -> ErrorCode {
+        let person = format!("rejected {name}");
+        let events = self.registers(&person, name);
+        self.closes(&person);
+        super::actor::error_of(&events).unwrap_or_else(|| panic!("{name} was registered: {events:?}"))
+    }
+
+    /// The same, known to the story under another name than to the relay: a second person who takes the name of one.
+    pub(crate) fn arrives_as(&mut self, person: &str, name: &str) {
+        let events = self.registers(person, name);
+        assert!(
+            events.iter().any(|event| matches!(event, Event::Me { .. })),
+            "{}: {person} could not register: {events:?}",
+            self.replay()
+        );
+    }
+
+    fn add(&mut self, person: &str, name: Name, folder: PathBuf, home: Option<Arc<tempfile::TempDir>>) {
+        let person_ = Person {
+            name,
+            folder,
+            _home: home,
+            engine: None,
+            doom: Doom::default(),
+            life: 0,
+            next_command: 1,
+            answers: BTreeMap::new(),
+            events: Vec::new(),
+            told: 0,
+            wants_link: false,
+            attempt: 0,
+            dialing: false,
+            authenticated: None,
+            anonymous: BTreeMap::new(),
+            returns: false,
+            crashes: 0,
+            session_messages: Arc::default(),
+        };
+        self.people.insert(person.to_owned(), person_);
+    }
+
+    /// A copy of somebody's profile, as a backup or a thief makes it, becomes a client of its own: not yet open.
+    pub(crate) fn copies_profile(&mut self, of: &str, to: &str) {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let folder = home.path().join("profile");
+        let person = &self.people[of];
+        let name = person.name.clone();
+        copy_folder(&person.folder, &folder);
+        self.add(to, name, folder, Some(home));
+    }
+
+    /// A generator that the seed decides.
+    pub(crate) fn new_rng(&mut self) -> ChaCha20Rng {
+        ChaCha20Rng::from_seed(self.dice.random())
+    }
+
+    /// Opens a client that is closed.
+    pub(super) fn opens(&mut self, person: &str) {
+        self.mark("opens", person.as_bytes());
+        let mut rng = self.new_rng();
+        let engine_rng = self.new_rng();
+        let now = self.now;
+        let them = self.people.get_mut(person).unwrap();
+        assert!(them.engine.is_none(), "{person} is open already");
+        let mut profile = Profile::open(&them.folder, PASSPHRASE, &mut rng).unwrap();
+        profile.without_sync();
+        let doom = them.doom.clone();
+        profile.set_faults(Box::new(move |point| {
+            let mut doom = doom.lock().unwrap();
+            match doom.as_mut() {
+                Some((left, at)) if *at == point => {
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        *doom = None;
+                        return true;
+                    }
+                    false
+                }
+                _ => false,
+            }
+        }));
+        let left = them.session_messages.clone();
+        profile.watch_session_messages(Box::new(move |message| left.lock().unwrap().push(message.to_vec())));
+        let engine = Engine::new(profile, Box::new(engine_rng)).unwrap();
+        them.engine = Some(engine);
+        them.life += 1;
+        them.returns = false;
+        let id = them.fresh_command();
+        let _ = now;
+        self.engine_step(person, |engine, now| engine.command(now, id, Command::Subscribe));
+    }
+
+    /// Closes a client, as a kill does: nothing is said to anybody, the links break.
+    pub(super) fn closes(&mut self, person: &str) {
+        self.mark("closes", person.as_bytes());
+        let them = self.people.get_mut(person).unwrap();
+        them.engine = None;
+        them.life += 1;
+        them.wants_link = false;
+        them.attempt = 0;
+        them.dialing = false;
+        *them.doom.lock().unwrap() = None;
+        self.forget_links_of(person);
+    }
+
+    /// Message keys that served twice with the same salt, of all people and all lives.
+    pub(crate) fn reused_keys(&self) -> Vec<String> {
+        let mut seen: BTreeMap<([u8; 32], u32, [u8; SALT]), Vec<u8>> = BTreeMap::new();
+        let mut reused = Vec::new();
+        for (name, person) in &self.people {
+            for bytes in person.session_messages.lock().unwrap().iter() {
+                let message = SessionMessage::parse(bytes).expect("what leaves is a session message");
+                let chain = chain_id(bytes).expect("it parses");
+                let key = (chain, message.header.number, message.header.salt);
+                let first = seen.entry(key).or_insert_with(|| bytes.clone());
+                if first != bytes {
+                    reused.push(format!("{name}: message {} of chain {:02x?}", message.header.number, &chain[..4]));
+                }
+            }
+        }
+        assert!(!seen.is_empty(), "nobody has encrypted anything: is the watcher in place?");
+        reused
+    }
+
+    /// One call of an engine, and all that follows from it. A crash in it ends the client's life.
+    pub(super) fn engine_step(&mut self, person: &str, call: impl FnOnce(&mut Engine, u64)) {
+        let now = self.now;
+        if self.faults.client_crash > 0 && self.dice.random_range(0..1_000) < self.faults.client_crash {
+            let point = if self.dice.random() { CrashPoint::BeforeCommit } else { CrashPoint::AfterCommit };
+            let commits = self.dice.random_range(1..=3);
+            self.people.get_mut(person).unwrap().doom.lock().unwrap().get_or_insert((commits, point));
+        }
+        let them = self.people.get_mut(person).unwrap();
+        let Some(engine) = them.engine.as_mut() else { return };
+        call(engine, now);
+        if let Some(reason) = engine.poisoned() {
+            let reason = reason.cause.clone().unwrap_or_default();
+            self.dies(person, &reason);
+            return;
+        }
+        self.pump(person);
+    }
+
+    fn dies(&mut self, person: &str, reason: &str) {
+        self.mark("dies", reason.as_bytes());
+        self.closes(person);
+        let back_in = self.dice.random_range(100..30_000);
+        let them = self.people.get_mut(person).unwrap();
+        them.crashes += 1;
+        them.returns = true;
+        let life = them.life;
+        self.schedule(back_in, Happening::Returns { person: person.to_owned(), life });
+    }
+
+    /// Takes what the engine wants done and what it tells.
+    fn pump(&mut self, person: &str) {
+        loop {
+            let Some(engine) = self.people.get_mut(person).unwrap().engine.as_mut() else { return };
+            let mut idle = true;
+            let mut told = Vec::new();
+            while let Some(event) = engine.poll_event() {
+                told.push(event);
+                idle = false;
+            }
+            let transmit = engine.poll_transmit();
+            for (command, event) in told {
+                self.mark(
+                    "event",
+                    format!("{person} {command:?} {}", serde_json::to_string(&event).unwrap()).as_bytes(),
+                );
+                let them = self.people.get_mut(person).unwrap();
+                match command.filter(|command| them.answers.contains_key(command)) {
+                    Some(command) => them.answers.entry(command).or_default().push(event),
+                    None => them.events.push(event),
+                }
+            }
+            if let Some(transmit) = transmit {
+                idle = false;
+                self.transmits(person, transmit);
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    /// Gives a command and lets time pass until it has ended, or its patience has.
+    pub(super) fn command(&mut self, person: &str, command: Command) -> Vec<Event> {
+        let id = self.begin(person, command);
+        let end = self.now + 3 * super::MINUTE;
+        while let Some(next) = self.next_due() {
+            let them = &self.people[person];
+            let over = them.answers[&id].iter().any(|event| matches!(event, Event::End));
+            if over || them.engine.is_none() || next > end {
+                break;
+            }
+            self.step(next);
+        }
+        self.people.get_mut(person).unwrap().answers.remove(&id).unwrap_or_default()
+    }
+
+    /// Gives a command; nobody waits for its end.
+    pub(super) fn begin(&mut self, person: &str, command: Command) -> CommandId {
+        let them = self.people.get_mut(person).unwrap();
+        let id = them.fresh_command();
+        them.answers.insert(id, Vec::new());
+        let shown = format!("{person} {}", serde_json::to_string(&command).unwrap());
+        self.mark("command", shown.as_bytes());
+        self.engine_step(person, |engine, now| engine.command(now, id, command));
+        id
+    }
+}
+
+impl Person {
+    fn fresh_command(&mut self) -> CommandId {
+        self.next_command += 1;
+        CommandId(self.next_command)
+    }
+}
+
+/// Copies a profile while nobody writes to it.
+pub(super) fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700)).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
