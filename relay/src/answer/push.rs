@@ -4,6 +4,7 @@
 //! waits to be written is never more than the caller asked for: cursors stand in the store, not in queues.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
@@ -21,6 +22,8 @@ use crate::store::{Entry, Fault, Limit, Log, Store, Watch};
 const TAIL_FRAMES: usize = 64;
 /// Most bytes of them.
 const TAIL_BYTES: usize = 256 * 1024;
+/// Most bytes of them in all rooms: beyond it a room's posts are read again for each link.
+const TAILS_BYTES: usize = 32 * 1024 * 1024;
 
 /// A room that a link follows.
 pub(super) struct Following {
@@ -31,7 +34,14 @@ pub(super) struct Following {
 
 /// The tails of all rooms that somebody follows.
 #[derive(Default)]
-pub(super) struct Tails(Mutex<HashMap<RoomName, Weak<Tail>>>);
+pub(super) struct Tails {
+    rooms: Mutex<HashMap<RoomName, Weak<Tail>>>,
+    held: Held,
+}
+
+/// Bytes that all tails hold.
+#[derive(Clone, Default)]
+struct Held(Arc<AtomicUsize>);
 
 /// The newest posts of a room, encoded.
 pub(super) struct Tail {
@@ -43,12 +53,12 @@ pub(super) struct Tail {
 }
 
 /// All posts with `from < seq <= through`.
-#[derive(Default)]
 struct Frames {
     from: Seq,
     through: Seq,
     posts: VecDeque<(Seq, Bytes)>,
     bytes: usize,
+    held: Held,
 }
 
 pub(super) fn room_log(room: &RoomName) -> Log {
@@ -57,30 +67,39 @@ pub(super) fn room_log(room: &RoomName) -> Log {
 
 impl Tails {
     pub(super) fn of(&self, room: &RoomName) -> Arc<Tail> {
-        let mut tails = lock(&self.0);
+        let mut tails = lock(&self.rooms);
         if let Some(tail) = tails.get(room).and_then(Weak::upgrade) {
             return tail;
         }
-        let tail = Arc::new(Tail { room: room.clone(), log: room_log(room), frames: tokio::sync::Mutex::default() });
+        let frames = tokio::sync::Mutex::new(Frames::at(Seq(0), &self.held));
+        let tail = Arc::new(Tail { room: room.clone(), log: room_log(room), frames });
         tails.insert(room.clone(), Arc::downgrade(&tail));
         tail
     }
 
     pub(super) fn forget(&self) {
-        lock(&self.0).retain(|_, tail| tail.strong_count() > 0);
+        lock(&self.rooms).retain(|_, tail| tail.strong_count() > 0);
     }
 }
 
 impl Frames {
+    /// None, from here on.
+    fn at(place: Seq, held: &Held) -> Self {
+        Self { from: place, through: place, posts: VecDeque::new(), bytes: 0, held: held.clone() }
+    }
+
     fn push(&mut self, seq: Seq, frame: Bytes, removes: bool) {
         self.through = seq;
         self.bytes += frame.len();
+        let all = self.held.0.fetch_add(frame.len(), Ordering::Relaxed) + frame.len();
         self.posts.push_back((seq, frame));
         // A delete takes a body away, which must not be given out any longer. [ROOM-6]
-        while removes || self.posts.len() > TAIL_FRAMES || self.bytes > TAIL_BYTES {
+        let empty = removes || all > TAILS_BYTES;
+        while empty || self.posts.len() > TAIL_FRAMES || self.bytes > TAIL_BYTES {
             let Some((seq, frame)) = self.posts.pop_front() else { break };
             self.from = seq;
             self.bytes -= frame.len();
+            self.held.0.fetch_sub(frame.len(), Ordering::Relaxed);
         }
     }
 
@@ -93,6 +112,12 @@ impl Frames {
             first || taken <= bytes
         });
         fits.cloned().collect()
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -156,7 +181,7 @@ impl<S: Store> Relay<S> {
             let read = self.posts(&tail.room, entries).await?;
             // The tail moves on to where there are posts, and not to any place that a client may name.
             if after > frames.through && !read.is_empty() {
-                *frames = Frames { from: after, through: after, ..Frames::default() };
+                *frames = Frames::at(after, &self.tails.held);
             }
             let mine = read.iter().map(|(seq, frame, _)| (*seq, frame.clone())).collect();
             read.into_iter().for_each(|(seq, frame, removes)| frames.push(seq, frame, removes));
@@ -192,4 +217,28 @@ pub(super) struct LoggedPost {
 /// What fits a request fits a push: both have the same things around the box or post.
 fn encoded(push: &RelayFrame) -> Result<Bytes, Fault> {
     encode(push).as_deref().and_then(frame).map(Bytes::from).ok_or(Fault::Damaged("a push"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [RELAY-15] [THREAT-21] the tails of many rooms together are bounded, and what no tail holds is read again.
+    #[test]
+    fn all_tails_together_are_bounded() {
+        let tails = Tails::default();
+        let rooms: Vec<RoomName> = (0..200).map(|room| format!("room{room}").parse().unwrap()).collect();
+        let followed: Vec<Arc<Tail>> = rooms.iter().map(|room| tails.of(room)).collect();
+        let frame = Bytes::from(vec![7; 16 * 1024]);
+        for tail in &followed {
+            let mut frames = tail.frames.try_lock().unwrap();
+            (1..=40).for_each(|seq| frames.push(Seq(seq), frame.clone(), false));
+            let last = frames.posts.front().map_or(frames.through, |(seq, _)| Seq(seq.0 - 1));
+            assert_eq!((frames.from, frames.through), (last, Seq(40)), "it knows what it holds");
+        }
+        let held = tails.held.0.load(Ordering::Relaxed);
+        assert!(held <= TAILS_BYTES && held > TAILS_BYTES - 2 * TAIL_BYTES, "{held}");
+        drop(followed);
+        assert_eq!(tails.held.0.load(Ordering::Relaxed), 0);
+    }
 }

@@ -47,6 +47,10 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     return Ok(self.buffer.split_to(length).freeze());
                 }
             }
+            if self.buffer.is_empty() && self.buffer.capacity() > READ {
+                // A link that once sent something large holds no memory for it while it is silent.
+                self.buffer = BytesMut::new();
+            }
             self.buffer.reserve(READ);
             if self.io.read_buf(&mut (&mut self.buffer).limit(READ)).await? == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
@@ -145,5 +149,29 @@ impl<W: AsyncWrite + Unpin> Outbox<W> {
         };
         // Who reads no more learns nothing more.
         let _ = timeout(deadline, rest).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealpost_spec::wire::frame;
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// [RELAY-15] [THREAT-21] a silent link keeps no room for the large frame that it sent before.
+    #[tokio::test]
+    async fn a_silent_link_holds_little() {
+        let (mut ours, theirs) = duplex(1024 * 1024);
+        let mut reader = Reader::new(theirs);
+        reader.hello_answered();
+        ours.write_all(&frame(&[7; MAX_FRAME]).unwrap()).await.unwrap();
+        assert_eq!(reader.next().await.unwrap().len(), MAX_FRAME);
+        let silent = poll_fn(|context| {
+            let polled = std::pin::pin!(reader.next()).poll(context);
+            std::task::Poll::Ready(polled.is_pending())
+        });
+        assert!(silent.await);
+        assert!(reader.buffer.capacity() <= 2 * READ, "{}", reader.buffer.capacity());
     }
 }
