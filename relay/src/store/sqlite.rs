@@ -11,6 +11,7 @@ mod writer;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
@@ -70,6 +71,9 @@ const SCHEMA: &[M<'static>] = &[M::up(
 /// Most batches that wait for the writer: more wait with whoever brings them.
 const QUEUE: usize = 1024;
 
+/// How long a write waits for somebody else who has the file open, before it fails alone.
+const BUSY: Duration = Duration::from_secs(1);
+
 /// Threads that read: reads come out of the page cache, and two keep up with one writer.
 const READERS: usize = 2;
 
@@ -116,13 +120,15 @@ impl Sqlite {
     pub fn crashing(file: &Path, crash: CrashPoints) -> Result<Self, OpenError> {
         private(file)?;
         let mut connection = Connection::open(file)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         // What is removed is overwritten where that costs no further page.
         connection.pragma_update(None, "secure_delete", "FAST")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "trusted_schema", "OFF")?;
+        // No file is opened later on, when links may have taken them all.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
         connection.set_prepared_statement_cache_capacity(64);
         migrate(&mut connection)?;
@@ -135,7 +141,7 @@ impl Sqlite {
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(file, flags)?;
-            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            connection.busy_timeout(BUSY)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok::<_, rusqlite::Error>(connection)
         };

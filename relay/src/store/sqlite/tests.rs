@@ -149,6 +149,19 @@ async fn a_failed_commit_stops_the_store() {
     assert!(matches!(store.usage(&Log { kind: "mailbox", key: vec![1] }).await, Err(Fault::Stopped)));
 }
 
+/// Somebody who holds the file with another program fails the writes of that time, and nothing else.
+#[tokio::test]
+async fn a_busy_file_does_not_stop_the_store() {
+    let disk = Disk::new();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    let other = Connection::open(disk.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(store.write(append(1)).await, Err(Fault::Backend(_))));
+    other.execute_batch("ROLLBACK").unwrap();
+    store.write(append(2)).await.unwrap();
+    assert_eq!(ids(&store).await, [2]);
+}
+
 /// Each query of a link finds its way by an index, whatever a mailbox or room holds.
 #[test]
 fn queries_use_indexes() {

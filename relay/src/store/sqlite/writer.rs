@@ -99,7 +99,12 @@ impl Writer {
             Some(ErrorCode::DiskFull) => End::Group(error),
             _ => End::Store(error),
         };
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(end)?;
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|error| match error.sqlite_error_code() {
+            // Somebody else holds the file for long, with the shell of SQLite for instance: nothing was written.
+            Some(ErrorCode::DatabaseBusy) => End::Group(error),
+            _ => end(error),
+        })?;
         let mut written = Vec::with_capacity(batches.len());
         for batch in batches {
             written.push(apply(&transaction, batch, &mut rev).map_err(end)?);
