@@ -183,14 +183,19 @@ fn serve(options: &Options, demo: bool) -> Result<(), Failure> {
 }
 
 async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
+    let runtime = |error: &dyn std::fmt::Display| {
+        Failure::new(RUNTIME, "the relay could not start", error, "look at the log above, and report this")
+    };
+    // First of all: whoever stops it while it starts finds nothing left of a demo either.
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| runtime(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| runtime(&error))?;
+    // A terminal that was closed.
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| runtime(&error))?;
     config.links = config.links.within(open_files());
     let folder = Folder::open(&config.data)?;
     let secret = folder.key()?;
     let store = Sqlite::open(&folder.store())?;
     let broken = store.stopped();
-    let runtime = |error: &dyn std::fmt::Display| {
-        Failure::new(RUNTIME, "the relay could not start", error, "look at the log above, and report this")
-    };
     let acceptor = tls(&secret).map_err(|error| runtime(&error))?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         let advice = "choose another one with --listen ADDR:PORT, or stop what uses it";
@@ -204,8 +209,6 @@ async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
     let server = Server::new(Arc::new(relay), acceptor, config.links.clone(), Timing::default());
 
     let (stop, stopping) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| runtime(&error))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| runtime(&error))?;
     let serving = tokio::spawn(server.run(listener, stopping));
     say(&format!("{address}\n"));
     tracing::info!("the relay listens on port {port}");
@@ -216,6 +219,7 @@ async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
     let failed = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
+        _ = hangup.recv() => false,
         () = broken => true,
     };
     tracing::info!("the relay stops");

@@ -38,9 +38,13 @@ fn serve(data: &Path) -> Running {
 
 impl Running {
     /// Asks it to stop, as an init system does.
-    fn terminate(mut self) -> (Option<i32>, String) {
+    fn terminate(self) -> (Option<i32>, String) {
+        self.end(rustix::process::Signal::TERM)
+    }
+
+    fn end(mut self, signal: rustix::process::Signal) -> (Option<i32>, String) {
         let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
         let mut rest = String::new();
         self.0.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
         (self.0.wait().unwrap().code(), rest)
@@ -107,24 +111,28 @@ fn failures_have_their_codes() {
     assert_eq!(fails(&none), Some(1));
 }
 
-/// The demo prints its commands after the address, and leaves nothing behind.
+/// The demo prints its commands after the address, and leaves nothing behind, however it is stopped: a closed terminal
+/// included.
 #[test]
 fn the_demo_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = relay()
-        .args(["serve", "--demo"])
-        .env("TMPDIR", folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::with_capacity(1, child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.parse::<Address>().is_ok(), "{line}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let address = line.parse().unwrap();
-    let (code, text) = Running(child, address).terminate();
-    assert_eq!(code, Some(0));
-    assert!(text.contains(&format!("register {} alice", line.trim())) && text.contains("bob.passphrase chat"));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    use rustix::process::Signal;
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = relay()
+            .args(["serve", "--demo"])
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::with_capacity(1, child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.parse::<Address>().is_ok(), "{line}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let address = line.parse().unwrap();
+        let (code, text) = Running(child, address).end(signal);
+        assert_eq!(code, Some(0), "{signal:?}");
+        assert!(text.contains(&format!("register {} alice", line.trim())) && text.contains("bob.passphrase chat"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
