@@ -28,16 +28,17 @@ pub fn different_lines(count: usize) -> Said {
     let mut lines: Vec<String> = Vec::new();
     let (rare, plain): (Vec<String>, Vec<String>) = fortunes.into_iter().partition(|line| !line.is_ascii());
     let from_fortunes = rare.len() + plain.len();
-    for line in SAMPLE.lines().map(str::to_owned).chain(rare).chain(plain) {
+    // A tenth in scripts that fortunes rarely are in: the sample again and again, numbered.
+    let numbered = |round: usize| SAMPLE.lines().map(move |line| format!("{line} ({round})"));
+    let sample = SAMPLE.lines().map(str::to_owned).chain((2..).flat_map(numbered)).take((count / 10).max(20));
+    for line in sample.chain(rare).chain(plain) {
         if lines.len() < count && seen.insert(line.clone()) {
             lines.push(line);
         }
     }
-    let mut round = 2;
+    let mut round = 1_000;
     while lines.len() < count {
-        for line in SAMPLE.lines().take(count - lines.len()) {
-            lines.push(format!("{line} ({round})"));
-        }
+        lines.extend(numbered(round).take(count - lines.len()));
         round += 1;
     }
     // Spread what is rare: a stride without common divisor visits every line once.

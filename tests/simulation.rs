@@ -309,6 +309,17 @@ fn a_seed_decides_everything() {
     assert_ne!(first, walk(7).trace());
 }
 
+/// The search for keys that served twice can fail: the same key, number and salt over other bytes is found.
+#[test]
+fn a_key_that_serves_twice_is_found() {
+    let mut world = World::new(22);
+    let _ = world.alice().says("bob", "one");
+    world.settle();
+    assert_eq!(world.reused_keys(), Vec::<String>::new());
+    world.bend_a_session_message("alice");
+    assert_eq!(world.reused_keys().len(), 1);
+}
+
 /// A message that has been confirmed is delivered on its sender's side.
 #[test]
 fn confirmed_messages_are_delivered() {

@@ -183,6 +183,14 @@ impl World {
         self.forget_links_of(person);
     }
 
+    /// Adds a second message under the key and salt of one that left.
+    pub(crate) fn bend_a_session_message(&self, person: &str) {
+        let mut left = self.people[person].session_messages.lock().unwrap();
+        let mut again = left.last().expect("something left").clone();
+        *again.last_mut().expect("it is not empty") ^= 1;
+        left.push(again);
+    }
+
     /// Message keys that served twice with the same salt, of all people and all lives.
     pub(crate) fn reused_keys(&self) -> Vec<String> {
         let mut seen: BTreeMap<([u8; 32], u32, [u8; SALT]), Vec<u8>> = BTreeMap::new();
