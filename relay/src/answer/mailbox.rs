@@ -15,6 +15,11 @@ use super::row::{Account, Mailbox, account, mailbox};
 use super::{ATTEMPTS, Caller, Outcome, Relay, only, row};
 use crate::store::{Append, Fault, Limit, Log, Store, Usage, Watch, Write, Written};
 
+/// What waits at most for one more of a contact to be taken. [BOX-4]
+const CONTACTS: Usage = Usage { count: MAX_ENVELOPES as u64, bytes: MAX_MAILBOX_BYTES as u64 };
+/// The same for one of a stranger: two minutes of a stranger's work do not shut everybody else out. [BOX-11]
+const STRANGERS: Usage = Usage { count: CONTACTS.count / 2, bytes: CONTACTS.bytes / 2 };
+
 /// The mailbox of the device that is logged in, as one link pushes it.
 pub(super) struct Inbox {
     pub(super) log: Log,
@@ -85,15 +90,15 @@ impl<S: Store> Relay<S> {
         }
         let owner = self.row::<Mailbox>(mailbox(&to)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
         let recipient = self.row::<Account>(account(&owner.name)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
-        if let Some(token) = token
-            && !identity::same_token(&identity::token_hash(&token), &recipient.token)
-        {
+        let holds = |token| identity::same_token(&identity::token_hash(token), &recipient.token);
+        let contact = token.as_ref().is_some_and(holds);
+        if token.is_some() && !contact {
             // [BOX-6] who holds an old token works like a stranger.
             Self::price(caller, self.rules.work.deliver).map_err(|_| Refusal::UnknownToken)?;
         }
         caller.serves(&owner.name)?;
         let log = log(&to);
-        self.admit(now, &log, sealed.0.len()).await?;
+        self.admit(now, &log, sealed.0.len(), if contact { CONTACTS } else { STRANGERS }).await?;
         let bytes = [now.to_le_bytes().as_slice(), &sealed.0].concat();
         // [BOX-2] [BOX-3]
         match self.store.write(vec![Write::Append(Append { log, id: id.0, bytes })]).await?.as_slice() {
@@ -102,11 +107,10 @@ impl<S: Store> Relay<S> {
         }
     }
 
-    /// Whether a mailbox takes so many bytes more, after what is too old has gone. What is under way at this very
-    /// moment on other links may exceed it by their number. [BOX-4]
-    async fn admit(&self, now: u64, log: &Log, bytes: usize) -> Result<(), super::No> {
-        let full =
-            |usage: Usage| usage.count >= MAX_ENVELOPES as u64 || usage.bytes + bytes as u64 > MAX_MAILBOX_BYTES as u64;
+    /// Whether a mailbox takes so many bytes more of one who may fill this share of it, after what is too old has
+    /// gone. What is under way at this very moment on other links may exceed it by their number. [BOX-4]
+    async fn admit(&self, now: u64, log: &Log, bytes: usize, most: Usage) -> Result<(), super::No> {
+        let full = |usage: Usage| usage.count >= most.count || usage.bytes + bytes as u64 > most.bytes;
         if full(self.store.usage(log).await?) {
             self.expire(now, log).await?;
             if full(self.store.usage(log).await?) {

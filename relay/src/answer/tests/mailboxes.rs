@@ -137,37 +137,57 @@ fn an_early_acknowledgement_saves_the_push() {
     assert_eq!(answer, Err(Refusal::TooLarge { limit: 1_000 }));
 }
 
-/// [BOX-4] a mailbox takes 1,000 envelopes and no more, says so, and takes again once its owner has come.
+/// [BOX-4] a mailbox takes 1,000 envelopes and no more, says so, and takes again once its owner has come. [BOX-11] half
+/// of them from strangers, who do not shut out who has the token.
 #[test]
 fn a_full_mailbox_refuses() {
     let relay = relay(|_| {});
     let mut bob = Person::new("bob", 20);
     bob.register(&relay);
-    for id in 0..1_000 {
+    let contact = |id| {
+        let mut link = link(&relay, LinkKind::Anonymous);
+        let request = Request::Deliver { token: Some(bob.token), envelope: envelope(&bob, id, SMALL) };
+        ask(&relay, &mut link, request).map(|_| ())
+    };
+    for id in 0..500 {
         deliver(&relay, envelope(&bob, id, SMALL));
     }
-    assert_eq!(deliver_at(&relay, NOW, envelope(&bob, 1_000, SMALL)), Err(Refusal::MailboxFull));
+    let stranger = || deliver_at(&relay, NOW, envelope(&bob, 2_000, SMALL));
+    assert_eq!(stranger(), Err(Refusal::MailboxFull));
+    for id in 500..1_000 {
+        assert_eq!(contact(id), Ok(()));
+    }
+    assert_eq!(contact(1_000), Err(Refusal::MailboxFull));
     let mut caller = bob.enter(&relay, 2);
     let pairs = pushed(&pushes(&relay, &mut caller));
     assert_eq!(pairs.len(), 1_000);
     acknowledge(&relay, &mut caller, &pairs[..1]);
-    assert!(deliver_at(&relay, NOW, envelope(&bob, 1_000, SMALL)).is_ok());
+    assert_eq!((contact(1_000), stranger()), (Ok(()), Err(Refusal::MailboxFull)));
+    acknowledge(&relay, &mut caller, &pairs[1..600]);
+    assert!(stranger().is_ok());
 }
 
-/// [BOX-4] a mailbox takes 64 MiB and no more, whatever its entries are.
+/// [BOX-4] a mailbox takes 64 MiB and no more, whatever its entries are; [BOX-11] from strangers half of it.
 #[test]
 fn a_mailbox_is_bounded_in_bytes() {
-    let relay = relay(|_| {});
-    let mut bob = Person::new("bob", 20);
-    bob.register(&relay);
-    let fill = |id: u8, bytes: usize| {
-        let append = Append { log: super::super::mailbox::log(&bob.mailbox()), id: [id; 16], bytes: vec![0xff; bytes] };
-        ready(relay.store().write(vec![Write::Append(append)])).unwrap().unwrap();
-    };
-    let entry = 60 * 1024 + 8;
-    fill(200, MAX_MAILBOX_BYTES - entry - 1);
-    assert!(deliver_at(&relay, NOW, envelope(&bob, 1, 60 * 1024)).is_ok());
-    assert_eq!(deliver_at(&relay, NOW, envelope(&bob, 2, 60 * 1024)), Err(Refusal::MailboxFull));
+    for (most, token) in [(MAX_MAILBOX_BYTES, true), (MAX_MAILBOX_BYTES / 2, false)] {
+        let relay = relay(|_| {});
+        let mut bob = Person::new("bob", 20);
+        bob.register(&relay);
+        let fill = |id: u8, bytes: usize| {
+            let log = super::super::mailbox::log(&bob.mailbox());
+            let append = Append { log, id: [id; 16], bytes: vec![0xff; bytes] };
+            ready(relay.store().write(vec![Write::Append(append)])).unwrap().unwrap();
+        };
+        let deliver = |id| {
+            let mut link = link(&relay, LinkKind::Anonymous);
+            let token = token.then_some(bob.token);
+            let request = Request::Deliver { token, envelope: envelope(&bob, id, 60 * 1024) };
+            ask(&relay, &mut link, request).map(|_| ())
+        };
+        fill(200, most - (60 * 1024 + 8) - 1);
+        assert_eq!((deliver(1), deliver(2)), (Ok(()), Err(Refusal::MailboxFull)));
+    }
 }
 
 /// [BOX-5] after 30 days an envelope goes: by the sweep, at a login, or when room is wanted.
@@ -189,9 +209,10 @@ fn envelopes_expire() {
     assert_eq!(held().unwrap().unwrap().count, 1, "30 days to the millisecond is not too old");
     ready(relay.sweep(later + MAX_AGE_MS + 1)).unwrap().unwrap();
     assert_eq!(held().unwrap().unwrap().count, 0);
-    for id in 0..1_000 {
+    for id in 0..500 {
         deliver_at(&relay, later, envelope(&bob, id + 10, SMALL)).unwrap();
     }
+    assert_eq!(deliver_at(&relay, later, envelope(&bob, 2_000, SMALL)), Err(Refusal::MailboxFull));
     assert!(deliver_at(&relay, later + 2 * MAX_AGE_MS, envelope(&bob, 2_000, SMALL)).is_ok(), "old ones make room");
 }
 
