@@ -116,7 +116,8 @@ impl Engine {
 
     /// Raises the generation, which is committed before the login leaves. **[ACCT-12]**
     fn login(&mut self) -> Login {
-        self.own_mut().generation += 1;
+        let own = self.own_mut();
+        own.generation = own.generation.saturating_add(1);
         let challenge = self.standing.hello.as_ref().map_or([0; 32], |hello| hello.challenge);
         let proof = LoginProof {
             relay: &self.standing.relay,

@@ -17,10 +17,11 @@ impl Engine {
     pub(super) fn view(&self, line: &Line) -> Message {
         let own = line.account == self.own.account;
         let contact = self.contacts.get(&line.from);
-        let trust = match contact.and_then(|contact| contact.account) {
+        let trust = match contact {
             _ if own => Trust::Verified,
-            // A line of an earlier key, in an archived conversation or a room.
-            Some(account) if account != line.account => Trust::KeyChanged,
+            // A line of an earlier key, in an archived conversation or a room; or of whoever took the name there before
+            // a link told the key.
+            Some(contact) if Self::contradicts(contact, &line.account) => Trust::KeyChanged,
             _ => self.trust_of(&line.from),
         };
         let direct = line.conversation.starts_with('@');

@@ -13,6 +13,8 @@ use crate::store::rooms::Author;
 
 /// So far a late post looks for the one that it stands before.
 const MAX_LATE: u64 = 1_000;
+/// Nobody posts so often; above it, counting on would overflow some day.
+const MAX_NUMBER: u64 = 1 << 48;
 
 impl Engine {
     /// A post was pushed.
@@ -25,7 +27,8 @@ impl Engine {
         room.cursor = room.cursor.max(seq);
         // [ROOM-2] [ROOM-3] [ROOM-9]
         let relay = self.own.relay_key.unwrap_or_default();
-        let verified = verify_post(post, &relay).ok().filter(|(head, _)| head.room == *name);
+        let verified =
+            verify_post(post, &relay).ok().filter(|(head, _)| head.room == *name && head.number <= MAX_NUMBER);
         let Some((head, _)) = verified else {
             self.refuse_in(Some(name.to_string()), "a post was forged or altered; it is not shown".into());
             return Ok(());
@@ -83,8 +86,10 @@ impl Engine {
         if head.author == self.own.name {
             return Ok(head.account == self.own.account);
         }
-        if let Some(account) = self.contacts.get(&head.author).and_then(|contact| contact.account) {
-            return Ok(account == head.account);
+        // [ACCT-14] a link pins a key before it was ever seen.
+        let contact = self.contacts.get(&head.author);
+        if let Some(contact) = contact.filter(|contact| contact.account.is_some() || contact.pinned.is_some()) {
+            return Ok(!Self::contradicts(contact, &head.account));
         }
         if let Some(first) = self.rows().first_author(&head.author)? {
             return Ok(first == head.account);

@@ -27,7 +27,7 @@ impl Engine {
     fn make_prekey(&mut self, role: PrekeyRole) -> Stored<Signed> {
         let last = self.prekeys.last.get_mut(role as usize - 1);
         let id = last.map_or(1, |last| {
-            *last += 1;
+            *last = last.saturating_add(1);
             *last
         });
         let made_at = self.now / 1_000;

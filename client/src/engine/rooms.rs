@@ -154,7 +154,14 @@ impl Engine {
         Ok(id)
     }
 
-    fn sign_post(&mut self, name: &RoomName, id: PostId, kind: PostKind, time: u64, text: String) -> Stored<()> {
+    pub(super) fn sign_post(
+        &mut self,
+        name: &RoomName,
+        id: PostId,
+        kind: PostKind,
+        time: u64,
+        text: String,
+    ) -> Stored<()> {
         let Some(room) = self.rooms.get(name) else { return Ok(()) };
         let head = PostHead {
             relay: self.own.relay_key.unwrap_or_default(),

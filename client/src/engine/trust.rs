@@ -1,7 +1,7 @@
 //! Pins, marks and changed keys.
 
 use sealpost_crypto::identity::{delivery_token, fingerprint, safety_number, verify_devices};
-use sealpost_spec::account::{ContactLink, DeviceList, Fingerprint, Name};
+use sealpost_spec::account::{AccountKey, ContactLink, DeviceList, Fingerprint, Name};
 use sealpost_spec::wire::Signed;
 
 use super::command::Waiting;
@@ -19,6 +19,14 @@ impl Engine {
             Some(contact) if contact.changed.is_some() => Trust::KeyChanged,
             Some(contact) if contact.verified => Trust::Verified,
             _ => Trust::Unverified,
+        }
+    }
+
+    /// Whether this key stands against what is pinned for the person, by its key or by the fingerprint in a link.
+    pub(super) fn contradicts(contact: &Contact, account: &AccountKey) -> bool {
+        match contact.account {
+            Some(known) => known != *account,
+            None => contact.pinned.is_some_and(|pinned| pinned != fingerprint(account)),
         }
     }
 

@@ -99,25 +99,88 @@ fn a_first_message_held_back_moves_nobody() {
     assert!(moved > 0, "the second session was never the one that is sent on");
 }
 
+/// Signs with one's own key that one has another name.
+fn pose_as(world: &mut World, who: usize, name: &str) {
+    let account = world.engine(who).profile.rows.account_secret().unwrap().unwrap();
+    let name: sealpost_spec::account::Name = name.parse().unwrap();
+    world.step(who, |engine| {
+        let devices = vec![engine.own.device];
+        let (key, name) = (account.key(), name.clone());
+        let forged = sealpost_spec::account::DeviceList { number: 1, name: name.clone(), account: key, devices };
+        let own = engine.own_mut();
+        (own.list, own.name) = (account.sign_devices(&forged), name);
+        Ok(())
+    });
+}
+
+/// [ACCT-14] [ROOM-9] a link pins a key before anything came from it: a relay that makes up a post under that name with
+/// another key is refused, and what it made up before is not shown as verified.
+#[test]
+fn a_post_under_a_name_that_a_link_pins_is_signed_by_that_key() {
+    let mut world = World::new(&["alice", "bob", "mallory"]);
+    let Some(Event::Me { link, .. }) = world.run(1, Command::Me).first().cloned() else { panic!("no link") };
+    let link = link.replace("/bob?", "/carol?");
+    pose_as(&mut world, 1, "carol");
+    pose_as(&mut world, 2, "carol");
+    world.send(2, "#lobby", "before the link");
+    world.pass(1_000);
+    world.run(0, Command::Add { link });
+    world.send(2, "#lobby", "after the link");
+    world.send(1, "#lobby", "from carol");
+    world.pass(1_000);
+    let shown: Vec<(String, Trust)> = world
+        .history(0, "#lobby")
+        .into_iter()
+        .filter(|m| m.from == "@carol")
+        .filter(|m| m.kind == crate::api::Kind::Text)
+        .map(|m| (m.text.as_raw().to_owned(), m.trust))
+        .collect();
+    let wanted = [("before the link".to_owned(), Trust::KeyChanged), ("from carol".to_owned(), Trust::Verified)];
+    assert_eq!(shown, wanted);
+}
+
+/// [ROOM-4] the greatest of numbers is nobody's, and counting on from it breaks nothing.
+#[test]
+fn numbers_at_their_end_break_nothing() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.step(1, |engine| {
+        let lobby = sealpost_spec::room::RoomName::lobby();
+        engine.room_mut(&lobby).unwrap().number = u64::MAX - 1;
+        Ok(())
+    });
+    let lobby = sealpost_spec::room::RoomName::lobby();
+    let id = sealpost_spec::room::PostId([7; 16]);
+    let mut post = None;
+    world.step(1, |engine| {
+        engine.sign_post(&lobby, id, sealpost_spec::room::PostKind::Text, 1, "x".into())?;
+        post = engine.rows().own_post(&lobby, u64::MAX)?.map(|own| own.post);
+        engine.room_mut(&lobby).unwrap().number = 1;
+        Ok(())
+    });
+    let now = world.now;
+    let push =
+        sealpost_spec::mailbox::Push::Post { room: lobby, seq: sealpost_spec::mailbox::Seq(9), post: post.unwrap() };
+    world.engine(0).handle_link(now, LinkEvent::Push(push));
+    world.settle();
+    assert!(!texts(&world.history(0, "#lobby")).contains(&"x"));
+    // [ACCT-12] a relay that claims the greatest generation makes a client begin anew, each time.
+    for _ in 0..2 {
+        world.go_offline(0);
+        world.relay.claim_generation("alice", u64::MAX);
+        world.come_back(0);
+    }
+    assert!(world.send(0, "bob", "still here").contains(&Event::End));
+    world.pass(2_000);
+    assert_eq!(world.recv(1), ["still here"]);
+}
+
 /// [MSG-33] [MSG-23] a stranger signs a device list with any name they like: it is nobody's word but theirs.
 #[test]
 fn a_name_is_what_the_directory_says() {
     let mut world = World::new(&["alice", "bob", "mallory"]);
     // Mallory's client believes to be carol, who exists and is somebody else.
     world.relay.alias("bob", "carol");
-    let list = world.engine(2).profile.rows.account_secret().unwrap().unwrap();
-    let device = world.engine(2).own.device;
-    world.step(2, |engine| {
-        let forged = sealpost_spec::account::DeviceList {
-            number: 1,
-            name: "carol".parse().unwrap(),
-            account: list.key(),
-            devices: vec![device],
-        };
-        engine.own_mut().list = list.sign_devices(&forged);
-        engine.own_mut().name = "carol".parse().unwrap();
-        Ok(())
-    });
+    pose_as(&mut world, 2, "carol");
     world.send(2, "alice", "I am carol");
     world.pass(2_000);
     assert!(world.recv(0).is_empty());

@@ -166,6 +166,11 @@ impl FakeRelay {
         self.accounts.insert(name.to_owned(), account);
     }
 
+    /// From now on a later login is claimed than there was.
+    pub(super) fn claim_generation(&mut self, name: &str, generation: u64) {
+        self.accounts.get_mut(name).unwrap().generation = generation;
+    }
+
     pub(super) fn envelopes(&self) -> usize {
         self.seen.len()
     }
