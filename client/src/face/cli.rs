@@ -101,9 +101,13 @@ fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if !asked && arguments.iter().any(|argument| argument == "--json") {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // The first paragraph: what is missing stands below the first line.
+        let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+        let message = lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned();
         let error = Error::new(ErrorCode::Usage, message).advise("sealpost --help");
-        Screen::new(true, false, false, super::screen::Colour::Never).complain(&error);
+        let screen = Screen::new(true, false, false, super::screen::Colour::Never);
+        screen.complain(&error);
+        let _ = screen.end(error.exit);
     }
     // A closed pipe is no error.
     let _ = error.print();

@@ -60,7 +60,8 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
         Event::Safety { name, number, code, trust } => safety(name, number, code, *trust, screen),
         Event::Room { name, members, posts, joined } => {
             let joined = if *joined { "  joined" } else { "" };
-            format!("{:<24} PUBLIC  {members} members, {posts} posts{joined}", said(name))
+            let (members, posts) = (count(u64::from(*members), "member"), count(*posts, "post"));
+            format!("{:<24} PUBLIC  {members}, {posts}{joined}", said(name))
         }
         Event::Presence { room, name, online } => {
             format!("{:<24} {}  {}", account(name), if *online { "online " } else { "offline" }, said(room))
@@ -79,6 +80,10 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
         }
         Event::Error(error) => self::error(error, screen.slash).trim_end().to_owned(),
     })
+}
+
+fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Text that may have come from somebody else, on one line.

@@ -167,7 +167,10 @@ fn room(word: &str) -> String {
 fn unknown(name: &str) -> Misunderstood {
     let name = name.to_ascii_lowercase();
     let names = ENTRIES.iter().flat_map(|entry| entry.names);
-    let near = names.map(|known| (distance(&name, known), *known)).min().filter(|(distance, _)| *distance <= 2);
+    let near = names.map(|known| (distance(&name, known), *known)).min();
+    // One wrong letter, or two that changed places: what is further from all is no slip of a finger.
+    let begins_alike = |known: &str| name.len() > 3 && name.chars().next() == known.chars().next();
+    let near = near.filter(|(distance, known)| *distance < 2 || *distance == 2 && begins_alike(known));
     Misunderstood {
         message: format!("there is no command /{}", crate::api::Text::new(name).on_one_line()),
         advice: near.map_or_else(|| "/help".to_owned(), |(_, known)| format!("/{known}")),

@@ -57,7 +57,9 @@ fn what_looks_like_a_command_is_never_sent_as_text() {
 fn an_unknown_command_gets_a_suggestion() {
     assert_eq!(parse("/jion #x").unwrap_err().advice, "/join");
     assert_eq!(parse("/dn bob hi").unwrap_err().advice, "/dm");
-    assert_eq!(parse("/xylophone").unwrap_err().advice, "/help");
+    for far in ["/xylophone", "/wat", "/x"] {
+        assert_eq!(parse(far).unwrap_err().advice, "/help");
+    }
     assert!(!parse("/\u{1b}[2J").unwrap_err().message.contains('\u{1b}'));
     assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("same", "same")), (3, 2, 0));
 }
