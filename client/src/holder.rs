@@ -191,9 +191,9 @@ pub async fn run<S, E: From<Error>>(
 pub enum CarriedOut {
     /// To its end.
     Whole,
-    /// The holder went away in the middle; the next one may do it again, or go on.
+    /// The holder went away in the middle; the next one goes on.
     Part,
-    /// The holder went away without having taken it.
+    /// The holder went away without having told anything of it.
     Nothing,
 }
 
@@ -208,7 +208,8 @@ impl Session {
         each: &mut impl FnMut(Event) -> Result<(), E>,
     ) -> Result<CarriedOut, E> {
         let Ok(id) = self.give(command.clone()).await else { return Ok(CarriedOut::Nothing) };
-        let (mut taken, mut queued) = (false, false);
+        let (mut taken, mut told, mut queued) = (false, false, false);
+        let follows = matches!(command, Command::Recv { follow: true, .. } | Command::Subscribe);
         loop {
             let next = if taken {
                 self.next().await
@@ -220,15 +221,17 @@ impl Session {
                 Some((Some(re), Event::End)) if re == id => return Ok(CarriedOut::Whole),
                 Some((Some(re), event)) if re == id => {
                     queued |= matches!(event, Event::Queued { .. });
+                    told = true;
                     each(event)?;
                 }
                 Some((None, Event::Error(error))) => return Err(error.into()),
                 Some(_) => {}
                 None if !taken => return Ok(CarriedOut::Nothing),
-                // Sent twice would be said twice; all else may be asked again.
-                None if !matches!(command, Command::Send { .. }) => return Ok(CarriedOut::Part),
+                None if follows => return Ok(CarriedOut::Part),
                 None if queued => return Err(left_queued().into()),
-                None => return Err(gone().into()),
+                // Sent twice would be said twice, and so would what was told already; all else may be asked again.
+                None if told || matches!(command, Command::Send { .. }) => return Err(gone().into()),
+                None => return Ok(CarriedOut::Nothing),
             }
         }
     }

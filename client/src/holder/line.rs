@@ -6,8 +6,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::api::{Command, Event};
 
-/// Longest line in bytes: a text of 60 KiB in which every byte is escaped.
-pub(super) const MAX_LINE: usize = 256 * 1024;
+/// Longest line in bytes: the longest text that a frame carries, of control characters alone, each of which JSON spells
+/// with six bytes; and what stands around it.
+pub(super) const MAX_LINE: usize = 6 * sealpost_spec::wire::MAX_FRAME + 16 * 1024;
 
 /// Bytes asked of the stream at once.
 const READ: usize = 16 * 1024;
@@ -97,6 +98,26 @@ mod tests {
             serde_json::from_str::<Told>(r#"{"v":1,"event":"end","later":"ignored"}"#).unwrap(),
             Told { v: 1, re: None, event: Event::End }
         );
+    }
+
+    /// A stranger may send nothing but control characters: their line must pass, or whoever reads it never gets past it.
+    #[test]
+    fn the_longest_text_fits_a_line_however_it_is_spelled() {
+        use crate::api::{Kind, Message, Text, Trust};
+        let message = Message {
+            id: "0".repeat(32),
+            conversation: format!("@{}", "a".repeat(32)),
+            from: format!("@{}", "a".repeat(32)),
+            verified: false,
+            trust: Trust::Unverified,
+            sent_at: "2026-11-20T08:00:00.123Z".to_owned(),
+            text: Text::new("\u{1}".repeat(sealpost_spec::wire::MAX_FRAME)),
+            kind: Kind::Text,
+            target: Some("0".repeat(32)),
+            state: State::Received,
+            request: true,
+        };
+        assert!(encode(&Told { v: 1, re: Some(u64::MAX), event: Event::Message(message) }).len() < MAX_LINE);
     }
 
     #[tokio::test]

@@ -224,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_command_is_told_so_and_cut_off() {
-        let long = vec![b'x'; 300 * 1024];
+        let long = vec![b'x'; crate::holder::line::MAX_LINE + 16 * 1024];
         for line in [&b"rm -rf /\n"[..], b"{\"v\":2,\"id\":1,\"command\":{\"command\":\"me\"}}\n", &long] {
             let (inputs, mut given) = mpsc::channel(8);
             let mut own = connect(&Connections::new(inputs)).await;

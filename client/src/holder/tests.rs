@@ -115,6 +115,31 @@ async fn a_holder_that_does_not_answer_is_in_use_and_a_dead_ones_socket_in_nobod
     contacts(&mut opening(&dir)).await.unwrap();
 }
 
+/// A holder that dies in the middle of an answer: what was told is not told again, and what was not is.
+#[tokio::test]
+async fn half_an_answer_is_no_whole_one_and_not_given_twice() {
+    use super::CarriedOut;
+    use tokio::io::AsyncWriteExt as _;
+    let taken = "{\"v\":1,\"re\":1,\"event\":\"taken\"}\n";
+    let line = "{\"v\":1,\"re\":1,\"event\":\"gap\",\"conversation\":\"@bob\",\"from\":\"@bob\",\"missing\":1}\n";
+    let history = Command::History { with: "bob".to_owned(), limit: None, before: None };
+    let follow = Command::Recv { from: None, limit: None, follow: true, timeout_ms: 0 };
+    for (command, lines, wanted) in [
+        (&history, String::new(), Ok(CarriedOut::Nothing)),
+        (&history, taken.to_owned(), Ok(CarriedOut::Nothing)),
+        (&history, format!("{taken}{line}"), Err(ErrorCode::Failed)),
+        (&follow, format!("{taken}{line}"), Ok(CarriedOut::Part)),
+        (&follow, taken.to_owned(), Ok(CarriedOut::Part)),
+    ] {
+        let (own, mut holder) = tokio::io::duplex(64 * 1024);
+        holder.write_all(lines.as_bytes()).await.unwrap();
+        let mut session = Session::over(own);
+        holder.shutdown().await.unwrap();
+        let outcome = session.carry_out(command, &mut |_| Ok::<(), Error>(())).await;
+        assert_eq!(outcome.map_err(|error| error.code), wanted, "{lines}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_the_holder() {
     let home = tempfile::tempdir().unwrap();
