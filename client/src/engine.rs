@@ -168,8 +168,8 @@ enum Asked {
     Post { room: RoomName, number: u64 },
     Follow(RoomName),
     Unfollow,
-    Rooms(CommandId),
-    Members(CommandId, RoomName),
+    Rooms(CommandId, Option<RoomName>),
+    Members(CommandId, RoomName, Option<Name>),
 }
 
 impl Engine {
@@ -442,8 +442,8 @@ impl Engine {
             Asked::Deliver { to, order, token } => self.delivered(&to, order, token, result),
             Asked::Post { room, number } => self.post_answer(&room, number, result),
             Asked::Follow(room) => self.follow_answer(&room, result),
-            Asked::Rooms(command) => self.rooms_answer(command, result),
-            Asked::Members(command, room) => self.members_answer(command, &room, result),
+            Asked::Rooms(command, after) => self.rooms_answer(command, after.as_ref(), result),
+            Asked::Members(command, room, after) => self.members_answer(command, &room, after.as_ref(), result),
         }
     }
 

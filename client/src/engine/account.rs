@@ -260,14 +260,13 @@ impl Engine {
     /// known here, so nothing is encrypted with what both have. **[ACCT-12]**
     fn was_copied(&mut self, generation: u64) -> Stored<()> {
         self.own_mut().generation = generation.saturating_add(1);
+        self.replace_prekeys()?;
         for peer in self.peers.keys().copied().collect::<Vec<_>>() {
             self.retire_all(&peer)?;
         }
         for name in self.contacts.keys().cloned().collect::<Vec<_>>() {
-            if let Some(contact) = self.contact_mut(&name)
-                && contact.last_number > 0
-            {
-                contact.last_number += RENUMBER;
+            if let Some(contact) = self.contact_mut(&name) {
+                contact.last_number = contact.last_number.saturating_add(RENUMBER);
             }
         }
         self.tell(
@@ -403,6 +402,11 @@ impl Engine {
     }
 }
 
+/// An operator's words, as many as anybody reads.
+fn words(reason: &str) -> String {
+    reason.chars().take(500).collect()
+}
+
 /// What a refusal means to a person.
 pub(super) fn refused(refusal: &Refusal) -> Error {
     let error = |message: &str| Error::new(ErrorCode::Refused, message);
@@ -412,8 +416,8 @@ pub(super) fn refused(refusal: &Refusal) -> Error {
         Refusal::RegistrationClosed => error("the relay registers nobody new").advise("ask its operator"),
         Refusal::InviteNeeded => error("the relay registers only who has an invite")
             .advise("ask its operator for one: sealpost register ADDRESS NAME --invite TOKEN"),
-        Refusal::Banned { reason } => error("the relay's operator has banned this account").because(reason.clone()),
-        Refusal::Kicked { reason } => error("the relay's operator has ended this link").because(reason.clone()),
+        Refusal::Banned { reason } => error("the relay's operator has banned this account").because(words(reason)),
+        Refusal::Kicked { reason } => error("the relay's operator has ended this link").because(words(reason)),
         Refusal::Replaced => error("another process of this account has logged in")
             .because("a copy of this profile is in use elsewhere")
             .advise("use a profile in one place only"),

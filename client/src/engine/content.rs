@@ -20,6 +20,8 @@ const HOLD: u64 = 5_000;
 const RECEIPT_AFTER: (u64, u64) = (200, 1_200);
 /// Most ranges of numbers that are remembered of a device: more gaps than this no honest sender leaves.
 const MAX_RANGES: usize = 1_000;
+/// Most messages of a device that wait for an earlier one; beyond, the first is shown with the gap before it.
+const MAX_HELD: usize = 256;
 /// Most receipts that are sent at once.
 const MAX_RECEIPTS: usize = 8;
 
@@ -89,6 +91,10 @@ impl Engine {
         if matches!(content.body, Body::Receipt(_) | Body::Repair(_)) {
             return Ok(());
         }
+        // What is thrown away is not confirmed, now or after `unblock`: its sender finds it not delivered. [MSG-27]
+        if self.contacts.get(&name).is_some_and(|contact| contact.blocked) {
+            return Ok(());
+        }
         self.confirm(id, content.number);
         // For ever: also after a new session, a resend, a repair. **[MSG-24]**
         if !self.rows().first_time(&id.0, &content.id)? {
@@ -96,9 +102,6 @@ impl Engine {
         }
         let Some(peer) = self.peer_mut(id) else { return Ok(()) };
         let (below, above) = add_number(&mut peer.ranges, content.number);
-        if self.contacts.get(&name).is_some_and(|contact| contact.blocked) {
-            return Ok(());
-        }
         self.add_content_line(&name, id, content, below, above)
     }
 
@@ -182,7 +185,7 @@ impl Engine {
             let Some(held) = peer.held.first().cloned() else { return Ok(()) };
             let name = peer.name.clone();
             let missing = missing_before(peer, held.number);
-            if missing > 0 && held.since + HOLD > self.now {
+            if missing > 0 && held.since + HOLD > self.now && peer.held.len() <= MAX_HELD {
                 self.timers.set(Timer::Show(*id), held.since + HOLD);
                 return Ok(());
             }

@@ -18,6 +18,9 @@ const DAY: u64 = 24 * 60 * 60 * 1_000;
 /// A box key is replaced after a week: one that is older is asked for again, at most once a day.
 const BOX_KEY_FRESH: u64 = 8 * DAY;
 
+/// Most lists that are remembered.
+const MAX_LISTS: usize = 2_000;
+
 /// What is asked of the relay's directory, and what it said since the last login.
 #[derive(Default)]
 pub(super) struct Fetching {
@@ -38,6 +41,10 @@ impl Fetching {
 
     /// Remembers what the directory says of a name; `None`: it has nobody.
     fn show(&mut self, name: &Name, now: u64, list: Option<Signed>) {
+        // Any other is asked for again where it is needed.
+        if self.lists.len() >= MAX_LISTS {
+            self.lists.pop_first();
+        }
         self.lists.insert(name.clone(), (now, list));
     }
 
@@ -98,11 +105,13 @@ impl Engine {
         }
     }
 
-    /// Asks again for what may have changed since yesterday.
-    pub(super) fn refresh(&mut self, name: &Name) {
-        if self.contacts.get(name).is_some_and(|contact| contact.fetched_at + DAY <= self.now) {
+    /// Asks again for what may have changed since yesterday. Whether that is due.
+    pub(super) fn refresh(&mut self, name: &Name) -> bool {
+        let due = self.contacts.get(name).is_some_and(|contact| contact.fetched_at + DAY <= self.now);
+        if due {
             self.fetch_bundle(name);
         }
+        due
     }
 
     /// The devices that a content for this person is encrypted for; `None` while something must be asked first.
@@ -248,7 +257,9 @@ impl Engine {
             // An id that falls is an old bundle, kept by a relay that hopes for a key it knows. **[ACCT-15]**
             let known_box =
                 peer.box_key.as_ref().and_then(|key| Prekey::parse(&key.body.0).ok()).map_or(0, |key| key.id.0);
-            if peer.device != own || signed < peer.signed_prekey || box_id < known_box {
+            // One key under two names is one person too many: what is for one of them never goes to the other.
+            let same = peer.device == own && peer.name == *name;
+            if !same || signed < peer.signed_prekey || box_id < known_box {
                 continue;
             }
             peer.signed_prekey = signed;
@@ -269,8 +280,13 @@ impl Engine {
         self.outbox.lift_pause(name);
         let peers: Vec<PeerId> = list.devices.iter().map(|device| (list.account, device.id)).collect();
         for peer in peers {
-            self.start_repair(&peer)?;
-            self.send_receipt_if_planned(&peer)?;
+            // A device without keys is asked about again some other time, not in the same breath for ever.
+            if self.fetching.bundles.contains_key(&peer) {
+                self.start_repair(&peer)?;
+                self.send_receipt_if_planned(&peer)?;
+            } else {
+                self.repair_later(&peer);
+            }
         }
         Ok(())
     }

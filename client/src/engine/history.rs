@@ -57,6 +57,9 @@ impl Engine {
             return self.end_with(id, error);
         }
         let limit = usize::try_from(limit.unwrap_or(u32::MAX)).unwrap_or(usize::MAX);
+        // In a room nothing is shown of who is blocked; their own conversation is asked for by name.
+        let blocked = |name: &Name| self.contacts.get(name).is_some_and(|contact| contact.blocked);
+        let hidden = |line: &Line| line.conversation.starts_with('#') && blocked(&line.from);
         let (mut any, mut matches, mut lines) = (false, 0, Vec::new());
         self.rows().walk_back(&conversation, |line| {
             any = true;
@@ -64,7 +67,7 @@ impl Engine {
             if named {
                 matches += 1;
                 lines.clear();
-            } else if (before.is_none() || matches > 0) && shown(&line) && lines.len() < limit {
+            } else if (before.is_none() || matches > 0) && shown(&line) && !hidden(&line) && lines.len() < limit {
                 lines.push(line);
             }
             // The whole conversation is read where a prefix has to be unique.

@@ -135,14 +135,15 @@ impl Outbox {
     }
 
     /// What is due for delivery, in order, as far as `most` allow in flight; it counts as in flight from now on.
-    pub(super) fn take_off(&mut self, name: &Name, now: u64, most: usize) -> Vec<Parcel> {
+    /// `again`: also what the relay accepted before.
+    pub(super) fn take_off(&mut self, name: &Name, now: u64, most: usize, again: bool) -> Vec<Parcel> {
         let flying = self.flying.entry(name.clone()).or_default();
         let mut taken = Vec::new();
         for parcel in self.parcels.get(name).into_iter().flat_map(BTreeMap::values) {
             if flying.len() >= most {
                 break;
             }
-            let due = parcel.accepted_at.is_none() || parcel.again_at <= now;
+            let due = parcel.accepted_at.is_none() || again && parcel.again_at <= now;
             if due && flying.insert(parcel.order) {
                 taken.push(parcel.clone());
             }
@@ -183,14 +184,15 @@ impl Outbox {
         self.pauses.get(name).is_some_and(|pause| pause.until > now)
     }
 
-    /// Begins or doubles a pause of at least `least` milliseconds; returns its end, and whether it is the first.
-    pub(super) fn pause(&mut self, name: &Name, now: u64, least: u64) -> (u64, bool) {
+    /// Begins or doubles a pause of at least `least` milliseconds; returns its end, and whether it is the first of which
+    /// there is something to say.
+    pub(super) fn pause(&mut self, name: &Name, now: u64, least: u64, says: bool) -> (u64, bool) {
         let pause = self.pauses.entry(name.clone()).or_default();
         if pause.until <= now {
             pause.length = (pause.length * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
         pause.until = now + pause.length.max(least);
-        (pause.until, !std::mem::replace(&mut pause.told, true))
+        (pause.until, says && !std::mem::replace(&mut pause.told, true))
     }
 
     /// Lets somebody be tried at once; what fails again rests longer than before.

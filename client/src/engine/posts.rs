@@ -114,7 +114,8 @@ impl Engine {
     fn add_post(&mut self, room: &RoomName, head: &PostHead, post: &Post, missing: Option<u64>) -> Stored<()> {
         let late = missing.is_none();
         let missing = missing.unwrap_or(0);
-        if missing > 0 {
+        let blocked = self.contacts.get(&head.author).is_some_and(|contact| contact.blocked);
+        if missing > 0 && !blocked {
             let from = format!("@{}", head.author);
             self.tell(None, Event::Gap { conversation: room.to_string(), from, missing });
         }
@@ -164,7 +165,7 @@ impl Engine {
             self.rows().add_line(&line, Place::Last)?;
         }
         self.change_target(&line, head.target_hash)?;
-        if self.contacts.get(&head.author).is_some_and(|contact| contact.blocked) {
+        if blocked {
             return Ok(());
         }
         if own {

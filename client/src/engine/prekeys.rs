@@ -21,6 +21,11 @@ pub(super) const KEPT: u64 = 35 * DAY;
 /// One-time keys whose ids are so far behind were never fetched, or their message is lost.
 const MAX_ONE_TIME_KEPT: u32 = 1_000;
 
+/// Pause before keys are published anew after the relay called some stale, in milliseconds.
+const STALE_PAUSE: u64 = 10_000;
+/// By how much ids jump where a profile was copied: the other copy makes fewer in years.
+const RENUMBER: u32 = 1 << 14;
+
 const ROTATING: [PrekeyRole; 3] = [PrekeyRole::Signed, PrekeyRole::LastResortKem, PrekeyRole::Box];
 
 impl Engine {
@@ -70,6 +75,19 @@ impl Engine {
             self.rows().put_prekeys(&self.prekeys)?;
         }
         if made && !registering { self.publish() } else { Ok(()) }
+    }
+
+    /// Another copy of this profile may have published keys under the next ids, which this one can't open with: all are
+    /// made anew, under ids beyond.
+    pub(super) fn replace_prekeys(&mut self) -> Stored<()> {
+        let now = self.now;
+        for last in &mut self.prekeys.last {
+            *last = last.saturating_add(RENUMBER);
+        }
+        for note in std::mem::take(&mut self.prekeys.current) {
+            self.prekeys.old.push(KeyNote { replaced_at: now, ..note });
+        }
+        self.rotate_prekeys(true)
     }
 
     /// The current rotating keys, as they are published.
@@ -146,8 +164,12 @@ impl Engine {
                 self.all_published()?;
                 self.replenish(keys)
             }
-            // The relay has these very ids: an earlier answer was lost.
-            Err(Failure::Refused(Refusal::StaleKey)) => self.all_published(),
+            // The relay has other keys under these ids, or under later ones.
+            Err(Failure::Refused(Refusal::StaleKey)) => {
+                self.replace_prekeys()?;
+                self.timers.set(Timer::Publish, self.now + STALE_PAUSE);
+                Ok(())
+            }
             Err(Failure::Refused(Refusal::TooFast { retry_after_ms })) => {
                 self.timers.set(Timer::Publish, self.now + u64::from(retry_after_ms).max(1_000));
                 Ok(())

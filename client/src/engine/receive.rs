@@ -28,6 +28,8 @@ const MAX_ASKED: usize = 8;
 const BELIEVED: u64 = 60_000;
 /// Most strangers within an hour whose first messages name keys that are gone and who are asked to write again.
 const MAX_STRANGERS: u32 = 16;
+/// Most people who have written and are neither answered nor blocked: whoever makes up names without end is not kept.
+const MAX_REQUESTS: usize = 1_000;
 const HOUR: u64 = 60 * 60 * 1_000;
 /// Most refusals that are told within [`WINDOW`] milliseconds: a flood of forgeries is no flood of lines.
 const MAX_TOLD: u32 = 100;
@@ -223,11 +225,16 @@ impl Engine {
                 if session::session_id(&sealing.message).is_ok_and(|id| id.is_some()) {
                     self.meet_stranger(claim);
                 }
-                self.rows().put_come(&Come { id, stored: None, at: now })?;
                 self.acknowledge(seq, id);
                 return self.unreadable(&peer, id);
             }
         };
+        if !self.contacts.contains_key(&claim.list.name) && self.strangers() >= MAX_REQUESTS {
+            // Nothing of it is kept, so that its sender is heard when they send it again and there is room.
+            self.refuse(None, "a message from a stranger was left for later: too many have written already");
+            self.acknowledge(seq, id);
+            return Ok(());
+        }
         self.pin_sender(claim);
         if let Some(named) = &opened.accepted {
             self.use_up(named)?;
@@ -243,7 +250,8 @@ impl Engine {
         if let Some(peer) = self.peer_mut(&peer).filter(|peer| peer.newest < sent_at) {
             peer.newest = sent_at;
         }
-        let number = opened.content.as_ref().map_or(0, |content| content.number);
+        let blocked = self.contacts.get(&claim.list.name).is_some_and(|contact| contact.blocked);
+        let number = opened.content.as_ref().filter(|_| !blocked).map_or(0, |content| content.number);
         self.rows().put_come(&Come { id, stored: Some((peer.0, peer.1, number)), at: now })?;
         self.acknowledge(seq, id);
         match opened.content {
@@ -318,6 +326,11 @@ impl Engine {
         self.rows().put_replay(&named.replay, self.now + 2 * KEPT)
     }
 
+    /// How many have written whom the person has neither answered nor blocked.
+    fn strangers(&self) -> usize {
+        self.contacts.values().filter(|contact| !contact.accepted && !contact.blocked).count()
+    }
+
     /// A first message that does not open, because it names a key that is gone: also a stranger's is remembered, to be
     /// asked for again once one has answered, but not of any number of them. **[MSG-30]**
     fn meet_stranger(&mut self, claim: &Claim) {
@@ -328,7 +341,7 @@ impl Engine {
             (self.parked.strangers_since, self.parked.strangers) = (self.now, 0);
         }
         self.parked.strangers += 1;
-        if self.parked.strangers <= MAX_STRANGERS {
+        if self.parked.strangers <= MAX_STRANGERS && self.strangers() < MAX_REQUESTS {
             self.pin_sender(claim);
         }
     }

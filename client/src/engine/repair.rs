@@ -1,13 +1,16 @@
 //! What can't be read is asked for again over a new session, and encrypted again for who asks.
 
 use sealpost_spec::account::Name;
-use sealpost_spec::mailbox::EnvelopeId;
+use sealpost_spec::mailbox::{EnvelopeId, MAX_ENVELOPES};
 use sealpost_spec::message::{Body, MAX_NAMED};
 
 use super::Engine;
 use super::timers::Timer;
 use crate::store::Stored;
-use crate::store::people::PeerId;
+use crate::store::people::{Come, PeerId};
+
+/// Most envelopes of a device that wait to be asked for again: a whole mailbox.
+const MAX_UNREADABLE: usize = MAX_ENVELOPES;
 
 /// At most one new session per device in this time because of unreadable messages, in milliseconds. **[MSG-30]**
 const REPAIR_EVERY: u64 = 60 * 60 * 1_000;
@@ -15,10 +18,19 @@ const REPAIR_EVERY: u64 = 60 * 60 * 1_000;
 impl Engine {
     /// An envelope of a known device does not open. Of an unknown one nothing is remembered.
     pub(super) fn unreadable(&mut self, id: &PeerId, envelope: EnvelopeId) -> Stored<()> {
-        let Some(peer) = self.peer_mut(id) else { return Ok(()) };
-        if peer.unreadable.len() < MAX_NAMED {
+        let now = self.now;
+        let Some(peer) = self.peer_mut(id) else {
+            return self.rows().put_come(&Come { id: envelope, stored: None, at: now });
+        };
+        // What does not fit is not remembered as come: its sender sends it again, and then it is asked for.
+        let fits = peer.unreadable.len() < MAX_UNREADABLE;
+        if fits && !peer.unreadable.contains(&envelope) {
             peer.unreadable.push(envelope);
         }
+        if fits {
+            self.rows().put_come(&Come { id: envelope, stored: None, at: now })?;
+        }
+        let Some(peer) = self.peers.get(id) else { return Ok(()) };
         let name = peer.name.clone();
         let words = if self.asks_again(&name) {
             "a message could not be read; it is asked for again"
@@ -33,6 +45,13 @@ impl Engine {
     /// has answered: until then what could not be read is only remembered. **[MSG-30]**
     fn asks_again(&self, name: &Name) -> bool {
         self.contacts.get(name).is_some_and(|contact| contact.accepted && !contact.blocked)
+    }
+
+    /// There are no keys to begin a session with.
+    pub(super) fn repair_later(&mut self, id: &PeerId) {
+        if self.peers.get(id).is_some_and(|peer| !peer.unreadable.is_empty()) {
+            self.timers.set(Timer::Repair(*id), self.now + REPAIR_EVERY);
+        }
     }
 
     /// Asks for what could not be read, over a session that begins with the request.
@@ -62,8 +81,10 @@ impl Engine {
             }
             None => return Ok(()),
         };
-        let content = self.uncounted(Body::Repair(envelopes));
-        self.encrypt_for(id, &content)?;
+        for part in envelopes.chunks(MAX_NAMED) {
+            let content = self.uncounted(Body::Repair(part.to_vec()));
+            self.encrypt_for(id, &content)?;
+        }
         self.deliver(&name)
     }
 

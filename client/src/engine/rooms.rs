@@ -89,6 +89,9 @@ impl Engine {
             true => None,
             false => Some(self.enter_room(&room)?),
         };
+        if let Some(PostId(post)) = post {
+            self.tell(Some(id), Event::Queued { id: ContentId(post).to_string(), conversation: room.to_string() });
+        }
         self.wait_a_while(id, Waiting::Membership { room: room.clone(), post });
         self.follow(&room);
         self.offer_posts(&room)
@@ -101,6 +104,7 @@ impl Engine {
             return self.end_with(id, error.advise("sealpost rooms"));
         }
         let post = self.post(&room, PostKind::Leave, String::new())?;
+        self.tell(Some(id), Event::Queued { id: ContentId(post.0).to_string(), conversation: room.to_string() });
         if let Some(room) = self.room_mut(&room) {
             room.joined = false;
         }
@@ -256,7 +260,7 @@ impl Engine {
         }
         match result {
             Ok(_) => self.posted(name, number)?,
-            Err(Failure::Refused(Refusal::PostOutOfOrder { wanted })) => self.out_of_order(name, wanted)?,
+            Err(Failure::Refused(Refusal::PostOutOfOrder { wanted })) => self.out_of_order(name, number, wanted)?,
             Err(Failure::Refused(Refusal::TooFast { retry_after_ms })) => {
                 let pause = u64::from(retry_after_ms).max(PAUSE);
                 self.timers.set(Timer::Post(name.clone()), self.now + pause);
@@ -295,12 +299,16 @@ impl Engine {
     }
 
     /// The relay wants another number than the next of those that it is known to have.
-    fn out_of_order(&mut self, name: &RoomName, wanted: u64) -> Stored<()> {
+    fn out_of_order(&mut self, name: &RoomName, number: u64, wanted: u64) -> Stored<()> {
         let Some(room) = self.rooms.get(name) else { return Ok(()) };
         if wanted <= room.number {
             // It lacks some that it had, or has some whose answers were lost: it gets the rest, as they were signed.
             if let Some(room) = self.room_mut(name) {
                 room.posted = wanted.saturating_sub(1);
+            }
+            // One that goes back again and again gets them at its leisure.
+            if wanted <= number {
+                self.timers.set(Timer::Post(name.clone()), self.now + PAUSE);
             }
             return Ok(());
         }
@@ -356,12 +364,12 @@ impl Engine {
             match waiting {
                 Waiting::Rooms { asked } if !*asked => {
                     *asked = true;
-                    requests.push((Asked::Rooms(*id), Request::Rooms { after: None }));
+                    requests.push((Asked::Rooms(*id, None), Request::Rooms { after: None }));
                 }
                 Waiting::Who { room, asked } if !*asked => {
                     *asked = true;
                     let request = Request::Members { room: room.clone(), after: None };
-                    requests.push((Asked::Members(*id, room.clone()), request));
+                    requests.push((Asked::Members(*id, room.clone(), None), request));
                 }
                 _ => {}
             }
@@ -372,7 +380,13 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn rooms_answer(&mut self, id: CommandId, result: Result<Answer, Failure>) -> Stored<()> {
+    /// A list goes on after its last name; one that does not get further is over.
+    pub(super) fn rooms_answer(
+        &mut self,
+        id: CommandId,
+        after: Option<&RoomName>,
+        result: Result<Answer, Failure>,
+    ) -> Stored<()> {
         if !self.waits.contains_key(&id) {
             return Ok(());
         }
@@ -385,8 +399,11 @@ impl Engine {
             let (members, posts) = (summary.members, summary.posts);
             self.tell(Some(id), Event::Room { name: summary.room.to_string(), members, posts, joined });
         }
-        match rooms.last().filter(|_| rooms.len() >= MAX_LISTED) {
-            Some(last) => self.ask(Asked::Rooms(id), Request::Rooms { after: Some(last.room.clone()) }),
+        match rooms.last().filter(|last| rooms.len() >= MAX_LISTED && after.is_none_or(|after| *after < last.room)) {
+            Some(last) => {
+                let after = last.room.clone();
+                self.ask(Asked::Rooms(id, Some(after.clone())), Request::Rooms { after: Some(after) });
+            }
             None => self.end(id),
         }
         Ok(())
@@ -396,6 +413,7 @@ impl Engine {
         &mut self,
         id: CommandId,
         room: &RoomName,
+        before: Option<&Name>,
         result: Result<Answer, Failure>,
     ) -> Stored<()> {
         if !self.waits.contains_key(&id) {
@@ -410,11 +428,14 @@ impl Engine {
                 Event::Presence { room: room.to_string(), name: format!("@{}", member.name), online: member.online };
             self.tell(Some(id), event);
         }
-        let last: Option<Name> = members.last().filter(|_| members.len() >= MAX_LISTED).map(|last| last.name.clone());
+        let last: Option<Name> = members
+            .last()
+            .filter(|last| members.len() >= MAX_LISTED && before.is_none_or(|before| *before < last.name))
+            .map(|last| last.name.clone());
         match last {
             Some(after) => {
-                let request = Request::Members { room: room.clone(), after: Some(after) };
-                self.ask(Asked::Members(id, room.clone()), request);
+                let request = Request::Members { room: room.clone(), after: Some(after.clone()) };
+                self.ask(Asked::Members(id, room.clone(), Some(after)), request);
             }
             None => self.end(id),
         }

@@ -263,8 +263,11 @@ impl Engine {
         if !self.online() || self.outbox.paused(name, self.now) || !self.may_send(name) {
             return Ok(());
         }
+        // Whoever did not confirm it may have another box key by now: the bundle comes first. [MSG-31]
+        let again = self.outbox.parcels(name).any(|parcel| parcel.accepted_at.is_some() && parcel.again_at <= self.now);
+        let again = again && !self.refresh(name);
         let token = self.contacts.get(name).and_then(|contact| contact.token);
-        for parcel in self.outbox.take_off(name, self.now, MAX_FLYING) {
+        for parcel in self.outbox.take_off(name, self.now, MAX_FLYING, again) {
             let Some(sealed) = self.box_of(&parcel)? else {
                 self.outbox.landed(name, parcel.order);
                 continue;
@@ -381,7 +384,7 @@ impl Engine {
 
     /// Lets somebody rest after a failure; says why, once.
     pub(super) fn pause(&mut self, name: &Name, least: u64, why: Option<Error>) {
-        let (until, first) = self.outbox.pause(name, self.now, least);
+        let (until, first) = self.outbox.pause(name, self.now, least, why.is_some());
         self.timers.set(Timer::Retry(name.clone()), until);
         let Some(error) = why.filter(|_| first) else { return };
         let error = Error { message: format!("@{name}: {}", error.message), ..error };
@@ -407,10 +410,6 @@ impl Engine {
             .collect();
         for id in old {
             self.give_up(&id)?;
-        }
-        let due = self.outbox.parcels(name).any(|parcel| parcel.accepted_at.is_some() && parcel.again_at <= self.now);
-        if due && self.online() {
-            self.refresh(name);
         }
         let again =
             self.outbox.parcels(name).filter(|parcel| parcel.accepted_at.is_some()).map(|parcel| parcel.again_at);

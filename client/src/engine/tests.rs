@@ -1,5 +1,6 @@
 //! Two or three engines and a relay of a hundred lines. What the real relay adds is tried in the simulation.
 
+mod bounds;
 mod faults;
 mod hostile;
 mod relay;

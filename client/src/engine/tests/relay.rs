@@ -44,6 +44,10 @@ pub(super) struct FakeRelay {
     pub(super) up: bool,
     pub(super) hold_back: bool,
     pub(super) withhold: bool,
+    /// Wants the first post, whatever it is given.
+    pub(super) insatiable: bool,
+    /// Gives the same full page of a list for ever.
+    pub(super) repeats: bool,
     /// What nobody was pushed is not given to whoever asks, either.
     pub(super) hide: bool,
     pub(super) delivered: u64,
@@ -68,6 +72,8 @@ impl FakeRelay {
             up: true,
             hold_back: false,
             withhold: false,
+            insatiable: false,
+            repeats: false,
             hide: false,
             delivered: 0,
         }
@@ -169,6 +175,11 @@ impl FakeRelay {
     /// From now on a later login is claimed than there was.
     pub(super) fn claim_generation(&mut self, name: &str, generation: u64) {
         self.accounts.get_mut(name).unwrap().generation = generation;
+    }
+
+    /// The time is over in which an envelope with a known id is dropped.
+    pub(super) fn forget_ids(&mut self) {
+        self.seen.clear();
     }
 
     pub(super) fn envelopes(&self) -> usize {
@@ -290,6 +301,10 @@ impl FakeRelay {
                     members: self.members[room].len() as u32,
                     posts: posts.len() as u64,
                 };
+                if self.repeats {
+                    let room = RoomSummary { room: RoomName::lobby(), members: 1, posts: 1 };
+                    return Ok(Answer::Rooms(vec![room; sealpost_spec::relay::MAX_LISTED]));
+                }
                 Ok(Answer::Rooms(self.rooms.iter().map(summary).collect()))
             }
             Request::Members { room, .. } => {
@@ -302,6 +317,9 @@ impl FakeRelay {
 
     fn post(&mut self, name: &str, post: Post) -> Result<Answer, Failure> {
         let head = PostHead::parse(&post.head.body.0).unwrap();
+        if self.insatiable {
+            return Err(Failure::Refused(Refusal::PostOutOfOrder { wanted: 1 }));
+        }
         let posts = self.rooms.entry(head.room.clone()).or_default();
         let parsed: Vec<PostHead> = posts.iter().map(|post| PostHead::parse(&post.head.body.0).unwrap()).collect();
         if let Some(at) = parsed.iter().position(|other| other.id == head.id) {
