@@ -199,8 +199,9 @@ impl<S: Store> Relay<S> {
                 self.quota.lookup(caller.from, Some(&asker))?;
             }
             LinkKind::Anonymous => {
-                self.quota.lookup(caller.from, None)?;
+                // First the price: who does not pay uses up nobody's share.
                 Self::price(caller, self.rules.work.fetch)?;
+                self.quota.lookup(caller.from, None)?;
                 caller.serves(&name)?;
             }
         }

@@ -391,6 +391,25 @@ fn work_is_paid_once() {
     assert!(handle(&mut logged_in, None, &other).is_ok(), "nothing is asked of who is logged in");
 }
 
+/// [RELAY-15] who asks without paying uses up nobody's share of lookups.
+#[test]
+fn unpaid_lookups_cost_others_nothing() {
+    let relay = relay(|rules| {
+        rules.work = WorkPrice { fetch: 8, deliver: 8 };
+        rules.rates = Rates { lookups: Rate { burst: 2, every_ms: 60_000 }, ..Rates::unlimited() };
+    });
+    let mut alice = Person::new("alice", 10);
+    alice.register(&relay);
+    let mut caller = link(&relay, LinkKind::Anonymous);
+    let body = encode(&Request::FetchDevices(alice.name.clone())).unwrap();
+    for _ in 0..5 {
+        let answer = ready(relay.handle(NOW, &mut caller, None, &body)).unwrap();
+        assert_eq!(answer, Err(Refusal::WorkNeeded { bits: 8 }));
+    }
+    let work = work::solve(work::Channel { relay: relay.public_key(), exporter: &[9; 32] }, 1, &body, 8);
+    assert!(ready(relay.handle(NOW, &mut caller, Some(work), &body)).unwrap().is_ok());
+}
+
 /// [RELAY-15] registrations, logins and lookups are limited by address, and each says when to come again.
 #[test]
 fn addresses_are_limited() {
