@@ -6,6 +6,7 @@ mod hostile;
 mod limits;
 mod long;
 mod profile;
+mod proxy;
 mod talk;
 mod terminal;
 mod wire;
