@@ -56,7 +56,7 @@ pub struct Profile {
     pub(crate) rows: Rows,
     faults: Option<Faults>,
     /// Unlocked when it is closed, also by the end of the process.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Profile {
@@ -249,8 +249,18 @@ fn generate(rows: &Rows, name: &Name, relay: &Address, rng: &mut dyn CryptoRng, 
     Ok(own)
 }
 
-/// Takes the lock that makes two processes on one profile impossible.
-fn hold(dir: &Path) -> Result<File, Error> {
+/// Makes two processes on one profile impossible, until it is dropped.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that another thread is just starting has it, too, for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the lock.
+fn hold(dir: &Path) -> Result<Lock, Error> {
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -259,7 +269,7 @@ fn hold(dir: &Path) -> Result<File, Error> {
         .open(dir.join(LOCK))
         .map_err(|cause| trouble(dir, &cause))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => {
             Err(Error::new(ErrorCode::InUse, "another process has this profile open").advise("close it, and try again"))
         }

@@ -11,7 +11,7 @@ use sealpost_crypto::identity::RelaySecret;
 /// A relay's data folder, which this process has for itself.
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Why a folder can't be used.
@@ -41,6 +41,16 @@ pub enum FolderError {
     },
 }
 
+/// Held until it is dropped.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that another thread is just starting has it, too, for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
 impl Folder {
     /// Opens the folder, or makes it with mode 0700, and locks it until this is dropped.
     ///
@@ -53,7 +63,7 @@ impl Folder {
         let lock =
             OpenOptions::new().create(true).append(true).mode(0o600).open(path.join("relay.lock")).map_err(io)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: Lock(lock) }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(io(error)),
         }
@@ -178,6 +188,8 @@ mod tests {
         let folder = Folder::open(&path).unwrap();
         folder.key().unwrap();
         assert!(matches!(Folder::open(&path), Err(FolderError::InUse(_))));
+        // A child that another thread is just starting has the lock's file for a moment, and keeps nobody out.
+        let _inherited = folder._lock.0.try_clone().unwrap();
         drop(folder);
         std::fs::set_permissions(path.join(KEY), PermissionsExt::from_mode(0o640)).unwrap();
         assert!(matches!(Folder::open(&path).unwrap().key(), Err(FolderError::Open { mode: 0o640, .. })));

@@ -56,6 +56,17 @@ fn a_profile_opens_with_its_passphrase_and_no_other() {
     create(&home).unwrap();
 }
 
+/// A child that another thread is just starting has the lock's file for a moment, and keeps nobody out.
+#[test]
+fn a_lock_ends_with_its_holder() {
+    let (_dir, home) = home();
+    let profile = create(&home).unwrap();
+    let inherited = profile._lock.0.try_clone().unwrap();
+    drop(profile);
+    open(&home, b"right").unwrap();
+    drop(inherited);
+}
+
 #[test]
 fn nothing_in_the_folder_says_whose_it_is() {
     let (_dir, home) = home();
