@@ -297,7 +297,9 @@ impl Engine {
         let was_online = self.online();
         let (reason, gives_up, error) = match failure {
             Failure::Unreachable(cause) => {
-                let error = Error::new(ErrorCode::Unreachable, "the relay can't be reached").because(cause.clone());
+                let error = Error::new(ErrorCode::Unreachable, "the relay can't be reached")
+                    .because(cause.clone())
+                    .advise("look whether the relay runs and the network is up, then: sealpost status");
                 (cause, false, Some(error))
             }
             Failure::Unknown => ("the link broke".to_owned(), false, None),

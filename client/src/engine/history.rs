@@ -53,7 +53,8 @@ impl Engine {
         };
         let before = before.map(str::to_ascii_lowercase);
         if before.as_ref().is_some_and(|prefix| prefix.len() < MIN_PREFIX) {
-            let error = Error::new(ErrorCode::Usage, format!("an id is given by at least {MIN_PREFIX} characters"));
+            let error = Error::new(ErrorCode::Usage, format!("an id is given by at least {MIN_PREFIX} characters"))
+                .advise("sealpost history NAME --json shows the ids");
             return self.end_with(id, error);
         }
         let limit = usize::try_from(limit.unwrap_or(u32::MAX)).unwrap_or(usize::MAX);

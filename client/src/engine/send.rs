@@ -96,7 +96,7 @@ impl Engine {
         (length > limit).then(|| {
             Error::new(ErrorCode::Usage, format!("a message holds at most {limit} bytes"))
                 .because(format!("this one has {length}"))
-                .advise("sealpost send -f FILE")
+                .advise("send it in several messages")
         })
     }
 

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, MAX_FRAME_BEFORE_HELLO};
+use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, MAX_FRAME_BEFORE_HELLO, body_length};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Bytes asked of the socket at once; a TLS record is not longer.
@@ -43,11 +43,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     fn buffered(&mut self) -> Result<Option<Bytes>> {
         let Some(prefix) = self.buffer.first_chunk::<LENGTH_PREFIX>() else { return Ok(None) };
-        let length = u32::from_le_bytes(*prefix) as usize;
         // [WIRE-1] [WIRE-2]
-        if length == 0 || length > self.limit {
-            return Err(Error::new(ErrorKind::InvalidData, "the relay sent a frame of a forbidden length"));
-        }
+        let length = body_length(*prefix, self.limit)
+            .map_err(|_| Error::new(ErrorKind::InvalidData, "the relay sent a frame of a forbidden length"))?;
         if self.buffer.len() < LENGTH_PREFIX + length {
             return Ok(None);
         }
