@@ -38,6 +38,8 @@ use crate::store::rooms::Room;
 use crate::store::{Profile, Rows, StoreError, Stored};
 use timers::Timer;
 
+/// A day, in milliseconds.
+const DAY: u64 = 24 * 60 * 60 * 1_000;
 /// Most sessions with a device of somebody else.
 pub(crate) const MAX_SESSIONS: usize = 4;
 

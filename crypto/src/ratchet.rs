@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use sealpost_spec::account::ML_KEM_KEY;
-use sealpost_spec::message::{ChainKey, MAX_JUMP, MAX_SKIPPED_KEYS, PqxdhPart, RatchetHeader, SessionMessage};
+use sealpost_spec::message::{
+    ChainKey, MAX_JUMP, MAX_SKIPPED_KEYS, PqxdhPart, RatchetHeader, SKIPPED_KEY_DAYS, SessionMessage,
+};
 
 use crate::primitive::{ml_kem, open, seal, sha256, x25519, x25519_public};
 use crate::secret::Secret;
@@ -55,7 +57,9 @@ pub(crate) struct Receiving {
 pub(crate) struct SkippedKey {
     pub(crate) chain: [u8; 32],
     pub(crate) number: u32,
-    pub(crate) key: Secret<32>,
+    /// The first day, counted from 1970, on which somebody looked whether it is old; 0 until then.
+    pub(crate) day: u32,
+    pub(crate) key: Arc<Secret<32>>,
 }
 
 /// A message taken apart, with the bytes that its tag covers.
@@ -280,6 +284,23 @@ impl Ratchet {
         }
     }
 
+    /// The same state without the skipped keys that were kept for [`SKIPPED_KEY_DAYS`] before `today`, in days since
+    /// 1970; `None` where nothing changes. A key that has no day yet, or one to come because a clock went back, gets
+    /// this one. **[MSG-35]**
+    pub(crate) fn expire_skipped(&self, today: u32) -> Option<Self> {
+        let new = |key: &SkippedKey| key.day == 0 || key.day > today;
+        let over = |key: &SkippedKey| !new(key) && today.abs_diff(key.day) >= SKIPPED_KEY_DAYS;
+        if !self.skipped.iter().any(|key| new(key) || over(key)) {
+            return None;
+        }
+        let stamped = |key: &Arc<SkippedKey>| match new(key) {
+            true => Arc::new(SkippedKey { day: today, key: Arc::clone(&key.key), ..**key }),
+            false => Arc::clone(key),
+        };
+        let kept = self.skipped.iter().filter(|key| !over(key)).map(stamped).collect();
+        Some(Self { skipped: Arc::new(kept), ..self.share() })
+    }
+
     /// The kept keys and these, the oldest evicted. **[MSG-15]**
     fn skipped_and(&self, found: Vec<Arc<SkippedKey>>) -> Arc<Vec<Arc<SkippedKey>>> {
         if found.is_empty() {
@@ -301,7 +322,8 @@ fn skip(chain: &Receiving, number: u32, found: &mut Vec<Arc<SkippedKey>>) -> Arc
     let mut key = Arc::clone(&chain.key);
     for skipped in chain.next..number {
         let (next, message_key) = chain::step(&key);
-        found.push(Arc::new(SkippedKey { chain: chain.chain, number: skipped, key: message_key }));
+        let message_key = Arc::new(message_key);
+        found.push(Arc::new(SkippedKey { chain: chain.chain, number: skipped, day: 0, key: message_key }));
         key = Arc::new(next);
     }
     key

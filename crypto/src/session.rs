@@ -159,6 +159,12 @@ impl Session {
         Self { receiving_only: true, ..self.at(self.ratchet.receiving_only()) }
     }
 
+    /// The same session without the skipped keys that are too old to be of use, to be asked for once a day; `today` in days
+    /// since 1970. `None` where nothing changes. **[MSG-35]**
+    pub fn expire_skipped(&self, today: u32) -> Option<Self> {
+        self.ratchet.expire_skipped(today).map(|ratchet| self.at(ratchet))
+    }
+
     /// Whether this session knows the chain of a message (current receiving chain or skipped keys), or could begin it:
     /// used to choose the session before any decryption. Ask all sessions [`Self::has_chain`] first, since any session
     /// that waits for an answer could begin any chain.

@@ -8,5 +8,5 @@ pub use content::{Body, Content, ContentId, FilePointer, MAX_EMOJI, MAX_NAMED, R
 pub use sealed::{BOX_OVERHEAD, BOX_SIZES, SealedBox, Sealing, X_WING_CIPHERTEXT};
 pub use session::{
     ChainKey, MAX_JUMP, MAX_SKIPPED_KEYS, ML_KEM_CIPHERTEXT, PqxdhPart, RatchetHeader, SALT, SESSION_VERSION,
-    SessionMessage, TAG,
+    SKIPPED_KEY_DAYS, SessionMessage, TAG,
 };

@@ -1,8 +1,11 @@
 //! What goes wrong in one particular way, told as a story.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 use sealpost_client::api::{Command, ErrorCode, Event, State, Trust, Wait};
 use sealpost_spec::account::Name;
-use sealpost_spec::mailbox::{Envelope, EnvelopeId, MAX_ENVELOPES};
+use sealpost_spec::mailbox::{Envelope, EnvelopeId, MAX_ENVELOPES, Push};
 use sealpost_spec::message::BOX_SIZES;
 use sealpost_spec::relay::{Answer, Refusal, Request};
 use sealpost_spec::wire::{Bytes, decode};
@@ -303,4 +306,42 @@ fn names_are_taken_once() {
     }
     let name: Name = "bobby".parse().unwrap();
     world.arrives(name.as_str());
+}
+
+/// [MSG-35] the key of a message that never came is wiped after five weeks: held back for six, it opens no more, so a
+/// profile that is copied then does not help with it either.
+#[test]
+fn a_message_held_back_for_six_weeks_stays_closed() {
+    let mut world = World::new(190);
+    let _ = world.alice().says("bob", "first");
+    world.settle();
+    assert_eq!(world.bob().heard(), ["first"]);
+    // The next envelope for bob is kept from him, however often it is sent, until it comes before another one.
+    let held: Rc<RefCell<Option<(EnvelopeId, Push)>>> = Rc::default();
+    let released = Rc::new(Cell::new(false));
+    let (kept, free) = (Rc::clone(&held), Rc::clone(&released));
+    world.mallory.push = Some(Box::new(move |person, push| {
+        let Push::Envelope { id, .. } = push else { return vec![push] };
+        let mut kept = kept.borrow_mut();
+        if person != "bob" {
+            return vec![push];
+        }
+        let of_held = kept.get_or_insert_with(|| (id, push.clone())).0;
+        match (of_held == id, free.get()) {
+            (true, _) => Vec::new(),
+            (false, false) => vec![push],
+            (false, true) => vec![kept.as_ref().expect("one is held").1.clone(), push],
+        }
+    }));
+    let lost = world.alice().says("bob", "held back");
+    world.settle();
+    let _ = world.alice().says("bob", "and on");
+    world.pass(HOUR);
+    assert_eq!(world.bob().heard(), ["and on"]);
+    world.pass(38 * DAY);
+    assert_eq!(world.alice().state_of("bob", &lost), State::NotDelivered);
+    released.set(true);
+    let _ = world.alice().says("bob", "are you there?");
+    world.settle();
+    assert_eq!(world.bob().heard(), ["are you there?"]);
 }

@@ -9,12 +9,11 @@ use sealpost_spec::relay::{Answer, Refusal, Request};
 use sealpost_spec::wire::Signed;
 
 use super::account::refused;
-use super::{Asked, Engine, Failure};
+use super::{Asked, DAY, Engine, Failure};
 use crate::api::{Error, ErrorCode, Event};
 use crate::store::Stored;
 use crate::store::people::{Contact, Peer, PeerId};
 
-const DAY: u64 = 24 * 60 * 60 * 1_000;
 /// A box key is replaced after a week: one that is older is asked for again, at most once a day.
 const BOX_KEY_FRESH: u64 = 8 * DAY;
 

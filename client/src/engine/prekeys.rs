@@ -6,14 +6,13 @@ use sealpost_spec::relay::{Answer, Refusal, Request};
 use sealpost_spec::wire::Signed;
 
 use super::timers::Timer;
-use super::{Asked, Engine, Failure};
+use super::{Asked, DAY, Engine, Failure};
 use crate::store::Stored;
 use crate::store::account::KeyNote;
 
 /// How many one-time prekeys the relay is to have; below half of it, new ones are published. **[ACCT-16]**
 const ONE_TIME: u32 = 64;
 const ONE_TIME_KEM: u32 = 32;
-const DAY: u64 = 24 * 60 * 60 * 1_000;
 /// Signed prekey, last-resort KEM prekey and box key live so long, in milliseconds. **[MSG-29]**
 const ROTATION: u64 = 7 * DAY;
 /// What was replaced still opens messages for so long, in milliseconds: longer than an envelope waits. **[MSG-29]**
@@ -192,6 +191,7 @@ impl Engine {
         self.timers.set(Timer::Daily, self.now + DAY);
         self.rotate_prekeys(!self.online())?;
         self.prune_sessions()?;
+        self.expire_skipped_keys()?;
         let now = self.now;
         self.rows().prune_replays(now)?;
         // A sender gives up after 30 days: what comes later than that is no duplicate of an honest one.

@@ -2,12 +2,12 @@
 
 use sealpost_crypto::session::{Party, Session, SessionId, VerifiedBundle};
 
-use super::{Engine, MAX_SESSIONS};
+use super::{DAY, Engine, MAX_SESSIONS};
 use crate::store::Stored;
 use crate::store::people::{PeerId, SessionNote};
 
 /// How long a session that lost still receives, in milliseconds: longer than an envelope waits. **[MSG-26]**
-const RECEIVES: u64 = 35 * 24 * 60 * 60 * 1_000;
+const RECEIVES: u64 = 35 * DAY;
 
 impl Engine {
     /// This side of every session.
@@ -109,5 +109,17 @@ impl Engine {
             }
         }
         gone.iter().try_for_each(|id| self.rows().delete_session(id).map(drop))
+    }
+
+    /// Wipes skipped keys of messages that can't come any more. **[MSG-35]**
+    pub(super) fn expire_skipped_keys(&mut self) -> Stored<()> {
+        let today = u32::try_from(self.now / DAY).unwrap_or(u32::MAX);
+        let ids = self.peers.values().flat_map(|peer| &peer.sessions).map(|note| note.id);
+        for id in ids.collect::<Vec<_>>() {
+            if let Some(next) = self.rows().session(&id)?.and_then(|session| session.expire_skipped(today)) {
+                self.rows().put_session(&next)?;
+            }
+        }
+        Ok(())
     }
 }

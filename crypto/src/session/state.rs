@@ -13,11 +13,13 @@ use crate::vault::door::{Door, Pass, Writing};
 use crate::{Refused, Zeroizing};
 
 /// Version of this layout. A newer one is refused: the profile was written by a newer program.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The layout before skipped keys had a day.
+const WITHOUT_DAYS: u8 = 1;
 /// More than all fields but the skipped keys take.
 const FIXED: usize = 8 * 1024;
-/// Chain id, number, key.
-const SKIPPED: usize = 32 + 4 + 32;
+/// Chain id, number, day, key.
+const SKIPPED: usize = 32 + 4 + 4 + 32;
 
 impl Door for Session {
     fn leave(&self, _: Pass) -> Zeroizing<Vec<u8>> {
@@ -53,14 +55,15 @@ impl Door for Session {
         };
         out.u32(skipped.len() as u32);
         for key in skipped.iter() {
-            out.put(&key.chain).u32(key.number).put(key.key.expose());
+            out.put(&key.chain).u32(key.number).u32(key.day).put(key.key.expose());
         }
         out.done()
     }
 
     fn enter(bytes: &[u8], _: Pass) -> Result<Self, Refused> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != VERSION {
+        let version = reader.u8()?;
+        if !(WITHOUT_DAYS..=VERSION).contains(&version) {
             return Err(Refused);
         }
         let initiated = flag(&mut reader)?;
@@ -69,7 +72,7 @@ impl Door for Session {
         let peer = party(&mut reader)?;
         let part = PqxdhPart::parse(&mut reader)?;
         let facts = Facts { own, peer, initiated, id: id_of(&part), part, associated: reader.fixed()? };
-        let ratchet = ratchet(&mut reader)?;
+        let ratchet = ratchet(&mut reader, version)?;
         reader.done()?;
         if receiving_only && ratchet.sending.is_some() {
             return Err(Refused);
@@ -78,7 +81,7 @@ impl Door for Session {
     }
 }
 
-fn ratchet(reader: &mut Reader<'_>) -> Result<Ratchet, Refused> {
+fn ratchet(reader: &mut Reader<'_>, version: u8) -> Result<Ratchet, Refused> {
     let root = Arc::new(secret(reader)?);
     let peer = match flag(reader)? {
         false => PeerKey::Prekey(reader.fixed()?),
@@ -114,8 +117,9 @@ fn ratchet(reader: &mut Reader<'_>) -> Result<Ratchet, Refused> {
     }
     let skipped = (0..count)
         .map(|_| {
-            let (chain, number, key) = (reader.fixed()?, reader.u32()?, secret(reader)?);
-            Ok(Arc::new(SkippedKey { chain, number, key }))
+            let (chain, number) = (reader.fixed()?, reader.u32()?);
+            let day = if version == WITHOUT_DAYS { 0 } else { reader.u32()? };
+            Ok(Arc::new(SkippedKey { chain, number, day, key: Arc::new(secret(reader)?) }))
         })
         .collect::<Result<Vec<_>, Refused>>()?;
     Ok(Ratchet { root, peer: Arc::new(peer), own, sending, previous, receiving, skipped: Arc::new(skipped) })

@@ -10,6 +10,7 @@ use crate::identity::{AccountSecret, PrekeySecret, verify_devices};
 use crate::vault::door::Door;
 
 mod beginning;
+mod expiry;
 mod limits;
 mod network;
 mod refusal;

@@ -14,6 +14,8 @@ pub const TAG: usize = 16;
 pub const MAX_JUMP: u32 = 1_000;
 /// Most skipped message keys that a session stores; the oldest go first. **[MSG-15]**
 pub const MAX_SKIPPED_KEYS: usize = 2_000;
+/// Days after which a skipped message key is wiped. **[MSG-35]**
+pub const SKIPPED_KEY_DAYS: u32 = 35;
 
 const HAS_PQXDH: u8 = 1;
 const HAS_CIPHERTEXT: u8 = 2;
