@@ -16,5 +16,8 @@ pub mod wire;
 #[doc = include_str!("../threats.md")]
 pub mod threats {}
 
+#[doc = include_str!("../analyses.md")]
+pub mod analyses {}
+
 #[doc = include_str!("../CHANGES.md")]
 pub mod changes {}
