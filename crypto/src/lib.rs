@@ -72,6 +72,8 @@ mod ratchet;
 pub mod sealed;
 mod secret;
 pub mod session;
+#[cfg(test)]
+mod tap;
 pub mod vault;
 #[cfg(test)]
 mod vectors;

@@ -10,8 +10,21 @@ use sealpost_spec::wire::Signature;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, swept};
+#[cfg(test)]
+use crate::tap::{Call, called};
 use crate::{Refused, Zeroizing};
+
+/// What a cipher uses of the stack in KiB, in a release build and in an unoptimised one.
+const fn stack(release: usize, debug: usize) -> usize {
+    (if cfg!(debug_assertions) { debug } else { release }) * 1024
+}
+const HASH: usize = stack(2, 4);
+const CURVE: usize = stack(4, 4);
+const AEAD: usize = stack(4, 20);
+const SPONGE: usize = stack(2, 12);
+const KEM: usize = stack(40, 44);
+const PASSPHRASE: usize = stack(16, 16);
 
 /// SHA-256 of the concatenation.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -42,41 +55,52 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
 
 /// HMAC-SHA256 of the concatenation.
 pub(crate) fn hmac(key: &Secret<32>, parts: &[&[u8]]) -> Secret<32> {
-    // RFC 2104 fills a short key with zeros to the block; a whole block has no error case.
-    let block = Secret::<64>::filled(|block| {
-        let (start, _) = block.split_at_mut(32);
-        start.copy_from_slice(key.expose());
-    });
-    let mac = parts.iter().fold(Hmac::<Sha256>::new(block.expose().into()), |mac, part| mac.chain_update(part));
-    let mut output = mac.finalize().into_bytes();
-    let secret = Secret::filled(|bytes| bytes.copy_from_slice(&output));
-    zeroize::Zeroize::zeroize(output.as_mut_slice());
-    secret
+    #[cfg(test)]
+    called(Call::Hmac);
+    swept::<HASH, _>(|| {
+        // RFC 2104 fills a short key with zeros to the block; a whole block has no error case.
+        let block = Secret::<64>::filled(|block| {
+            let (start, _) = block.split_at_mut(32);
+            start.copy_from_slice(key.expose());
+        });
+        let mac = parts.iter().fold(Hmac::<Sha256>::new(block.expose().into()), |mac, part| mac.chain_update(part));
+        let output = mac.finalize().into_bytes();
+        Secret::filled(|bytes| bytes.copy_from_slice(&output))
+    })
 }
 
 /// `HKDF(salt, ikm, info)`, both steps, `N` bytes.
 pub(crate) fn hkdf<const N: usize>(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -> Secret<N> {
-    let mut extract = hkdf::HkdfExtract::<Sha256>::new(Some(salt));
-    ikm.iter().for_each(|part| extract.input_ikm(part));
-    let (mut prk, expand) = extract.finalize();
-    zeroize::Zeroize::zeroize(prk.as_mut_slice());
-    expanded(&expand, info)
+    #[cfg(test)]
+    called(Call::Hkdf);
+    swept::<HASH, _>(|| {
+        let mut extract = hkdf::HkdfExtract::<Sha256>::new(Some(salt));
+        ikm.iter().for_each(|part| extract.input_ikm(part));
+        let (_, expand) = extract.finalize();
+        expanded(&expand, info)
+    })
 }
 
 /// `HKDF-Extract(salt, ikm)`.
 pub(crate) fn hkdf_extract(salt: &[u8], ikm: &[&[u8]]) -> Secret<32> {
-    let mut extract = hkdf::HkdfExtract::<Sha256>::new(Some(salt));
-    ikm.iter().for_each(|part| extract.input_ikm(part));
-    let (mut prk, _) = extract.finalize();
-    let secret = Secret::filled(|bytes| bytes.copy_from_slice(&prk));
-    zeroize::Zeroize::zeroize(prk.as_mut_slice());
-    secret
+    #[cfg(test)]
+    called(Call::Hkdf);
+    swept::<HASH, _>(|| {
+        let mut extract = hkdf::HkdfExtract::<Sha256>::new(Some(salt));
+        ikm.iter().for_each(|part| extract.input_ikm(part));
+        let (prk, _) = extract.finalize();
+        Secret::filled(|bytes| bytes.copy_from_slice(&prk))
+    })
 }
 
 /// `HKDF-Expand(prk, info, N)`. Errors: none for a key of this length.
 pub(crate) fn hkdf_expand<const N: usize>(prk: &Secret<32>, info: &[&[u8]]) -> Result<Secret<N>, Refused> {
-    let expand = hkdf::Hkdf::<Sha256>::from_prk(prk.expose()).map_err(|_| Refused)?;
-    Ok(expanded(&expand, info))
+    #[cfg(test)]
+    called(Call::Hkdf);
+    swept::<HASH, _>(|| {
+        let expand = hkdf::Hkdf::<Sha256>::from_prk(prk.expose()).map_err(|_| Refused)?;
+        Ok(expanded(&expand, info))
+    })
 }
 
 fn expanded<const N: usize>(expand: &hkdf::Hkdf<Sha256>, info: &[&[u8]]) -> Secret<N> {
@@ -90,25 +114,33 @@ fn expanded<const N: usize>(expand: &hkdf::Hkdf<Sha256>, info: &[&[u8]]) -> Secr
 
 /// The public key of an X25519 secret.
 pub(crate) fn x25519_public(secret: &Secret<32>) -> [u8; 32] {
-    let secret = x25519_dalek::StaticSecret::from(*secret.expose());
-    x25519_dalek::PublicKey::from(&secret).to_bytes()
+    #[cfg(test)]
+    called(Call::X25519Public);
+    swept::<CURVE, _>(|| {
+        let secret = x25519_dalek::StaticSecret::from(*secret.expose());
+        x25519_dalek::PublicKey::from(&secret).to_bytes()
+    })
 }
 
 /// X25519. Errors: the all-zero output of a point of low order. **[MSG-2]**
 pub(crate) fn x25519(secret: &Secret<32>, public: &[u8; 32]) -> Result<Secret<32>, Refused> {
-    let secret = x25519_dalek::StaticSecret::from(*secret.expose());
-    let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(*public));
-    if !shared.was_contributory() {
-        return Err(Refused);
-    }
-    Secret::copied(shared.as_bytes())
+    #[cfg(test)]
+    called(Call::X25519);
+    swept::<CURVE, _>(|| {
+        let secret = x25519_dalek::StaticSecret::from(*secret.expose());
+        let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(*public));
+        if !shared.was_contributory() {
+            return Err(Refused);
+        }
+        Secret::copied(shared.as_bytes())
+    })
 }
 
 /// An Ed25519 key pair.
 pub(crate) struct SigningKey(Box<ed25519_dalek::SigningKey>);
 impl SigningKey {
     pub(crate) fn from_seed(seed: &Secret<32>) -> Self {
-        Self(Box::new(ed25519_dalek::SigningKey::from_bytes(seed.expose())))
+        swept::<CURVE, _>(|| Self(Box::new(ed25519_dalek::SigningKey::from_bytes(seed.expose()))))
     }
     pub(crate) fn public(&self) -> [u8; 32] {
         self.0.verifying_key().to_bytes()
@@ -116,7 +148,7 @@ impl SigningKey {
     /// Signs `label || body`.
     pub(crate) fn sign(&self, label: &[u8], body: &[u8]) -> Signature {
         use ed25519_dalek::Signer;
-        Signature(self.0.sign(&[label, body].concat()).to_bytes())
+        swept::<CURVE, _>(|| Signature(self.0.sign(&[label, body].concat()).to_bytes()))
     }
 }
 
@@ -132,22 +164,30 @@ pub(crate) fn verify(public: &[u8; 32], label: &[u8], body: &[u8], signature: &S
 pub(crate) mod ml_kem {
     use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768KeyPair, MlKem768PublicKey};
 
-    use super::{ML_KEM_CIPHERTEXT, ML_KEM_KEY, Refused, Secret};
+    #[cfg(test)]
+    use super::{Call, called};
+    use super::{KEM, ML_KEM_CIPHERTEXT, ML_KEM_KEY, Refused, Secret, swept};
 
     /// An expanded key pair, overwritten when dropped.
     pub(crate) struct KeyPair(Box<MlKem768KeyPair>);
     impl KeyPair {
         /// `ML-KEM.KeyGen_internal(d, z)`.
         pub(crate) fn from_seed(seed: &Secret<64>) -> Self {
-            Self(Box::new(mlkem768::generate_key_pair(*seed.expose())))
+            #[cfg(test)]
+            called(Call::KemKey);
+            swept::<KEM, _>(|| Self(Box::new(mlkem768::generate_key_pair(*seed.expose()))))
         }
         pub(crate) fn public(&self) -> [u8; ML_KEM_KEY] {
             *self.0.pk()
         }
         /// Never fails: a wrong ciphertext gives another secret, which only the AEAD tells.
         pub(crate) fn decapsulate(&self, ciphertext: &[u8; ML_KEM_CIPHERTEXT]) -> Secret<32> {
-            let shared = mlkem768::decapsulate(self.0.private_key(), &MlKem768Ciphertext::from(ciphertext));
-            wiped(shared)
+            #[cfg(test)]
+            called(Call::Decapsulate);
+            swept::<KEM, _>(|| {
+                let shared = mlkem768::decapsulate(self.0.private_key(), &MlKem768Ciphertext::from(ciphertext));
+                Secret::filled(|bytes| bytes.copy_from_slice(&shared))
+            })
         }
     }
     impl Drop for KeyPair {
@@ -171,27 +211,31 @@ pub(crate) mod ml_kem {
         if !valid(public) {
             return Err(Refused);
         }
-        let (ciphertext, shared) = mlkem768::encapsulate(&MlKem768PublicKey::from(public), *random.expose());
-        Ok((ciphertext.into(), wiped(shared)))
-    }
-
-    fn wiped(mut shared: [u8; 32]) -> Secret<32> {
-        let secret = Secret::filled(|bytes| bytes.copy_from_slice(&shared));
-        zeroize::Zeroize::zeroize(&mut shared);
-        secret
+        #[cfg(test)]
+        called(Call::Encapsulate);
+        swept::<KEM, _>(|| {
+            let (ciphertext, shared) = mlkem768::encapsulate(&MlKem768PublicKey::from(public), *random.expose());
+            Ok((ciphertext.into(), Secret::filled(|bytes| bytes.copy_from_slice(&shared))))
+        })
     }
 }
 
 /// X-Wing: ML-KEM-768 and X25519, private key a 32-byte seed (draft-connolly-cfrg-xwing-kem section 5).
 pub(crate) mod x_wing {
+    #[cfg(test)]
+    use super::{Call, called};
     use super::{
-        ML_KEM_CIPHERTEXT, ML_KEM_KEY, Refused, Secret, X_WING_CIPHERTEXT, X_WING_KEY, ml_kem, x25519, x25519_public,
+        ML_KEM_CIPHERTEXT, ML_KEM_KEY, Refused, SPONGE, Secret, X_WING_CIPHERTEXT, X_WING_KEY, ml_kem, swept, x25519,
+        x25519_public,
     };
 
     const LABEL: &[u8; 6] = br"\.//^\";
 
     fn expand(seed: &Secret<32>) -> (ml_kem::KeyPair, Secret<32>) {
-        let expanded = Secret::<96>::filled(|bytes| libcrux_sha3::shake256_ema(bytes, seed.expose()));
+        #[cfg(test)]
+        called(Call::XWing);
+        let expanded =
+            swept::<SPONGE, _>(|| Secret::<96>::filled(|bytes| libcrux_sha3::shake256_ema(bytes, seed.expose())));
         let (kem, curve) = expanded.expose().split_at(64);
         let kem = Secret::filled(|bytes| bytes.copy_from_slice(kem));
         (ml_kem::KeyPair::from_seed(&kem), Secret::filled(|bytes| bytes.copy_from_slice(curve)))
@@ -201,7 +245,9 @@ pub(crate) mod x_wing {
         let input = zeroize::Zeroizing::new(
             [&kem.expose()[..], &dh.expose()[..], ciphertext, public, LABEL.as_slice()].concat(),
         );
-        Secret::filled(|bytes| libcrux_sha3::sha256_ema(bytes, &input))
+        #[cfg(test)]
+        called(Call::XWing);
+        swept::<SPONGE, _>(|| Secret::filled(|bytes| libcrux_sha3::sha256_ema(bytes, &input)))
     }
 
     /// `pk_M || pk_X`.
@@ -259,7 +305,9 @@ pub(crate) fn seal(
     plaintext: &[u8],
     message: &mut Vec<u8>,
 ) -> Result<(), Refused> {
-    append(&ChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, plaintext, message)
+    swept::<AEAD, _>(|| {
+        append(&ChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, plaintext, message)
+    })
 }
 
 /// Opens [`seal`].
@@ -269,7 +317,9 @@ pub(crate) fn open(
     associated: &[u8],
     ciphertext: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Refused> {
-    opened(&ChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, ciphertext)
+    #[cfg(test)]
+    called(Call::Open);
+    swept::<AEAD, _>(|| opened(&ChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, ciphertext))
 }
 
 /// XChaCha20-Poly1305: ciphertext and tag appended to `message`. Errors: more than 256 GiB.
@@ -280,7 +330,9 @@ pub(crate) fn x_seal(
     plaintext: &[u8],
     message: &mut Vec<u8>,
 ) -> Result<(), Refused> {
-    append(&XChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, plaintext, message)
+    swept::<AEAD, _>(|| {
+        append(&XChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, plaintext, message)
+    })
 }
 
 /// Opens [`x_seal`].
@@ -290,7 +342,7 @@ pub(crate) fn x_open(
     associated: &[u8],
     ciphertext: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Refused> {
-    opened(&XChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, ciphertext)
+    swept::<AEAD, _>(|| opened(&XChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, ciphertext))
 }
 
 fn append<A: AeadInOut<TagSize = chacha20poly1305::consts::U16>>(
@@ -343,8 +395,10 @@ pub(crate) fn argon2id(
     let mut blocks = vec![argon2::Block::default(); params.block_count()];
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let mut done = Err(Refused);
-    let key = Secret::filled(|bytes| {
-        done = argon2.hash_password_into_with_memory(passphrase, salt, bytes, &mut blocks).map_err(|_| Refused);
+    let key = swept::<PASSPHRASE, _>(|| {
+        Secret::filled(|bytes| {
+            done = argon2.hash_password_into_with_memory(passphrase, salt, bytes, &mut blocks).map_err(|_| Refused);
+        })
     });
     // The last blocks are as good as the key, and the library leaves them to whoever is given the memory next.
     blocks.iter_mut().for_each(zeroize::Zeroize::zeroize);
@@ -353,15 +407,19 @@ pub(crate) fn argon2id(
 
 /// The 24 words of 32 bytes of entropy (BIP 39, English list). Errors: none for this length.
 pub(crate) fn words(entropy: &Secret<32>) -> Result<Zeroizing<String>, Refused> {
-    let mnemonic = bip39::Mnemonic::from_entropy(entropy.expose()).map_err(|_| Refused)?;
-    Ok(Zeroizing::new(mnemonic.words().collect::<Vec<_>>().join(" ")))
+    swept::<HASH, _>(|| {
+        let mnemonic = bip39::Mnemonic::from_entropy(entropy.expose()).map_err(|_| Refused)?;
+        Ok(Zeroizing::new(mnemonic.words().collect::<Vec<_>>().join(" ")))
+    })
 }
 
 /// The entropy of 24 words. Errors: another number of words, a word not on the list, a wrong checksum.
 pub(crate) fn entropy(words: &str) -> Result<Secret<32>, Refused> {
-    let mnemonic = bip39::Mnemonic::parse_in(bip39::Language::English, words).map_err(|_| Refused)?;
-    let entropy = Zeroizing::new(mnemonic.to_entropy());
-    Secret::copied(&entropy)
+    swept::<HASH, _>(|| {
+        let mnemonic = bip39::Mnemonic::parse_in(bip39::Language::English, words).map_err(|_| Refused)?;
+        let entropy = Zeroizing::new(mnemonic.to_entropy());
+        Secret::copied(&entropy)
+    })
 }
 
 #[cfg(test)]

@@ -97,4 +97,4 @@ pub(crate) fn key_schedule(suite: &[u8], shared: &Secret<32>, info: &[u8]) -> Re
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

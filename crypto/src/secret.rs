@@ -12,11 +12,15 @@ impl<const N: usize> Secret<N> {
     pub(crate) fn filled(fill: impl FnOnce(&mut [u8; N])) -> Self {
         let mut secret = Self(Box::new([0; N]));
         fill(&mut secret.0);
+        #[cfg(test)]
+        crate::tap::made(&*secret.0);
         secret
     }
 
     /// Fresh randomness.
     pub(crate) fn random(rng: &mut dyn CryptoRng) -> Self {
+        #[cfg(test)]
+        crate::tap::called(crate::tap::Call::Random);
         Self::filled(|bytes| rng.fill_bytes(bytes))
     }
 
@@ -69,6 +73,29 @@ impl<const N: usize> std::fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(..)")
     }
+}
+
+/// Runs `work`, which hands secrets to somebody else's code, then overwrites the `DEPTH` bytes of stack that it used: there
+/// secrets are passed by value and copied to where no destructor reaches. Not reached: registers, and what the kernel
+/// saves of them.
+pub(crate) fn swept<const DEPTH: usize, R>(work: impl FnOnce() -> R) -> R {
+    let result = apart(work);
+    sweep::<DEPTH>();
+    result
+}
+
+/// In a frame of its own, which lies where [`sweep`]'s will.
+#[inline(never)]
+fn apart<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+#[inline(never)]
+fn sweep<const DEPTH: usize>() {
+    let mut stack = [0_u8; DEPTH];
+    std::hint::black_box(&mut stack);
+    #[cfg(test)]
+    crate::tap::swept_to(stack.as_ptr().addr());
 }
 
 #[cfg(test)]

@@ -212,3 +212,43 @@ fn recovery_words_are_bip_39s() {
     assert_eq!(entropy(&format!("{}about", "abandon ".repeat(11))), Err(Refused));
     assert_eq!(entropy(&format!("{}abandon", "abandon ".repeat(23))), Err(Refused));
 }
+
+/// What a cipher wrote to the stack is overwritten when it returns, however deep it went: a library that comes to use more
+/// shows here.
+#[test]
+fn a_cipher_leaves_no_stack_unswept() {
+    let (key, seed) = (Secret::filled(|bytes| bytes.fill(7)), Secret::filled(|bytes| bytes.fill(7)));
+    let pair = ml_kem::KeyPair::from_seed(&seed);
+    let (ciphertext, _) = ml_kem::encapsulate(&pair.public(), &key).unwrap();
+    let wing: [u8; X_WING_KEY] = x_wing::public(&key).try_into().unwrap();
+    let (wing_ciphertext, _) = x_wing::encapsulate(&wing, &key, &key).unwrap();
+    let signing = SigningKey::from_seed(&key);
+    let long = vec![0; 60_000];
+    let (mut sealed, mut x_sealed) = (Vec::new(), Vec::new());
+    seal(&key, &[0; 12], &long, &long, &mut sealed).unwrap();
+    x_seal(&key, &[0; 24], &long, &long, &mut x_sealed).unwrap();
+    let works: [(&str, &dyn Fn()); 18] = [
+        ("hmac", &|| drop(hmac(&key, &[&long]))),
+        ("hkdf", &|| drop(hkdf::<64>(&[0; 32], &[&long], &[&long]))),
+        ("hkdf_extract", &|| drop(hkdf_extract(&[0; 32], &[&long]))),
+        ("hkdf_expand", &|| drop(hkdf_expand::<64>(&key, &[&long]))),
+        ("x25519_public", &|| drop(Box::new(x25519_public(&key)))),
+        ("x25519", &|| drop(x25519(&key, &[9; 32]))),
+        ("from_seed", &|| drop(SigningKey::from_seed(&key))),
+        ("sign", &|| drop(Box::new(signing.sign(b"label", &long)))),
+        ("key pair", &|| drop(ml_kem::KeyPair::from_seed(&seed))),
+        ("encapsulate", &|| drop(ml_kem::encapsulate(&pair.public(), &key).map(|(_, shared)| shared))),
+        ("decapsulate", &|| drop(pair.decapsulate(&ciphertext))),
+        ("X-Wing", &|| drop(x_wing::decapsulate(&key, &wing, &wing_ciphertext))),
+        ("seal", &|| seal(&key, &[0; 12], &long, &long, &mut Vec::new()).unwrap()),
+        ("open", &|| drop(open(&key, &[0; 12], &long, &sealed))),
+        ("x_seal", &|| x_seal(&key, &[0; 24], &long, &long, &mut Vec::new()).unwrap()),
+        ("x_open", &|| drop(x_open(&key, &[0; 24], &long, &x_sealed))),
+        ("argon2id", &|| drop(argon2id(b"passphrase", &[0; 16], 64, 2, 4))),
+        ("words", &|| drop(words(&key).and_then(|words| entropy(&words)))),
+    ];
+    for (name, work) in works {
+        let left = crate::tap::left_unswept(work);
+        assert!(left < 512, "{name}: {left} bytes");
+    }
+}

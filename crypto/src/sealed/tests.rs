@@ -27,6 +27,12 @@ fn recipient() -> Recipient {
     Recipient { device: secret.public(DeviceId::FIRST), secret, key, rng }
 }
 
+/// HPKE's hashes of an empty PSK id and of `info`, which are nobody's secret.
+pub(crate) fn public_hashes(recipient: &Device, key: PrekeyId) -> [[u8; 32]; 2] {
+    let hash = |label: &[u8], input: &[u8]| *hkdf_extract(b"", &[b"HPKE-v1", SUITE, label, input]).expose();
+    [hash(b"psk_id_hash", b""), hash(b"info_hash", &info(recipient, key))]
+}
+
 const ID: EnvelopeId = EnvelopeId([9; 16]);
 
 /// RFC 9180 appendix A.2.1: from the shared secret on, which there comes from another KEM.

@@ -9,11 +9,13 @@ use super::*;
 use crate::identity::{AccountSecret, PrekeySecret, verify_devices};
 use crate::vault::door::Door;
 
+mod aging;
 mod beginning;
 mod expiry;
 mod limits;
 mod network;
 mod refusal;
+mod talk;
 mod theft;
 
 fn dice(seed: u64) -> ChaCha20Rng {
@@ -34,14 +36,16 @@ struct Person {
 
 impl Person {
     fn new(name: &str, seed: u64) -> Self {
-        let mut rng = dice(seed);
-        let account = AccountSecret::generate(&mut rng);
-        let device = DeviceSecret::generate(&mut rng);
+        Self::drawn(name, &mut dice(seed))
+    }
+    fn drawn(name: &str, rng: &mut dyn CryptoRng) -> Self {
+        let account = AccountSecret::generate(rng);
+        let device = DeviceSecret::generate(rng);
         let party =
             Party { name: name.parse().unwrap(), account: account.key(), device: device.public(DeviceId::FIRST) };
         let list =
             DeviceList { number: 1, name: party.name.clone(), account: account.key(), devices: vec![party.device] };
-        let mut key = |role, id| PrekeySecret::generate(role, PrekeyId(id), 1_700_000_000, &device, &mut rng);
+        let mut key = |role, id| PrekeySecret::generate(role, PrekeyId(id), 1_700_000_000, &device, rng);
         Self {
             signed: key(PrekeyRole::Signed, 1),
             one_time: key(PrekeyRole::OneTime, 2),
@@ -74,7 +78,7 @@ impl Person {
     fn exhausted_keys(&self) -> OwnPrekeys<'_> {
         OwnPrekeys { signed: &self.signed, one_time: None, kem: &self.last_resort }
     }
-    fn initiate(&self, other: &Self, rng: &mut ChaCha20Rng) -> Session {
+    fn initiate(&self, other: &Self, rng: &mut dyn CryptoRng) -> Session {
         let bundle = other.verified(&other.bundle()).unwrap();
         Session::initiate(&self.party, &self.device, &bundle, rng).unwrap()
     }
