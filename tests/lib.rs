@@ -1,9 +1,11 @@
 //! What the tests of real processes are made of: building the two programs, starting relays and clients, waiting for
-//! what they show; and the long conversation with its inspection, which `bin/conversation.rs` runs in full.
+//! what they show; the long conversation with its inspection, which `bin/conversation.rs` runs in full; and the crypto
+//! crate behind JSON lines, which `bin/vectors-port.rs` serves.
 
 pub mod conversation;
 pub mod inspect;
 pub mod lines;
+pub mod port;
 pub mod processes;
 
 use std::io::Write as _;
