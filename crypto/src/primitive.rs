@@ -180,6 +180,16 @@ pub(crate) mod ml_kem {
         pub(crate) fn public(&self) -> [u8; ML_KEM_KEY] {
             *self.0.pk()
         }
+        /// From NIST's expanded form, which Sealpost itself takes from nobody.
+        #[cfg(test)]
+        pub(crate) fn from_expanded(private: [u8; 2400]) -> Self {
+            let public = private[1152..][..ML_KEM_KEY].try_into().unwrap();
+            Self(Box::new(MlKem768KeyPair::new(private, public)))
+        }
+        #[cfg(test)]
+        pub(crate) fn expanded(&self) -> &[u8; 2400] {
+            self.0.sk()
+        }
         /// Never fails: a wrong ciphertext gives another secret, which only the AEAD tells.
         pub(crate) fn decapsulate(&self, ciphertext: &[u8; ML_KEM_CIPHERTEXT]) -> Secret<32> {
             #[cfg(test)]
@@ -422,6 +432,8 @@ pub(crate) fn entropy(words: &str) -> Result<Secret<32>, Refused> {
     })
 }
 
+#[cfg(test)]
+mod published;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]

@@ -23,8 +23,6 @@ pub(crate) const LOW_ORDER: [[u8; 32]; 7] = {
     points
 };
 
-use sealpost_spec::message::X_WING_CIPHERTEXT;
-
 use super::*;
 
 pub(crate) fn hex(text: &str) -> Vec<u8> {
@@ -36,7 +34,7 @@ pub(crate) fn secret<const N: usize>(text: &str) -> Secret<N> {
     Secret::copied(&hex(text)).unwrap()
 }
 
-fn array<const N: usize>(text: &str) -> [u8; N] {
+pub(crate) fn array<const N: usize>(text: &str) -> [u8; N] {
     hex(text).try_into().unwrap()
 }
 
@@ -50,11 +48,16 @@ fn x25519_agrees_with_its_rfc() {
     assert_eq!(x25519(&bob, &alice), Ok(shared));
 }
 
-/// [MSG-2] no secret agrees with a point of low order.
+/// [MSG-2] no secret agrees with a point of low order, in any of the encodings of each: the top bit counts for nothing.
 #[test]
 fn points_of_low_order_are_refused() {
-    for point in LOW_ORDER {
-        assert_eq!(x25519(&Secret::filled(|bytes| bytes.fill(7)), &point), Err(Refused), "{point:?}");
+    for mut point in LOW_ORDER {
+        for top in [0, 0x80] {
+            point[31] |= top;
+            for secret in [1, 7, 0xff] {
+                assert_eq!(x25519(&Secret::filled(|bytes| bytes.fill(secret)), &point), Err(Refused), "{point:?}");
+            }
+        }
     }
 }
 
@@ -142,43 +145,6 @@ fn argon2id_agrees_with_its_rfc() {
     let mut tag = [0; 32];
     argon2.hash_password_into(&[1; 32], &[2; 16], &mut tag).unwrap();
     assert_eq!(tag, array("0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659"));
-}
-
-/// draft-connolly-cfrg-xwing-kem-09, appendix C: key, randomness of the encapsulation, shared secret.
-#[test]
-fn x_wing_agrees_with_its_draft() {
-    let vectors = [
-        (
-            "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26",
-            "3cb1eea988004b93103cfb0aeefd2a686e01fa4a58e8a3639ca8a1e3f9ae57e2",
-            "35b8cc873c23dc62b8d260169afa2f75ab916a58d974918835d25e6a435085b2",
-            "d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384",
-        ),
-        (
-            "badfd6dfaac359a5efbb7bcc4b59d538df9a04302e10c8bc1cbf1a0b3a5120ea",
-            "17cda7cfad765f5623474d368ccca8af0007cd9f5e4c849f167a580b14aabdef",
-            "aee7eef47cb0fca9767be1fda69419dfb927e9df07348b196691abaeb580b32d",
-            "f2e86241c64d60f6649fbc6c5b7d17180b780a3f34355e64a85749949c45f150",
-        ),
-        (
-            "ef58538b8d23f87732ea63b02b4fa0f4873360e2841928cd60dd4cee8cc0d4c9",
-            "22a96188d032675c8ac850933c7aff1533b94c834adbb69c6115bad4692d8619",
-            "f90b0cdf8a7b9c264029ac185b70b83f2801f2f4b3f70c593ea3aeeb613a7f1b",
-            "953f7f4e8c5b5049bdc771d1dffada0dd961477d1a2ae0988baa7ea6898d893f",
-        ),
-    ];
-    for (place, (seed, random, ephemeral, shared)) in vectors.into_iter().enumerate() {
-        let seed = secret(seed);
-        let public: [u8; X_WING_KEY] = x_wing::public(&seed).try_into().unwrap();
-        let (ciphertext, sent) = x_wing::encapsulate(&public, &secret(random), &secret(ephemeral)).unwrap();
-        if place == 0 {
-            assert_eq!(public[..16], hex("e2236b35a8c24b39b10aa1323a96a919"));
-            assert_eq!(ciphertext[..16], hex("b83aa828d4d62b9a83ceffe1d3d3bb1e"));
-            assert_eq!(ciphertext[X_WING_CIPHERTEXT - 4..], hex("e6fb2e15"));
-        }
-        assert_eq!(sent, secret(shared));
-        assert_eq!(x_wing::decapsulate(&seed, &public, &ciphertext), Ok(secret(shared)));
-    }
 }
 
 /// [MSG-3] a coefficient beyond the modulus is no key; and decapsulation of garbage gives a secret like any other.

@@ -6,7 +6,6 @@ use sealpost_spec::wire::{Bytes, Signature, Signed};
 
 use super::*;
 use crate::identity::DeviceSecret;
-use crate::primitive::tests::{hex, secret};
 
 fn sealing(length: usize) -> Sealing {
     let list = Signed { body: Bytes(vec![1; 115]), signature: Signature([2; 64]) };
@@ -34,21 +33,6 @@ pub(crate) fn public_hashes(recipient: &Device, key: PrekeyId) -> [[u8; 32]; 2] 
 }
 
 const ID: EnvelopeId = EnvelopeId([9; 16]);
-
-/// RFC 9180 appendix A.2.1: from the shared secret on, which there comes from another KEM.
-#[test]
-fn the_key_schedule_is_hpkes() {
-    let shared = secret("0bbe78490412b4bbea4812666f7916932b828bba79942424abb65244930d69a7");
-    let info = hex("4f6465206f6e2061204772656369616e2055726e");
-    let (key, nonce) = key_schedule(b"HPKE\x00\x20\x00\x01\x00\x03", &shared, &info).unwrap();
-    assert_eq!(key, secret("ad2744de8e17f4ebba575b3f5f5a8fa1f69c2a07f6e7500bc60ca6e3e3ec1c91"));
-    assert_eq!(nonce[..], hex("5c4d98150661b848853b547f"));
-    let mut sealed = Vec::new();
-    let plaintext = hex("4265617574792069732074727574682c20747275746820626561757479");
-    aead_seal(&key, &nonce, &hex("436f756e742d30"), &plaintext, &mut sealed).unwrap();
-    let expected = "1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db21993c62ce81883d2dd1b51a28";
-    assert_eq!(sealed, hex(expected));
-}
 
 /// [MSG-20] a box has one of three sizes, whatever is inside; what fits none is refused.
 #[test]
