@@ -7,9 +7,10 @@ use rand_chacha::rand_core::SeedableRng;
 use sealpost_spec::account::{DeviceId, PrekeyId, PrekeyRole};
 
 use super::door::Door;
-use super::{AUTHENTICATED, Cost, HEADER, NONCE, TAG, Vault, size_class};
+use super::{AUTHENTICATED, Cost, HEADER, NONCE, TAG, Vault, label, size_class, x_seal};
 use crate::Refused;
 use crate::identity::{AccountSecret, DeviceSecret, PrekeySecret};
+use crate::primitive::tests::hex;
 use crate::secret::Secret;
 
 const PASSPHRASE: &[u8] = b"correct horse battery staple";
@@ -175,4 +176,63 @@ fn a_row_is_its_profiles() {
     let storage = || Secret::copied(vault.storage.expose()).unwrap();
     assert_eq!(Vault::of(storage(), [1; 16]).open("contacts", &key, &row), Err(Refused));
     assert!(Vault::of(storage(), vault.profile).open("contacts", &key, &row).is_ok());
+}
+
+/// A vault that this version wrote opens in every later one. Header and rows were made by another implementation: Argon2's
+/// reference code, libsodium's XChaCha20-Poly1305, and HKDF and HMAC on Python's hashlib.
+#[test]
+fn a_vault_made_elsewhere_opens() {
+    let header =
+        hex("53505641554c5431004c00000300000002000000101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f\
+         303132333435363738393a3b3c3d3e3f4041424344454647d0d6fe0b15342c8f1410473e2532921450ade92169541f8b12737b90\
+         8107719d741c88fd5ae7b910fbfe9d4118ca1168");
+    let vault = Vault::unlock(&header, PASSPHRASE).unwrap();
+    let key = vault.blind("contacts", b"bob");
+    assert_eq!(key[..], hex("28e6b14d23155d3aaa82928e9fcaa5eb2c91e92c96f2e3c283f8460766312a50"));
+    let row =
+        hex("48494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f797ecea802c2bb11d8989931cb1dfcfd458c3b706e5bd885efe2cef8\
+         5dc410636ba53d44d524c7febb051be45b025864ec93110556280028d3b7a818bbaafd2c1d7e353d6349a5359c48de9ef836a8f0");
+    assert_eq!(vault.open("contacts", &key, &row).unwrap().as_slice(), b"row of bob");
+    let secret =
+        hex("48494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f527ecea861adcc31b7feb953a47ffcfd458c3b706e5bd885efe2cef8\
+         5dc410636ba53d44d524c7febb051be45b025864ec93110556280028d3b7a818bbaafd2c4bb83d9cbdeb4497ead9b17b1eac8b55");
+    let account: AccountSecret = vault.open_secret("contacts", &key, &secret).unwrap();
+    assert_eq!(account.leave(pass())[..], [&[0x11][..], &[0; 32]].concat());
+}
+
+/// RFC 9106's second recommendation is what new profiles get; what is taken of a header lies around it.
+#[test]
+fn the_costs_are_those_that_were_chosen() {
+    let cost = |memory, passes, lanes| Cost { memory, passes, lanes };
+    assert_eq!(Cost::RECOMMENDED, cost(65_536, 3, 4));
+    assert_eq!(Cost::FLOOR, cost(19_456, 2, 1));
+    assert_eq!(Cost::CEILING, cost(1_048_576, 16, 16));
+    for edge in [Cost::FLOOR, Cost::CEILING] {
+        assert_eq!(edge.check(), Ok(edge));
+    }
+}
+
+/// An open vault prints nothing.
+#[test]
+fn a_vault_prints_nothing() {
+    assert_eq!(format!("{:?}", vault().0), "Vault(..)");
+}
+
+/// A row may be longer or shorter than it says: neither opens, though its tag is right.
+#[test]
+fn a_row_that_lies_about_its_length_is_refused() {
+    let (vault, _, _) = vault();
+    let key = [0; 32];
+    let associated = vault.associated(label::VAULT_ROW, "t", &key);
+    let sealed = |padded: &[u8]| {
+        let mut row = vec![3; NONCE];
+        x_seal(&vault.rows, &[3; NONCE], &associated, padded, &mut row).unwrap();
+        vault.open("t", &key, &row)
+    };
+    assert_eq!(sealed(&[2, 0, 0, 0, 8, 9, 0, 0]).unwrap().as_slice(), [8, 9]);
+    assert_eq!(sealed(&[4, 0, 0, 0, 8, 9, 0, 0]).unwrap().as_slice(), [8, 9, 0, 0]);
+    assert_eq!(sealed(&[5, 0, 0, 0, 8, 9, 0, 0]), Err(Refused));
+    assert_eq!(sealed(&[1, 0, 0, 0, 8, 9, 0, 0]), Err(Refused));
+    assert_eq!(sealed(&[0xff, 0xff, 0xff, 0xff, 8, 9, 0, 0]), Err(Refused));
+    assert_eq!(sealed(&[0, 0, 0]), Err(Refused));
 }
