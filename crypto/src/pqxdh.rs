@@ -201,3 +201,6 @@ fn bundle_hash(signed: &Signed, one_time: Option<&Signed>, kem: &Signed) -> [u8;
 fn curve_key(key: &Prekey) -> Result<[u8; 32], Refused> {
     key.key.as_slice().try_into().map_err(|_| Refused)
 }
+
+#[cfg(test)]
+mod tests;

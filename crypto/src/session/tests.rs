@@ -11,6 +11,7 @@ use crate::vault::door::Door;
 
 mod aging;
 mod beginning;
+mod choice;
 mod expiry;
 mod limits;
 mod network;
