@@ -16,6 +16,7 @@ mod expiry;
 mod limits;
 mod network;
 mod refusal;
+mod stored;
 mod talk;
 mod theft;
 
