@@ -228,6 +228,9 @@ pub(crate) mod ml_kem {
             Ok((ciphertext.into(), Secret::filled(|bytes| bytes.copy_from_slice(&shared))))
         })
     }
+
+    #[cfg(all(test, target_os = "linux", not(miri)))]
+    mod memory;
 }
 
 /// X-Wing: ML-KEM-768 and X25519, private key a 32-byte seed (draft-connolly-cfrg-xwing-kem section 5).
@@ -432,6 +435,8 @@ pub(crate) fn entropy(words: &str) -> Result<Secret<32>, Refused> {
     })
 }
 
+#[cfg(test)]
+mod memory;
 #[cfg(test)]
 mod published;
 #[cfg(test)]

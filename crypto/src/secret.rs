@@ -99,15 +99,4 @@ fn sweep<const DEPTH: usize>() {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Secret;
-
-    #[test]
-    fn a_secret_prints_nothing_and_compares_whole() {
-        let secret = Secret::<4>::filled(|bytes| bytes.copy_from_slice(b"abcd"));
-        assert_eq!(format!("{secret:?}"), "Secret(..)");
-        assert_eq!(secret, Secret::copied(b"abcd").unwrap());
-        assert_ne!(secret, Secret::copied(b"abce").unwrap());
-        assert!(Secret::<4>::copied(b"abc").is_err());
-    }
-}
+pub(crate) mod tests;

@@ -105,7 +105,7 @@ impl Door for PrekeySecret {
             Half::Curve(secret) | Half::Wing(secret) => secret.expose(),
             Half::Kem(seed) => seed.expose(),
         };
-        let mut out = Writing::with_room(1 + 1 + 64 + 64 + signed.body.0.len());
+        let mut out = Writing::with_room(1 + 1 + secret.len() + 64 + signed.body.0.len());
         out.u8(PREKEY).u8(public.role as u8).put(secret).put(&signed.signature.0).put(&signed.body.0);
         out.done()
     }

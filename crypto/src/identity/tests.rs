@@ -4,6 +4,8 @@ use sealpost_spec::relay::Address;
 use sealpost_spec::room::{MAX_POST_BODY, PostId, PostKind, RoomName};
 
 use super::*;
+use crate::primitive::tests::hex;
+use crate::vault::tests::pass;
 
 fn dice(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
@@ -219,4 +221,47 @@ fn derived_names_are_separate() {
         assert!(names.iter().skip(place + 1).all(|right| left != right));
         assert!(!left.starts_with(&mailbox(&DeviceKey(bytes)).0));
     }
+}
+
+/// RFC 8410 section 10: its example key in PKCS#8, and the public half of it as SubjectPublicKeyInfo.
+#[test]
+fn a_relays_key_has_the_forms_of_rfc_8410() {
+    let seed = hex("d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842");
+    let pkcs8 = [hex("302e020100300506032b657004220420"), seed].concat();
+    let public = hex("19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1");
+    let relay = RelaySecret::from_pkcs8(&pkcs8).unwrap();
+    assert_eq!(*relay.pkcs8(), pkcs8);
+    assert_eq!(relay.spki(), [hex("302a300506032b6570032100"), public].concat());
+}
+
+/// A secret on its way into a row or file has its room at once and fills it: none of it is left in freed memory.
+#[test]
+fn a_secret_leaves_in_the_room_it_fills() {
+    let mut rng = dice(1);
+    let device = DeviceSecret::generate(&mut rng);
+    let mut left = vec![
+        AccountSecret::generate(&mut rng).leave(pass()),
+        device.leave(pass()),
+        RelaySecret::generate(&mut rng).pkcs8(),
+    ];
+    for role in
+        [PrekeyRole::Signed, PrekeyRole::OneTime, PrekeyRole::LastResortKem, PrekeyRole::OneTimeKem, PrekeyRole::Box]
+    {
+        left.push(PrekeySecret::generate(role, PrekeyId(1), 2, &device, &mut rng).leave(pass()));
+    }
+    for bytes in left {
+        assert_eq!(bytes.capacity(), bytes.len());
+    }
+}
+
+/// No secret prints more than its name.
+#[test]
+fn secrets_print_their_name() {
+    let mut rng = dice(1);
+    let device = DeviceSecret::generate(&mut rng);
+    let prekey = PrekeySecret::generate(PrekeyRole::Box, PrekeyId(1), 2, &device, &mut rng);
+    assert_eq!(format!("{:?}", AccountSecret::generate(&mut rng)), "AccountSecret(..)");
+    assert_eq!(format!("{device:?}"), "DeviceSecret(..)");
+    assert_eq!(format!("{prekey:?}"), "PrekeySecret(..)");
+    assert_eq!(format!("{:?}", RelaySecret::generate(&mut rng)), "RelaySecret(..)");
 }
