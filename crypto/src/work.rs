@@ -41,22 +41,4 @@ fn enough(hash: &[u8; 32], bits: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Channel, check, solve};
-
-    /// A proof counts for its own relay, channel, counter and request, and for nothing else.
-    #[test]
-    fn a_proof_is_bound_to_everything_around_it() {
-        let (relay, exporter, other) = ([1; 32], [2; 32], [3; 32]);
-        let channel = Channel { relay: &relay, exporter: &exporter };
-        let work = solve(channel, 7, b"request", 12);
-        assert!(check(channel, &work, b"request", 12));
-        assert!(check(channel, &work, b"request", 0));
-        assert!(!check(channel, &work, b"other", 12));
-        assert!(!check(Channel { relay: &other, ..channel }, &work, b"request", 12));
-        assert!(!check(Channel { exporter: &other, ..channel }, &work, b"request", 12));
-        let counted = sealpost_spec::relay::Work { counter: 8, ..work };
-        assert!(!check(channel, &counted, b"request", 12));
-        assert!(!check(channel, &work, b"request", 255));
-    }
-}
+mod tests;
