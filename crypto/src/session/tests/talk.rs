@@ -1,7 +1,10 @@
 //! A conversation on a network that delays, reorders, repeats and loses, as the dice fall.
+use std::collections::BTreeSet;
+
 use rand_chacha::rand_core::Rng;
 
 use super::*;
+use crate::ratchet::{OwnKey, PeerKey};
 
 /// The seeds to walk: `SEALPOST_SEEDS=a..b`, or these.
 pub(super) fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
@@ -13,14 +16,24 @@ pub(super) fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
 /// A message on its way to a side, 0 being the initiator.
 #[derive(Clone)]
 pub(super) struct Sent {
+    /// Its place in the talk's record.
+    pub(super) id: usize,
     pub(super) to: usize,
     pub(super) message: Vec<u8>,
+    /// The ratchet key of the other side to which its chain was made; none in the first chain.
+    pub(super) answers: Option<[u8; 32]>,
 }
 
 pub(super) struct Talk {
     pub(super) people: [Person; 2],
     pub(super) sides: [Option<Session>; 2],
     pub(super) waiting: Vec<Sent>,
+    /// Everything that was sent, in its order.
+    pub(super) record: Vec<Sent>,
+    /// What each side has decrypted.
+    pub(super) read: [BTreeSet<usize>; 2],
+    /// Every ratchet pair that either side has drawn, in their order.
+    pub(super) pairs: Vec<Arc<OwnKey>>,
 }
 
 impl Talk {
@@ -28,7 +41,27 @@ impl Talk {
         let [alice, bob] = &people;
         let bundle = bob.verified(&if one_time { bob.bundle() } else { bob.exhausted_bundle() }).unwrap();
         let session = Session::initiate(&alice.party, &alice.device, &bundle, rng).unwrap();
-        Self { people, sides: [Some(session), None], waiting: Vec::new() }
+        Self {
+            people,
+            sides: [Some(session), None],
+            waiting: Vec::new(),
+            record: Vec::new(),
+            read: Default::default(),
+            pairs: Vec::new(),
+        }
+    }
+
+    /// What was said meanwhile arrives, and each side says something that does: a turn of both.
+    pub(super) fn turn(&mut self, first: usize, rng: &mut dyn CryptoRng) {
+        for sent in std::mem::take(&mut self.waiting) {
+            self.deliver(&sent);
+        }
+        for from in [first, 1 - first, first, 1 - first] {
+            if self.can_send(from) {
+                let sent = self.send(from, rng);
+                assert!(self.deliver(&sent));
+            }
+        }
     }
 
     /// Whether this side can send: the recipient can't before a first message came.
@@ -38,8 +71,18 @@ impl Talk {
 
     pub(super) fn send(&mut self, from: usize, rng: &mut dyn CryptoRng) -> Sent {
         let (next, message) = self.sides[from].as_ref().unwrap().encrypt(b"some words", rng).unwrap();
+        let own = next.ratchet.own.as_ref().unwrap();
+        if !self.pairs.iter().any(|pair| Arc::ptr_eq(pair, own)) {
+            self.pairs.push(Arc::clone(own));
+        }
+        let answers = match &*next.ratchet.peer {
+            PeerKey::Prekey(_) => None,
+            PeerKey::Ratchet { curve, .. } => Some(*curve),
+        };
         self.sides[from] = Some(next);
-        Sent { to: 1 - from, message }
+        let sent = Sent { id: self.record.len(), to: 1 - from, message, answers };
+        self.record.push(sent.clone());
+        sent
     }
 
     /// Whether it was decrypted; a repetition is not.
@@ -53,6 +96,7 @@ impl Talk {
         };
         let Ok((next, _)) = result else { return false };
         self.sides[sent.to] = Some(next);
+        assert!(self.read[sent.to].insert(sent.id), "read twice");
         true
     }
 
