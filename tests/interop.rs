@@ -1,6 +1,52 @@
-//! The crypto crate held to peers in other languages, which talk to it through `bin/vectors-port.rs`.
+//! The crypto crate held to peers in Python, which talk to it through `bin/vectors-port.rs`. What they lean on is
+//! pinned in `interop/requirements.txt` and installed by `interop/prepare`.
 
 mod verbs;
 
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use sealpost_tests::processes::{Outcome, finish_within};
+use sealpost_tests::skip;
+
 /// The program, as cargo built it for this test.
 const PORT: &str = env!("CARGO_BIN_EXE_vectors-port");
+
+/// For a peer that has a lot to do, on a machine that does something else as well.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// Runs a script of `tests/interop` to its end, where the environment for it was made.
+fn python(script: &str, arguments: &[&str]) -> Option<Outcome> {
+    // Cargo's folder for tests is in the target folder, where `prepare` makes the environment.
+    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop-venv").join("bin/python");
+    if !python.exists() {
+        skip("interop", "python");
+        return None;
+    }
+    let mut command = Command::new(python);
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop"));
+    // Of this machine's Python nothing else: neither its packages nor its settings, and no compiled files in the tree.
+    command.args(["-E", "-s", "-B", script]).args(arguments);
+    Some(finish_within(DEADLINE, command, ""))
+}
+
+/// Runs a peer against the port, with its own number of seeds or those of `SEALPOST_INTEROP_SEEDS`. It ends badly at the
+/// first thing on which the two disagree, and tells at the end what they agreed on.
+fn agrees(script: &str) {
+    let seeds = std::env::var("SEALPOST_INTEROP_SEEDS").ok();
+    let mut arguments = vec!["--port", PORT];
+    arguments.extend(seeds.iter().flat_map(|seeds| ["--seeds", seeds]));
+    let Some(outcome) = python(script, &arguments) else { return };
+    let outcome = outcome.expect(0);
+    assert!(!outcome.out.trim().is_empty(), "{script} says nothing, so it did nothing");
+    println!("{}", outcome.out);
+}
+
+/// Safety numbers, fingerprints and everything of a vault come out the same where they are made of other libraries, and
+/// what one side makes the other opens; a row in another place, a header with another byte does neither. [ACCT-4]
+/// [ACCT-11]
+#[test]
+fn safety_numbers_and_vaults_agree() {
+    agrees("safety.py");
+}

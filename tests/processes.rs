@@ -80,7 +80,15 @@ impl Outcome {
 ///
 /// # Panics
 /// It can't be started, or does not end within [`PATIENCE`].
-pub fn finish(mut command: Command, input: &str) -> Outcome {
+pub fn finish(command: Command, input: &str) -> Outcome {
+    finish_within(PATIENCE, command, input)
+}
+
+/// The same with a patience of one's own, for a program that has a lot to do.
+///
+/// # Panics
+/// It can't be started, or does not end in time.
+pub fn finish_within(patience: Duration, mut command: Command, input: &str) -> Outcome {
     use std::io::{Read, Write};
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -101,15 +109,15 @@ pub fn finish(mut command: Command, input: &str) -> Outcome {
     }
     let out = drain(child.stdout.take().expect("it is piped"));
     let err = drain(child.stderr.take().expect("it is piped"));
-    let status = end_of(&mut child, &format!("{command:?}"));
+    let status = end_of(&mut child, patience, &format!("{command:?}"));
     // A grandchild may still hold the pipe: what arrived until then is enough.
     let text = |from: Receiver<String>| from.recv_timeout(PATIENCE).unwrap_or_default();
     Outcome { code: status.code(), out: text(out), err: text(err) }
 }
 
 /// Waits for a process to end; kills it where it does not.
-fn end_of(child: &mut Child, name: &str) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
+fn end_of(child: &mut Child, patience: Duration, name: &str) -> ExitStatus {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             return status;
@@ -117,7 +125,7 @@ fn end_of(child: &mut Child, name: &str) -> ExitStatus {
         if Instant::now() >= deadline {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("{name} did not end in {PATIENCE:?}");
+            panic!("{name} did not end in {patience:?}");
         }
         std::thread::sleep(Duration::from_millis(10));
     }

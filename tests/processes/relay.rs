@@ -85,7 +85,7 @@ impl RelayProcess {
     /// It does not end in time.
     pub fn stop(&mut self, by: rustix::process::Signal) -> Option<i32> {
         super::signal(self.pid(), by);
-        super::end_of(&mut self.child, "the relay").code()
+        super::end_of(&mut self.child, super::PATIENCE, "the relay").code()
     }
 
     /// Starts it again, after [`Self::kill`], with the same data and port.
