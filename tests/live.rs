@@ -5,6 +5,7 @@ mod failures;
 mod hostile;
 mod limits;
 mod long;
+mod operator;
 mod profile;
 mod proxy;
 mod talk;

@@ -3,21 +3,25 @@
 //! A flag wins over `SEALPOST_RELAY_*` (`__` nests: `SEALPOST_RELAY_WORK__FETCH=20`), that over `--config FILE`, that over
 //! `/etc/sealpost/relay.toml`, that over the default. An unknown key is an error.
 
+mod shown;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Map};
+use figment::{Figment, Metadata, Profile, Provider};
 use sealpost_spec::relay::{Host, Registering, WorkPrice};
 use serde::{Deserialize, Serialize};
 
 use crate::Rules;
 use crate::listen::Limits;
 use crate::quota::Rates;
+pub use shown::{Setting, TEMPLATE, settings};
 
 /// Where the system's configuration stands.
-const SYSTEM: &str = "/etc/sealpost/relay.toml";
+pub const SYSTEM: &str = "/etc/sealpost/relay.toml";
 /// Prefix of environment variables.
 const ENVIRONMENT: &str = "SEALPOST_RELAY_";
 
@@ -102,26 +106,31 @@ impl Config {
     /// # Errors
     /// A file can't be read, or holds a key or value that makes no sense.
     pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
+        Self::from(Path::new(SYSTEM), file, flags)
+    }
+
+    fn from(system: &Path, file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
+        Self::extract(&Self::sources(system, file, flags)?)
+    }
+
+    /// All sources, the later over the earlier.
+    fn sources(system: &Path, file: Option<&Path>, flags: &impl Serialize) -> Result<Figment, ConfigError> {
         if let Some(file) = file.filter(|file| !file.is_file()) {
             return Err(ConfigError {
                 cause: format!("there is no file {}", file.display()),
                 advice: "check the path after --config".to_owned(),
             });
         }
-        Self::from(Path::new(SYSTEM), file, flags)
-    }
-
-    fn from(system: &Path, file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::file_exact(system));
-        if !system.is_file() {
-            figment = Figment::from(Serialized::defaults(Self::default()));
-        }
-        if let Some(file) = file {
+        let mut figment = Figment::from(Named("default", Serialized::defaults(Self::default())));
+        for file in [Some(system).filter(|system| system.is_file()), file].into_iter().flatten() {
             figment = figment.merge(Toml::file_exact(file));
         }
         let environment = Env::prefixed(ENVIRONMENT).split("__");
-        let config: Self =
-            figment.merge(environment).merge(Serialized::defaults(flags)).extract().map_err(|error| explain(&error))?;
+        Ok(figment.merge(environment).merge(Named("command line", Serialized::defaults(flags))))
+    }
+
+    fn extract(figment: &Figment) -> Result<Self, ConfigError> {
+        let config: Self = figment.extract().map_err(|error| explain(&error))?;
         config.check()?;
         Ok(config)
     }
@@ -160,6 +169,18 @@ impl Config {
             work: WorkPrice { fetch: self.work.fetch, deliver: self.work.deliver },
             rates: self.rates.clone(),
         }
+    }
+}
+
+/// A source under a name that tells an operator something.
+struct Named<P>(&'static str, P);
+
+impl<P: Provider> Provider for Named<P> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.0)
+    }
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        self.1.data()
     }
 }
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use rand::SeedableRng;
 use sealpost_crypto::identity::{RelaySecret, relay_pin};
 use sealpost_relay::Relay;
-use sealpost_relay::config::{Config, ConfigError, Register};
+use sealpost_relay::config::{self, Config, ConfigError, Register};
 use sealpost_relay::connection::Timing;
 use sealpost_relay::demo::Demo;
 use sealpost_relay::folder::{self, Folder, FolderError};
@@ -35,7 +35,9 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   sealpost-relay serve --demo
   sealpost-relay serve --data /var/lib/sealpost --listen 0.0.0.0:7443 --host relay.example.org
-  sealpost-relay address --data /var/lib/sealpost";
+  sealpost-relay address --data /var/lib/sealpost
+  sealpost-relay init /etc/sealpost/relay.toml
+  sealpost-relay check";
 
 #[derive(Subcommand)]
 enum Command {
@@ -51,6 +53,32 @@ enum Command {
     Address {
         #[command(flatten)]
         options: Options,
+    },
+    /// Writes a commented configuration, to be edited; nothing in it changes a default yet
+    Init {
+        /// The file; it must not be there yet. `-` prints it
+        #[arg(value_name = "FILE", default_value = config::SYSTEM)]
+        file: PathBuf,
+    },
+    /// Shows the configuration that is in force, and where each value comes from
+    Check {
+        #[command(flatten)]
+        options: Options,
+        /// Print one JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints what a shell needs to complete commands
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, or writes one for each command into a folder
+    Man {
+        /// The folder, which must be there
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
 }
 
@@ -140,6 +168,15 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve { options, demo } => serve(&options, demo),
         Command::Address { options } => address(&options),
+        Command::Init { file } => init(&file),
+        Command::Check { options, json } => check(&options, json),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "sealpost-relay", &mut script);
+            say(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
+        Command::Man { folder } => manual(folder.as_deref()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -249,6 +286,53 @@ fn address(options: &Options) -> Result<(), Failure> {
     let code = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     say(&format!("{address}\n\n{code}\n"));
     Ok(())
+}
+
+/// Writes the commented configuration where there is none yet.
+fn init(file: &Path) -> Result<(), Failure> {
+    if file == Path::new("-") {
+        say(config::TEMPLATE);
+        return Ok(());
+    }
+    let options = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
+    let written = options.and_then(|mut file| file.write_all(config::TEMPLATE.as_bytes()));
+    written.map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => "sealpost-relay init -    # prints it, to compare".to_owned(),
+            _ => "sealpost-relay init ./relay.toml    # and serve with --config ./relay.toml".to_owned(),
+        };
+        Failure::new(ENVIRONMENT, &format!("{} can't be written", file.display()), error, advice)
+    })?;
+    let read = if file == Path::new(config::SYSTEM) { String::new() } else { format!(" --config {}", file.display()) };
+    say(&format!("{}: edit it, then\n  sealpost-relay check{read}\n  sealpost-relay serve{read}\n", file.display()));
+    Ok(())
+}
+
+/// Shows what is in force.
+fn check(options: &Options, json: bool) -> Result<(), Failure> {
+    for setting in config::settings(options.config.as_deref(), options)? {
+        match json {
+            true => say(&format!("{}\n", serde_json::json!(setting))),
+            false => say(&format!("{setting}\n")),
+        }
+    }
+    Ok(())
+}
+
+/// The manual: one page on stdout, or a page for each command in a folder.
+fn manual(folder: Option<&Path>) -> Result<(), Failure> {
+    let written = match folder {
+        Some(folder) => clap_mangen::generate_to(Cli::command(), folder),
+        None => {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            say(&String::from_utf8_lossy(&page));
+            rendered
+        }
+    };
+    written.map_err(|error| {
+        Failure::new(ENVIRONMENT, "the manual can't be written", error, "give a folder that is there and writable")
+    })
 }
 
 fn printed(config: &Config, port: u16, secret: &RelaySecret) -> Result<Address, Failure> {
