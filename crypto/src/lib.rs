@@ -66,6 +66,8 @@
 
 mod chain;
 pub mod identity;
+#[cfg(test)]
+mod labels;
 mod pqxdh;
 mod primitive;
 mod ratchet;

@@ -188,7 +188,7 @@ pub(crate) fn associated_data(initiator: &Party, recipient: &Party, bundle: &[u8
 }
 
 /// Hash of the prekeys as they were served, signatures included.
-fn bundle_hash(signed: &Signed, one_time: Option<&Signed>, kem: &Signed) -> [u8; 32] {
+pub(crate) fn bundle_hash(signed: &Signed, one_time: Option<&Signed>, kem: &Signed) -> [u8; 32] {
     let key = |writer: Writer, key: &Signed| writer.long(&key.body.0).fixed(&key.signature.0);
     let writer = key(Writer::new().fixed(label::BUNDLE), signed);
     let writer = match one_time {
