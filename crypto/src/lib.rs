@@ -64,6 +64,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+#[cfg(test)]
+mod bits;
 mod chain;
 pub mod identity;
 #[cfg(test)]
