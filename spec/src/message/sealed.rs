@@ -66,8 +66,7 @@ impl Sealing {
             .fixed(&self.list.signature.0)
             .long(&self.message)
             .done();
-        let size = BOX_SIZES.iter().map(|size| size - BOX_OVERHEAD).find(|size| *size >= bytes.len())?;
-        bytes.resize(size, 0);
+        bytes.resize(room(bytes.len())?, 0);
         Some(bytes)
     }
 
@@ -84,10 +83,69 @@ impl Sealing {
         };
         let padding = reader.rest();
         let used = bytes.len() - padding.len();
-        let smallest = BOX_SIZES.iter().map(|size| size - BOX_OVERHEAD).find(|size| *size >= used);
-        if padding.iter().any(|byte| *byte != 0) || smallest != Some(bytes.len()) {
+        if padding.iter().any(|byte| *byte != 0) || room(used) != Some(bytes.len()) {
             return Err(DecodeError);
         }
         Ok(sealing)
+    }
+}
+
+/// What the smallest box that `length` bytes fit has room for. **[MSG-20]**
+fn room(length: usize) -> Option<usize> {
+    BOX_SIZES.iter().map(|size| size - BOX_OVERHEAD).find(|room| *room >= length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a sealing spends besides its message: device, list with its length and signature, the message's length.
+    const BESIDES: usize = 4 + 4 + 115 + 64 + 4;
+
+    fn sealing(length: usize) -> Sealing {
+        let list = Signed { body: Bytes(vec![1; 115]), signature: Signature([2; 64]) };
+        Sealing { device: DeviceId::FIRST, list, message: vec![3; length] }
+    }
+
+    /// [MSG-20] every length has the smallest box that it fits, and one byte more than the largest has none.
+    #[test]
+    fn every_length_has_its_box() {
+        let rooms = BOX_SIZES.map(|size| size - BOX_OVERHEAD);
+        let mut lengths = [0; 3];
+        for length in 0..=rooms[2] {
+            let found = rooms.iter().position(|room| Some(*room) == self::room(length)).unwrap();
+            assert!(length <= rooms[found] && (found == 0 || length > rooms[found - 1]), "{length}");
+            lengths[found] += 1;
+        }
+        assert_eq!(lengths, [rooms[0] + 1, rooms[1] - rooms[0], rooms[2] - rooms[1]]);
+        assert_eq!(room(rooms[2] + 1), None);
+        assert_eq!(room(usize::MAX), None);
+    }
+
+    /// [MSG-20] [MSG-21] a sealing is padded to its box and comes out again the same, whatever its message's length; in
+    /// the next larger box, or with a byte of padding that is not zero, it is refused.
+    #[test]
+    fn padding_comes_off_again() {
+        let rooms = BOX_SIZES.map(|size| size - BOX_OVERHEAD);
+        let edges = rooms.iter().flat_map(|room| room - BESIDES - 3..=room - BESIDES + 3);
+        let lengths = (0..rooms[2] - BESIDES).step_by(61).chain(edges).filter(|length| length + BESIDES <= rooms[2]);
+        for length in lengths {
+            let padded = sealing(length).padded().unwrap();
+            assert_eq!(Some(padded.len()), room(length + BESIDES));
+            assert_eq!(Sealing::parse(&padded), Ok(sealing(length)));
+            if let Some(larger) = rooms.iter().find(|room| **room > padded.len()) {
+                let mut padded = padded.clone();
+                padded.resize(*larger, 0);
+                assert_eq!(Sealing::parse(&padded), Err(DecodeError));
+            }
+            for place in [length + BESIDES, padded.len() - 1] {
+                let mut padded = padded.clone();
+                if let Some(byte) = padded.get_mut(place).filter(|_| place >= length + BESIDES) {
+                    *byte = 1;
+                    assert_eq!(Sealing::parse(&padded), Err(DecodeError));
+                }
+            }
+        }
+        assert_eq!(sealing(rooms[2] - BESIDES + 1).padded(), None);
     }
 }
