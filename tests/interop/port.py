@@ -73,7 +73,7 @@ class Tally:
     """What the two sides agreed on, and how often."""
 
     def __init__(self):
-        self.counts = collections.Counter()
+        self.counts, self.refusals = collections.Counter(), 0
 
     def same(self, what, mine, theirs):
         if mine != theirs:
@@ -91,6 +91,7 @@ class Tally:
             step(*arguments, **fields)
         except Refused:
             self.counts[what] += 1
+            self.refusals += 1
         else:
             raise Disagreement(f"{what}: it was not refused")
 
@@ -110,11 +111,12 @@ class Dice(random.Random):
 
 
 def walk(peer, seeds, once=None):
-    """Runs a peer: `once`, and `peer` for each seed. Prints what was agreed on, or what was not."""
+    """Runs a peer: `once`, and `peer` for each seed. Prints how much was agreed on, or what was not."""
     name = sys.argv[0].rsplit("/", 1)[-1].removesuffix(".py")
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__.split("\n", 1)[0])
     parser.add_argument("--port", required=True, help="the program vectors-port")
     parser.add_argument("--seeds", default=f"0..{seeds}", metavar="A..B", help="from A, up to and without B")
+    parser.add_argument("--list", action="store_true", help="print everything that was agreed on, and how often")
     arguments = parser.parse_args()
     first, _, end = arguments.seeds.partition("..")
     started, cpu = time.monotonic(), time.process_time()
@@ -129,9 +131,11 @@ def walk(peer, seeds, once=None):
         if seed is not None:
             print(f"{name}: replay with --seeds {seed}..{seed + 1}", file=sys.stderr)
         raise
-    for what, count in sorted(tally.counts.items()):
-        print(f"{count:8}  {what}")
+    if arguments.list:
+        for what, count in sorted(tally.counts.items()):
+            print(f"{count:8}  {what}")
     print(
-        f"{name}: seeds {arguments.seeds}, {sum(tally.counts.values())} agreements, {port.asked} requests, "
+        f"{name}: seeds {arguments.seeds}: {len(tally.counts)} questions, {sum(tally.counts.values())} agreements, "
+        f"{tally.refusals} of them refusals; {port.asked} requests; "
         f"{time.process_time() - cpu:.1f} s of CPU here, {time.monotonic() - started:.1f} s in all"
     )

@@ -1,6 +1,7 @@
 """Safety numbers, fingerprints and the vault, written again after spec/account.md and crypto/src/vault.rs.
 
-Argon2id is the reference implementation (argon2-cffi), XChaCha20-Poly1305 is libsodium (PyNaCl), HKDF that of `cryptography`.
+Argon2id is the reference implementation (argon2-cffi), XChaCha20-Poly1305 is libsodium (PyNaCl), HKDF is that of
+`cryptography`.
 """
 
 import base64
