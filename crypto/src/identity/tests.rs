@@ -254,6 +254,28 @@ fn a_secret_leaves_in_the_room_it_fills() {
     }
 }
 
+/// A kept secret comes back whole or not at all: no byte less, and none more.
+#[test]
+fn a_kept_secret_is_taken_whole_only() {
+    fn whole_only<S: Door>(secret: &S) {
+        let bytes = secret.leave(pass());
+        assert!(S::enter(&bytes, pass()).is_ok());
+        for length in 0..bytes.len() {
+            assert!(S::enter(&bytes[..length], pass()).is_err(), "{length}");
+        }
+        assert!(S::enter(&[&bytes[..], &[0]].concat(), pass()).is_err());
+    }
+    let mut rng = dice(1);
+    let device = DeviceSecret::generate(&mut rng);
+    whole_only(&AccountSecret::generate(&mut rng));
+    whole_only(&device);
+    for role in
+        [PrekeyRole::Signed, PrekeyRole::OneTime, PrekeyRole::LastResortKem, PrekeyRole::OneTimeKem, PrekeyRole::Box]
+    {
+        whole_only(&PrekeySecret::generate(role, PrekeyId(1), 2, &device, &mut rng));
+    }
+}
+
 /// No secret prints more than its name.
 #[test]
 fn secrets_print_their_name() {

@@ -39,6 +39,46 @@ fn a_message_that_names_another_session_is_refused() {
     assert_eq!(text(b.decrypt(&own)).1, "again");
 }
 
+/// A session is named by the hash of its PQXDH part, and a first message by the keys that it names and by the hash of its
+/// ephemeral key and KEM ciphertext: what both sides store, and what the recipient looks up before it decrypts.
+#[test]
+fn a_first_message_is_named_by_its_pqxdh_part() {
+    let (alice, bob) = couple();
+    let rng = &mut dice(53);
+    let (a, message) = alice.initiate(&bob, rng).encrypt(b"first", rng).unwrap();
+    let part = &message[2..2 + 1_133];
+    let id = SessionId(sha256(&[b"sealpost/1 session id\0", part]));
+    assert_eq!((a.id(), session_id(&message)), (id, Ok(Some(id))));
+    let named = NamedPrekeys {
+        signed: PrekeyId(1),
+        one_time: PrekeyId(2),
+        kem_role: PrekeyRole::OneTimeKem,
+        kem: PrekeyId(3),
+        replay: sha256(&[&part[..32], &part[45..]]),
+    };
+    assert_eq!(named_prekeys(&message), Ok(Some(named)));
+    assert_eq!(reopened(&a).id(), id);
+    let (b, _) = text(bob.accept(&alice, &message));
+    assert_eq!(b.id(), id);
+    let (_, reply) = b.encrypt(b"reply", rng).unwrap();
+    assert_eq!((session_id(&reply), named_prekeys(&reply)), (Ok(None), Ok(None)));
+}
+
+/// [MSG-17] a first message of one's own device to itself is refused on arrival as well, though all keys fit.
+#[test]
+fn a_message_to_oneself_is_not_accepted() {
+    let (alice, bob) = couple();
+    let rng = &mut dice(54);
+    let first = |to: &Person, rng: &mut ChaCha20Rng| {
+        let bundle = to.verified(&to.bundle()).unwrap();
+        let (part, agreement) = pqxdh::initiate(&alice.party, &alice.device, &bundle, rng).unwrap();
+        let ratchet = Ratchet::initiate(agreement.root, bundle.signed_key().unwrap());
+        ratchet.encrypt(&agreement.associated, Some(&part), b"hi", rng).unwrap().1
+    };
+    assert_eq!(text(bob.accept(&alice, &first(&bob, rng))).1, "hi");
+    assert_eq!(alice.accept(&alice, &first(&alice, rng)).unwrap_err(), Refused);
+}
+
 /// [MSG-17] one key in common is enough to be taken for oneself, and the secret must be that of the own device.
 #[test]
 fn two_devices_have_no_key_in_common() {
