@@ -156,7 +156,7 @@ fn a_planted_leak_is_found() {
     let known: Vec<Vec<Piece>> = secrets.iter().map(|secret| pieces(secret.expose())).collect();
     let kept = [&[0; 3][..], secrets[0].expose()].concat();
     let half = [&[0; 5][..], &secrets[1].expose()[16..]].concat();
-    drop(black_box([&[0; 129][..], secrets[2].expose(), &[0; 129]].concat()));
+    drop(black_box([&[0; 401][..], secrets[2].expose(), &[0; 401]].concat()));
     deep(|| leave_on_the_stack(secrets[3].expose()));
     drop(secrets);
     let (hits, _) = memory::search(&known.concat());

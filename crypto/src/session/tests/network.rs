@@ -3,6 +3,43 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Every order of every choice of these.
+fn arrangements(of: &[usize]) -> Vec<Vec<usize>> {
+    let mut found = vec![Vec::new()];
+    for (place, first) in of.iter().enumerate() {
+        let rest = [&of[..place], &of[place + 1..]].concat();
+        found.extend(arrangements(&rest).into_iter().map(|rest| [&[*first][..], &rest].concat()));
+    }
+    found
+}
+
+/// [MSG-13] five messages, three late ones of one chain and two of the next, in every order and with every loss, each of them
+/// twice: what arrives is read once, in both directions.
+#[test]
+fn every_order_and_every_loss_is_survived() {
+    let rng = &mut dice(30);
+    let (a, b) = established(rng);
+    for (from, to) in [(&a, &b), (&b, &a)] {
+        // The recipient sees the first of four, and answers; the sender goes on in a new chain.
+        let (from, old) = sent(from, 4, rng);
+        let (to, _) = to.decrypt(&old[0]).unwrap();
+        let (to, answer) = to.encrypt(b"turn", rng).unwrap();
+        let (_, new) = sent(&from.decrypt(&answer).unwrap().0, 2, rng);
+        let messages = [&old[1..], &new].concat();
+        let all = arrangements(&[0, 1, 2, 3, 4]);
+        assert_eq!(all.len(), 326);
+        for order in all {
+            let mut to = reopened(&to);
+            for place in &order {
+                let (next, plaintext) = text(to.decrypt(&messages[*place]));
+                assert_eq!(plaintext, ["1", "2", "3", "0", "1"][*place], "{order:?}");
+                assert_eq!(next.decrypt(&messages[*place]).unwrap_err(), Refused, "{order:?}");
+                to = next;
+            }
+        }
+    }
+}
+
 /// A skipped key is wiped with its use, and no other one.
 #[test]
 fn a_skipped_key_is_used_once() {
