@@ -104,3 +104,26 @@ fn two_boxes_of_one_sealing_differ() {
     assert_ne!(one[4..1_124], other[4..1_124]);
     assert_ne!(one[1_124..], other[1_124..]);
 }
+
+/// [MSG-2] a box whose X25519 half is a point of low order is refused, though its maker knows what the agreement gives and the
+/// tag is right.
+#[test]
+fn a_box_with_a_point_of_low_order_is_refused() {
+    let mut bob = recipient();
+    let public = &bob.key.public().key;
+    let (kem, curve) = public.split_at(sealpost_spec::account::ML_KEM_KEY);
+    for point in crate::primitive::tests::LOW_ORDER {
+        let random = Secret::random(&mut bob.rng);
+        let (kem_ciphertext, shared) = crate::primitive::ml_kem::encapsulate(kem.try_into().unwrap(), &random).unwrap();
+        // X-Wing's combiner, with zeros as the agreement.
+        let combined = [&shared.expose()[..], &[0; 32], &point, curve, br"\.//^\"].concat();
+        let shared = Secret::filled(|bytes| libcrux_sha3::sha256_ema(bytes, &combined));
+        let (key, nonce) = key_schedule(SUITE, &shared, &info(&bob.device, PrekeyId(7))).unwrap();
+        let mut ciphertext = Vec::new();
+        let associated = associated(&bob.device, PrekeyId(7), &ID);
+        aead_seal(&key, &nonce, &associated, &sealing(1).padded().unwrap(), &mut ciphertext).unwrap();
+        let encapsulated = [&kem_ciphertext[..], &point].concat().try_into().unwrap();
+        let sealed = SealedBox { key: PrekeyId(7), encapsulated, ciphertext }.layout();
+        assert_eq!(open(&bob.key, &bob.device, &ID, &sealed), Err(Refused), "{point:?}");
+    }
+}

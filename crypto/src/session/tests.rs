@@ -14,6 +14,7 @@ mod beginning;
 mod choice;
 mod expiry;
 mod limits;
+mod low_order;
 mod network;
 mod refusal;
 mod stored;
