@@ -7,7 +7,7 @@ use std::io::Read;
 
 use rand_chacha::rand_core::{Rng, TryCryptoRng, TryRng};
 use sealpost_spec::mailbox::EnvelopeId;
-use sealpost_spec::message::Sealing;
+use sealpost_spec::message::{SKIPPED_KEY_DAYS, Sealing};
 
 use super::talk::{Talk, seeds};
 use super::*;
@@ -79,9 +79,21 @@ fn walk(seed: u64) -> (Vec<Session>, Vec<Piece>) {
         let sealed = crate::sealed::seal(bob.box_key.public(), &bob.party.device, &id, &sealing, rng).unwrap();
         crate::sealed::open(&bob.box_key, &bob.party.device, &id, &sealed).unwrap();
         public.extend(crate::sealed::tests::public_hashes(&bob.party.device, PrekeyId(5)).map(|hash| pieces(&hash)));
-        left.extend(talk.sides.into_iter().flatten());
+        for session in talk.sides.into_iter().flatten() {
+            // In one of them the keys of what never came have had their time.
+            let kept = if one_time { session } else { past_their_time(session) };
+            left.push(kept);
+        }
     }
     (left, public.concat())
+}
+
+/// The session after its skipped keys were kept for as long as they are.
+fn past_their_time(session: Session) -> Session {
+    let Some(seen) = session.expire_skipped(20_000) else { return session };
+    let expired = seen.expire_skipped(20_000 + SKIPPED_KEY_DAYS).unwrap();
+    assert!(expired.ratchet.skipped.is_empty());
+    expired
 }
 
 /// What a session may still hold: one of each, and the keys of messages that have not come.
