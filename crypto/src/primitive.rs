@@ -418,11 +418,22 @@ pub(crate) fn argon2id(
     done.map(|()| key)
 }
 
+/// Letters of the longest words of the English list.
+const LONGEST_WORD: usize = 8;
+
 /// The 24 words of 32 bytes of entropy (BIP 39, English list). Errors: none for this length.
 pub(crate) fn words(entropy: &Secret<32>) -> Result<Zeroizing<String>, Refused> {
     swept::<HASH, _>(|| {
         let mnemonic = bip39::Mnemonic::from_entropy(entropy.expose()).map_err(|_| Refused)?;
-        Ok(Zeroizing::new(mnemonic.words().collect::<Vec<_>>().join(" ")))
+        // Room for all at once, and no list of them: freed memory would keep either.
+        let mut text = Zeroizing::new(String::with_capacity(24 * (LONGEST_WORD + 1)));
+        for word in mnemonic.words() {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(word);
+        }
+        Ok(text)
     })
 }
 

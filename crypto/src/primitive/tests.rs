@@ -174,6 +174,7 @@ fn recovery_words_are_bip_39s() {
     assert_eq!(words(&zero).unwrap().as_str(), text);
     assert_eq!(entropy(&text), Ok(zero));
     assert_eq!(words(&Secret::filled(|bytes| bytes.fill(0xff))).unwrap().split(' ').next_back(), Some("vote"));
+    assert_eq!(bip39::Language::English.word_list().iter().map(|word| word.len()).max(), Some(LONGEST_WORD));
     // Twelve words are somebody else's mnemonic, and a wrong last word fails the checksum.
     assert_eq!(entropy(&format!("{}about", "abandon ".repeat(11))), Err(Refused));
     assert_eq!(entropy(&format!("{}abandon", "abandon ".repeat(23))), Err(Refused));

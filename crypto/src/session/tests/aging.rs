@@ -11,7 +11,7 @@ use sealpost_spec::message::{SKIPPED_KEY_DAYS, Sealing};
 
 use super::talk::{Talk, seeds};
 use super::*;
-use crate::secret::Secret;
+use crate::secret::{Secret, swept};
 use crate::tap::{Call, Made, Piece, listen, mask, memory, pieces};
 use crate::vault::{Cost, Vault};
 
@@ -150,6 +150,25 @@ fn past_secrets_are_nowhere() {
         drop(sessions);
         assert_eq!(found(&made, &BTreeSet::new()), BTreeMap::new(), "seed {seed}: these are left after the last drop");
     }
+}
+
+/// The recovery words tell the account's key as well, and so does a list of where each stands in the list of words: once
+/// they were shown and dropped, neither is left, not even as pointers.
+#[test]
+fn shown_words_are_nowhere() {
+    let account = AccountSecret::generate(&mut Kernel::open());
+    let list = bip39::Language::English.word_list();
+    let addresses = || {
+        let words = account.words();
+        let address = |word: &str| list.iter().find(|listed| **listed == word).unwrap().as_ptr().addr() as u64;
+        let places = words.split(' ').map(|word| address(word) ^ mask());
+        places.chain(pieces(words.as_bytes())).collect::<BTreeSet<Piece>>()
+    };
+    let known: Vec<Piece> = deep(|| swept::<16384, _>(addresses)).into_iter().collect();
+    deep(|| drop(AccountSecret::from_words(&account.words()).unwrap()));
+    let (hits, _) = memory::search(&known);
+    // One or the other may be among the words of another test.
+    assert!(hits.len() < 3, "{} of {} places and pieces", hits.len(), known.len());
 }
 
 /// A copy of the bytes in a frame that is gone.
