@@ -52,6 +52,14 @@ fn pqxdh_agrees() {
     agrees("pqxdh.py");
 }
 
+/// A sealed box is one of HPKE with X-Wing: another implementation opens ours and we open its, of each size; a box for
+/// another device, key, envelope or mailbox opens nowhere, nor does one that was altered, or holds what no box may hold.
+/// [MSG-18] [MSG-19] [MSG-20] [MSG-21] [MSG-22]
+#[test]
+fn sealed_boxes_agree() {
+    agrees("sealed.py");
+}
+
 /// Safety numbers, fingerprints and everything of a vault come out the same where they are made of other libraries, and
 /// what one side makes the other opens; a row in another place, a header with another byte does neither. [ACCT-4]
 /// [ACCT-11]

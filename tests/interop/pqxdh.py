@@ -365,11 +365,11 @@ def lying_network(story, bundle, alice, bob):
         refused(what, alice, "alice", chain.encrypt(b"x", salt)[1])
     # A first chain in the place of a later one: X25519 alone, and well computed.
     chain, salt = replace(bob, peer=(bob.peer[0], None), receiving=None).begun(dice.randbytes(112))
-    refused("a later chain without KEM", alice, "alice", chain.encrypt(b"x", salt)[1])
-    chain, salt = replace(alice, own=None, sending=None, receiving=None, peer=(bundle.signed.public, None)).begun(
-        dice.randbytes(112)
-    )
-    refused("a second first chain", bob, "bob", chain.encrypt(b"x", salt)[1])
+    refused("a later chain without KEM, to the initiator", alice, "alice", chain.encrypt(b"x", salt)[1])
+    bob, plaintext, message = story.says(bob, "bob")
+    alice = story.hears(alice, "alice", plaintext, message)
+    chain, salt = replace(alice, peer=(alice.peer[0], None), receiving=None).begun(dice.randbytes(112))
+    refused("a later chain without KEM, to the recipient", bob, "bob", chain.encrypt(b"x", salt)[1])
 
 
 def deleted_keys(story):
