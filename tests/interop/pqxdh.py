@@ -372,18 +372,22 @@ def lying_network(story, bundle, alice, bob):
     refused("a later chain without KEM, to the recipient", bob, "bob", chain.encrypt(b"x", salt)[1])
 
 
-def deleted_keys(story):
-    """One-time keys are deleted when their session is stored; then its first message is refused."""
+def played_again(story):
+    """One-time keys are deleted when their session is stored; then its first message is refused, and so is one of its
+    chain that names other keys."""
     bundle, alice = story.initiates(True, True, "again")
     alice, plaintext, message = story.says(alice, "again")
-    story.accepts(bundle, plaintext, message, "again and")
+    bob = story.accepts(bundle, plaintext, message, "bob again")
     for role in (ONE_TIME, ONE_TIME_KEM):
         story.port.ask("forget", person="bob", role=role, id=story.prekeys[role].id)
-    fields = {"person": "bob", "peer": story.alice.listed(), "message": message, "as_": "bob"}
-    story.holds_still("a first message played again", "bob", "accept", **fields)
-    story.holds_still(
-        "a first message played again to its session", "again and", "decrypt", session="again and", message=message
-    )
+    fields = {"person": "bob", "peer": story.alice.listed(), "as_": "bob"}
+    story.holds_still("a first message played again", "bob", "accept", message=message, **fields)
+    what = "a first message played again to its session"
+    story.holds_still(what, "bob again", "decrypt", session="bob again", message=message)
+    _, message = alice.encrypt(b"x", story.dice.randbytes(16), part=story.dice.flipped(alice.part, 0, 32))
+    what = "a first chain whose PQXDH part changes"
+    story.holds_still(what, "bob again", "decrypt", session="bob again", message=message)
+    story.tally.refused(f"{what} (here)", bob.decrypt, message)
 
 
 def peer(port, tally, dice):
@@ -395,7 +399,7 @@ def peer(port, tally, dice):
     bundle, alice, bob = conversation(story, one_time, one_time_kem)
     lying_initiator(story, bundle)
     lying_network(story, bundle, alice, bob)
-    deleted_keys(story)
+    played_again(story)
 
 
 if __name__ == "__main__":
