@@ -40,6 +40,8 @@ def outcome(vector):
         return "ok" if KINDS[vector.fields["kind"]](vector) else "other"
     except Refused:
         return "refused"
+    except KeyError:
+        return "other"  # a vector that is to be refused has nothing that could come out
 
 
 def complaint(vector, known):
