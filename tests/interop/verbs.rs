@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::process::Command;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use sealpost_tests::port::MAX_LINE;
+use sealpost_tests::port::{MAX_LINE, serve};
 use sealpost_tests::processes::{Following, finish};
 
 /// A running port.
@@ -294,6 +295,56 @@ fn garbage_is_answered() {
     line.push(b' ');
     assert_eq!(port.line(&line)["error"], format!("a line has at most {MAX_LINE} bytes"));
     port.person("alice", 1);
+}
+
+/// Requests that begin well: with what they name, some of them are answered.
+const BEGINNINGS: [&str; 12] = [
+    r#"{"verb":"person","as":"alice","random":"00"}"#,
+    r#"{"verb":"prekey","person":"alice","role":4,"id":1,"made-at":9,"random":"00"}"#,
+    r#"{"verb":"bundle","person":"alice","keys":{"signed":1,"one-time":null,"kem-role":3,"kem":1},"box-key":1}"#,
+    r#"{"verb":"accept","person":"alice","peer":{"list":{"body":"00","signature":"00"},"device":1},"message":"01","as":"b"}"#,
+    r#"{"verb":"encrypt","session":"alice","plaintext":"00","random":"00"}"#,
+    r#"{"verb":"decrypt","session":"alice","message":"0101"}"#,
+    r#"{"verb":"message","message":"0102"}"#,
+    r#"{"verb":"restore","state":"00","as":"alice"}"#,
+    r#"{"verb":"open","person":"alice","envelope":"00","sealed":"00","box-key":1}"#,
+    r#"{"verb":"safety-number","one":{"name":"alice","account":"00"},"other":{"name":"bob","account":"00"}}"#,
+    r#"{"verb":"vault-unlock","as":"alice","passphrase":"p","header":"00"}"#,
+    r#"{"verb":"forget","person":"alice","role":1,"id":1}"#,
+];
+
+/// A line that says nearly what a request says, or anything at all.
+fn any_line() -> impl Strategy<Value = Vec<u8>> {
+    let hex = prop_oneof![Just(32_usize), Just(64), Just(96), 0..3_000_usize].prop_map(|length| bytes(0x5a, length));
+    let right = (prop::sample::select(&BEGINNINGS[..]), hex)
+        .prop_map(|(line, hex)| line.replace("\"00\"", &format!("\"{hex}\"")).into_bytes());
+    let bent = (right.clone(), any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..4)).prop_map(
+        |(mut line, place, with)| {
+            let from = place.index(line.len());
+            let to = (from + with.len()).min(line.len());
+            line.splice(from..to, with);
+            line
+        },
+    );
+    let line = prop_oneof![right, bent, prop::collection::vec(any::<u8>(), 0..200)];
+    line.prop_map(|line| line.into_iter().filter(|byte| *byte != b'\n').collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a peer says, the port outlives it: each line has one answer, which is a JSON object.
+    #[test]
+    fn any_line_is_answered(lines in prop::collection::vec(any_line(), 1..20)) {
+        let mut said = Vec::new();
+        let input = lines.iter().flat_map(|line| [&line[..], b"\n"].concat()).collect::<Vec<u8>>();
+        serve(&input[..], &mut said).unwrap();
+        let answers: Vec<&[u8]> = said.split_inclusive(|byte| *byte == b'\n').collect();
+        prop_assert_eq!(answers.len(), lines.len());
+        for answer in answers {
+            prop_assert!(serde_json::from_slice::<Value>(answer).unwrap().is_object());
+        }
+    }
 }
 
 /// A last line without its end is a request too; then the program ends well.
