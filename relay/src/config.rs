@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Rules;
 use crate::listen::Limits;
-use crate::quota::Rates;
+use crate::quota::{MAX_RECOVERY_MS, Rates};
 pub use shown::{Setting, TEMPLATE, settings};
 
 /// Where the system's configuration stands.
@@ -156,6 +156,12 @@ impl Config {
                 advice: format!("set work.fetch and work.deliver to at most {MAX_WORK}"),
             });
         }
+        if let Some((name, _)) = self.rates.named().iter().find(|(_, rate)| rate.recovery_ms() > MAX_RECOVERY_MS) {
+            return Err(ConfigError {
+                cause: format!("rates.{name}: who has used it up would wait for more than a hundred years"),
+                advice: format!("lower burst or every_ms of rates.{name}; a burst of 0 allows none at all"),
+            });
+        }
         Ok(())
     }
 
@@ -258,6 +264,25 @@ mod tests {
         assert_eq!(config.links.links, Limits::default().links);
         assert_eq!(load(Flags { register: Some(Register::Open) }).register, Register::Open);
         assert_eq!(Config::from(Path::new("/nowhere"), None, &NONE).unwrap(), Config::default());
+    }
+
+    /// A rate that takes longer to recover than anybody lives is refused, and not left to overflow a clock; the slowest
+    /// and the fastest that are taken start a relay.
+    #[test]
+    fn a_rate_recovers_within_a_century() {
+        let load = |burst: u64, every_ms: u64| {
+            let named = file(&format!("[rates.fetches]\nburst = {burst}\nevery_ms = {every_ms}\n"));
+            Config::from(Path::new("/nowhere"), Some(named.path()), &NONE)
+        };
+        let most = u64::from(u32::MAX);
+        for (burst, every_ms) in [(most, most), (most, 735), (735, most), (1_000_000, 3_153_601)] {
+            let error = load(burst, every_ms).unwrap_err();
+            assert!(error.cause.contains("rates.fetches") && error.advice.contains("every_ms"), "{error:?}");
+        }
+        for (burst, every_ms) in [(0, 0), (0, most), (most, 0), (most, 734), (734, most), (1_000_000, 3_153_600)] {
+            let config = load(burst, every_ms).unwrap();
+            crate::quota::Quota::new(&config.rates);
+        }
     }
 
     /// What is misspelt is an error that names the right word; so is a value that makes no sense.

@@ -74,7 +74,34 @@ impl Default for Rates {
     }
 }
 
+/// Until a rate that was used up is whole again, in milliseconds: a century. Beyond a few of them the limiters' clock,
+/// nanoseconds in 64 bits, would overflow.
+pub(crate) const MAX_RECOVERY_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+
+impl Rate {
+    /// Milliseconds until all that is allowed at once is allowed again.
+    pub(crate) fn recovery_ms(self) -> u64 {
+        // 32 bits times 32 bits: there is always room.
+        u64::from(self.burst) * u64::from(self.every_ms)
+    }
+}
+
 impl Rates {
+    /// Each with the name of its setting.
+    pub(crate) fn named(&self) -> [(&'static str, Rate); 8] {
+        let Self { registrations, logins, fetches, one_time_keys, lookups, deliveries, posts, requests } = *self;
+        [
+            ("registrations", registrations),
+            ("logins", logins),
+            ("fetches", fetches),
+            ("one_time_keys", one_time_keys),
+            ("lookups", lookups),
+            ("deliveries", deliveries),
+            ("posts", posts),
+            ("requests", requests),
+        ]
+    }
+
     /// Rates that nothing reaches, for tests of something else.
     pub fn unlimited() -> Self {
         let rate = Rate { burst: u32::MAX, every_ms: 1 };
