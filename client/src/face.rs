@@ -11,7 +11,7 @@ mod plain;
 mod process;
 mod qr;
 mod screen;
-mod slash;
+pub mod slash;
 
 use crate::api::Error;
 

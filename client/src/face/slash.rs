@@ -2,7 +2,7 @@
 
 /// A line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub enum Line {
     /// Nothing was typed.
     Empty,
     /// Text for the open conversation.
@@ -41,17 +41,17 @@ pub(super) enum Line {
 
 /// A command as `/help` shows it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     /// Its names, the first one is its own.
-    pub(super) names: &'static [&'static str],
+    pub names: &'static [&'static str],
     /// What follows.
-    pub(super) arguments: &'static str,
+    pub arguments: &'static str,
     /// What it does.
-    pub(super) does: &'static str,
+    pub does: &'static str,
 }
 
 /// Every command.
-pub(super) const ENTRIES: &[Entry] = &[
+pub const ENTRIES: &[Entry] = &[
     Entry {
         names: &["dm", "msg"],
         arguments: "NAME [TEXT]",
@@ -82,7 +82,7 @@ impl Entry {
     }
 
     /// `/dm NAME [TEXT]`
-    pub(super) fn usage(&self) -> String {
+    pub fn usage(&self) -> String {
         let name = self.names.first().copied().unwrap_or_default();
         if self.arguments.is_empty() { format!("/{name}") } else { format!("/{name} {}", self.arguments) }
     }
@@ -90,18 +90,18 @@ impl Entry {
 
 /// Why a line was not understood: what to say, and what to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Misunderstood {
-    pub(super) message: String,
-    pub(super) advice: String,
+pub struct Misunderstood {
+    pub message: String,
+    pub advice: String,
 }
 
 /// Whether there is a command of this name.
-pub(super) fn knows(name: &str) -> bool {
+pub fn knows(name: &str) -> bool {
     Entry::find(name).is_some()
 }
 
 /// Understands a line.
-pub(super) fn parse(line: &str) -> Result<Line, Misunderstood> {
+pub fn parse(line: &str) -> Result<Line, Misunderstood> {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.trim().is_empty() {
