@@ -3,6 +3,7 @@
 
 mod adversary;
 mod coverage;
+mod features;
 mod interop;
 mod live;
 mod simulation;
