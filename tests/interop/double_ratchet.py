@@ -17,6 +17,7 @@ Each seed is 10,000 events of several sessions: messages sent, read, lost, late,
 and restarts; and at a session's end about as many lost as may be skipped.
 """
 
+import collections
 import json
 import warnings
 
@@ -176,8 +177,9 @@ def run(coroutine):
 
 # ---------------------------------------------------------------- both twins of a person
 class Person:
-    def __init__(self, port, tally, name):
-        self.port, self.tally, self.name, self.theirs, self.part = port, tally, name, None, None
+    def __init__(self, port, tally, events, name):
+        self.port, self.tally, self.events, self.name = port, tally, events, name
+        self.theirs, self.part = None, None
         drawn = Drawn.dice.randbytes(96)
         said = port.ask("person", as_=name, random=drawn)
         self.listed = {"list": said["list"], "device": 1}
@@ -286,7 +288,7 @@ class Person:
         if not fresh:
             check(said.part is None or not self.initiated and said.part.bytes == self.part)
             if authentic and self.too_far_in_two(said):
-                self.tally.counts["messages beyond 1,000 in two chains, refused here and not shown there"] += 1
+                self.events["beyond 1,000 in two chains"] += 1
                 raise Refused
             return run(self.theirs.decrypt_message(shown, associated(self.ad)))
         check(said.part)
@@ -333,9 +335,9 @@ class Person:
 class Talk:
     """One session, from its first message on."""
 
-    def __init__(self, port, tally):
-        self.dice, self.tally = Drawn.dice, tally
-        alice, bob = Person(port, tally, "alice"), Person(port, tally, "bob")
+    def __init__(self, port, tally, events):
+        self.dice, self.tally, self.events = Drawn.dice, tally, events
+        alice, bob = (Person(port, tally, events, name) for name in ("alice", "bob"))
         bob.prekeys(self.dice.random() < 0.5)
         alice.begins(bob)
         self.people = {"alice": alice, "bob": bob}
@@ -370,7 +372,8 @@ class Talk:
             came_out = person.decrypts(data, self.people[self.other(name)], plaintext is not None)
         except Refused:
             self.tally.same("states after a refusal", self.before[name], person.states())
-            self.tally.counts["of these, of a message that is authentic and new"] += plaintext is not None
+            self.tally.refusals += 1
+            self.events["refused though authentic and new"] += plaintext is not None
             return False
         if plaintext is None:
             raise Disagreement("a message had to be refused, and both took it")
@@ -388,7 +391,7 @@ class Talk:
 
     def event(self):
         does = self.dice.choices(*zip(*ODDS.items()))[0]
-        self.tally.counts[f"event: {does}"] += 1
+        self.events[does] += 1
         getattr(self, does)()
 
     def send(self):
@@ -400,7 +403,7 @@ class Talk:
 
     def burst(self):
         """About as many are lost as may be skipped, of one chain or of two."""
-        self.tally.counts["event: burst"] += 1
+        self.events["burst"] += 1
         name = "alice" if self.people["bob"].theirs is None else self.dice.choice(["alice", "bob"])
         lost = message.MAX_JUMP + self.dice.randrange(-3, 4)
         if self.people["bob"].theirs is not None and self.dice.random() < 0.5:
@@ -466,31 +469,21 @@ class Talk:
             self.arrives(self.other(found[0]), found[1])
 
 
-ODDS = {
-    "send": 36,
-    "deliver": 22,
-    "reorder": 9,
-    "drop": 5,
-    "late": 6,
-    "duplicate": 5,
-    "flip": 9,
-    "cut": 3,
-    "reflect": 2,
-    "restart": 1,
-}
+ODDS = dict(send=36, deliver=22, reorder=9, drop=5, late=6, duplicate=5, flip=9, cut=3, reflect=2, restart=1)
 
 
 def peer(port, tally, dice):
     Drawn.begin(dice)
-    left = EVENTS
+    events, left = collections.Counter(), EVENTS
     while left > 0:
-        talk = Talk(port, tally)
+        talk = Talk(port, tally, events)
         # The limits come last: states are large from then on.
         acts = [talk.event] * dice.choice([40, 400, 2000]) + ([talk.burst] + [talk.event] * 30) * dice.randrange(4)
         for act in acts[:left]:
             act()
         left -= len(acts)
-        tally.counts["sessions"] += 1
+        events["session"] += 1
+    print(f"{EVENTS} events: {', '.join(f'{count} {what}' for what, count in sorted(events.items()))}")
 
 
 if __name__ == "__main__":
