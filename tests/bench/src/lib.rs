@@ -1,0 +1,8 @@
+//! What an operation of `sealpost-crypto` costs, beside its limit: the same calls to the same third-party crates, with
+//! nothing around them. README.md tells what is measured, and how.
+pub mod clock;
+pub mod contest;
+pub mod limit;
+pub mod operation;
+pub mod peer;
+pub mod people;
