@@ -330,6 +330,16 @@ pub(crate) fn open(
     associated: &[u8],
     ciphertext: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Refused> {
+    open_in_place(key, nonce, associated, ciphertext.to_vec())
+}
+
+/// Opens [`seal`] in the memory of the ciphertext, where it is long.
+pub(crate) fn open_in_place(
+    key: &Secret<32>,
+    nonce: &[u8; 12],
+    associated: &[u8],
+    ciphertext: Vec<u8>,
+) -> Result<Zeroizing<Vec<u8>>, Refused> {
     #[cfg(test)]
     called(Call::Open);
     swept::<AEAD, _>(|| opened(&ChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, ciphertext))
@@ -355,7 +365,9 @@ pub(crate) fn x_open(
     associated: &[u8],
     ciphertext: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Refused> {
-    swept::<AEAD, _>(|| opened(&XChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, ciphertext))
+    swept::<AEAD, _>(|| {
+        opened(&XChaCha20Poly1305::new(key.expose().into()), nonce.into(), associated, ciphertext.to_vec())
+    })
 }
 
 fn append<A: AeadInOut<TagSize = chacha20poly1305::consts::U16>>(
@@ -386,13 +398,14 @@ fn opened<A: AeadInOut<TagSize = chacha20poly1305::consts::U16>>(
     cipher: &A,
     nonce: &chacha20poly1305::aead::Nonce<A>,
     associated: &[u8],
-    ciphertext: &[u8],
+    ciphertext: Vec<u8>,
 ) -> Result<Zeroizing<Vec<u8>>, Refused> {
-    let (ciphertext, tag) = ciphertext.split_last_chunk::<TAG>().ok_or(Refused)?;
-    let mut plaintext = Zeroizing::new(ciphertext.to_vec());
+    let mut plaintext = Zeroizing::new(ciphertext);
+    let (buffer, tag) = plaintext.split_last_chunk_mut::<TAG>().ok_or(Refused)?;
     let tag = Tag::from(*tag);
-    let buffer: &mut [u8] = &mut plaintext;
+    let length = buffer.len();
     cipher.decrypt_inout_detached(nonce, associated, buffer.into(), &tag).map_err(|_| Refused)?;
+    plaintext.truncate(length);
     Ok(plaintext)
 }
 

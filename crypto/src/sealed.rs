@@ -7,7 +7,7 @@ use sealpost_spec::wire::VERSION;
 use sealpost_spec::wire::layout::Writer;
 
 use crate::identity::{PrekeySecret, mailbox};
-use crate::primitive::{hkdf_expand, hkdf_extract, open as aead_open, seal as aead_seal, x_wing};
+use crate::primitive::{hkdf_expand, hkdf_extract, open_in_place, seal as aead_seal, x_wing};
 use crate::secret::Secret;
 use crate::{CryptoRng, Refused, Zeroizing};
 
@@ -45,9 +45,9 @@ fn seal_with(
     let padded = Zeroizing::new(sealing.padded().ok_or(Refused)?);
     let (encapsulated, shared) = x_wing::encapsulate(public, random, ephemeral)?;
     let (aead_key, nonce) = key_schedule(SUITE, &shared, &info(recipient, key.id))?;
-    let mut ciphertext = Vec::new();
-    aead_seal(&aead_key, &nonce, &associated(recipient, key.id, id), &padded, &mut ciphertext)?;
-    Ok(SealedBox { key: key.id, encapsulated, ciphertext }.layout())
+    let mut sealed = SealedBox::header_layout(key.id, &encapsulated, padded.len());
+    aead_seal(&aead_key, &nonce, &associated(recipient, key.id, id), &padded, &mut sealed)?;
+    Ok(sealed)
 }
 
 /// Opens a box with the box key it names. `recipient`: the own device.
@@ -62,7 +62,7 @@ pub fn open(key: &PrekeySecret, recipient: &Device, id: &EnvelopeId, sealed: &[u
     let (seed, public) = key.wing_pair()?;
     let shared = x_wing::decapsulate(seed, public, &sealed.encapsulated)?;
     let (aead_key, nonce) = key_schedule(SUITE, &shared, &info(recipient, sealed.key))?;
-    let padded = aead_open(&aead_key, &nonce, &associated(recipient, sealed.key, id), &sealed.ciphertext)?;
+    let padded = open_in_place(&aead_key, &nonce, &associated(recipient, sealed.key, id), sealed.ciphertext)?;
     Ok(Sealing::parse(&padded)?)
 }
 

@@ -24,9 +24,16 @@ pub struct SealedBox {
 }
 
 impl SealedBox {
+    /// The bytes before the ciphertext, with memory for a ciphertext of this length and its tag.
+    pub fn header_layout(key: PrekeyId, encapsulated: &[u8; X_WING_CIPHERTEXT], ciphertext: usize) -> Vec<u8> {
+        Writer::with_room(BOX_OVERHEAD + ciphertext).u32(key.0).fixed(encapsulated).done()
+    }
+
     /// The bytes that travel.
     pub fn layout(&self) -> Vec<u8> {
-        Writer::new().u32(self.key.0).fixed(&self.encapsulated).fixed(&self.ciphertext).done()
+        let mut bytes = Self::header_layout(self.key, &self.encapsulated, self.ciphertext.len());
+        bytes.extend_from_slice(&self.ciphertext);
+        bytes
     }
 
     /// Parses a box.
@@ -60,13 +67,15 @@ pub struct Sealing {
 impl Sealing {
     /// The layout, padded with zeros to the smallest box it fits; `None` where it fits none.
     pub fn padded(&self) -> Option<Vec<u8>> {
-        let mut bytes = Writer::new()
+        let length = 4 + 4 + self.list.body.0.len() + 64 + 4 + self.message.len();
+        let room = room(length)?;
+        let mut bytes = Writer::with_room(room)
             .u32(self.device.0)
             .long(&self.list.body.0)
             .fixed(&self.list.signature.0)
             .long(&self.message)
             .done();
-        bytes.resize(room(bytes.len())?, 0);
+        bytes.resize(room, 0);
         Some(bytes)
     }
 
@@ -83,7 +92,9 @@ impl Sealing {
         };
         let padding = reader.rest();
         let used = bytes.len() - padding.len();
-        if padding.iter().any(|byte| *byte != 0) || room(used) != Some(bytes.len()) {
+        // To the end in any case: a loop without a way out reads many bytes at once.
+        let zeros = padding.iter().fold(0, |seen, byte| seen | byte) == 0;
+        if !zeros || room(used) != Some(bytes.len()) {
             return Err(DecodeError);
         }
         Ok(sealing)

@@ -14,6 +14,10 @@ impl Writer {
     pub fn new() -> Self {
         Self::default()
     }
+    /// An empty layout with memory for so many bytes.
+    pub fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
     /// A fixed-width field.
     #[must_use]
     pub fn fixed(mut self, bytes: &[u8]) -> Self {
