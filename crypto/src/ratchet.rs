@@ -40,7 +40,7 @@ pub(crate) struct OwnKey {
     /// ML-KEM's `d || z`.
     pub(crate) kem: Secret<64>,
     /// The public halves, and the ciphertext to the peer's KEM key: what every header of the chain repeats.
-    pub(crate) header: ChainKey,
+    pub(crate) header: Arc<ChainKey>,
 }
 
 pub(crate) struct Sending {
@@ -50,6 +50,9 @@ pub(crate) struct Sending {
 
 pub(crate) struct Receiving {
     pub(crate) chain: [u8; 32],
+    /// What `chain` is the hash of, once a message of it was opened: comparing the next message's with it costs less
+    /// than hashing that. Not stored.
+    pub(crate) header: Option<Arc<ChainKey>>,
     pub(crate) key: Arc<Secret<32>>,
     pub(crate) next: u32,
 }
@@ -113,7 +116,7 @@ impl Ratchet {
             own: None,
             sending: None,
             previous: 0,
-            receiving: Some(Receiving { chain: arrived.chain, key: Arc::new(key), next: 0 }),
+            receiving: Some(Receiving { chain: arrived.chain, header: None, key: Arc::new(key), next: 0 }),
             skipped: Arc::default(),
         };
         begun.decrypt(arrived)
@@ -134,7 +137,8 @@ impl Ratchet {
         let (key, message_key) = chain::step(&sending.key);
         let mut salt = [0; sealpost_spec::message::SALT];
         rng.fill_bytes(&mut salt);
-        let header = RatchetHeader { chain: own.header.clone(), previous: self.previous, number: sending.next, salt };
+        let header =
+            RatchetHeader { chain: Arc::clone(&own.header), previous: self.previous, number: sending.next, salt };
         let mut message = SessionMessage::header_layout(pqxdh, &header);
         let covered = [&associated[..], &message].concat();
         let (key_of_message, nonce) = chain::cipher(&message_key, &salt);
@@ -166,7 +170,7 @@ impl Ratchet {
         };
         Ok(Self {
             root: Arc::new(root),
-            own: Some(Arc::new(OwnKey { curve, kem, header })),
+            own: Some(Arc::new(OwnKey { curve, kem, header: Arc::new(header) })),
             sending: Some(Sending { key: Arc::new(key), next: 0 }),
             ..self.share()
         })
@@ -207,7 +211,8 @@ impl Ratchet {
         let (key, message_key) = chain::step(&key);
         let plaintext = open_message(&message_key, arrived)?;
         let next = number.checked_add(1).ok_or(Refused)?;
-        let receiving = Receiving { chain: receiving.chain, key: Arc::new(key), next };
+        let header = Some(Arc::clone(&arrived.message.header.chain));
+        let receiving = Receiving { chain: receiving.chain, header, key: Arc::new(key), next };
         Ok((Self { receiving: Some(receiving), skipped: self.skipped_and(found), ..self.share() }, plaintext))
     }
 
@@ -235,7 +240,7 @@ impl Ratchet {
         if let Some(receiving) = &self.receiving {
             skip(receiving, header.previous, &mut found);
         }
-        let begun = Receiving { chain: arrived.chain, key: Arc::new(key), next: 0 };
+        let begun = Receiving { chain: arrived.chain, header: None, key: Arc::new(key), next: 0 };
         let key = skip(&begun, header.number, &mut found);
         let (key, message_key) = chain::step(&key);
         let plaintext = open_message(&message_key, arrived)?;
@@ -247,11 +252,25 @@ impl Ratchet {
                 own: None,
                 sending: None,
                 previous: self.sending.as_ref().map_or(self.previous, |sending| sending.next),
-                receiving: Some(Receiving { chain: arrived.chain, key: Arc::new(key), next }),
+                receiving: Some(Receiving {
+                    chain: arrived.chain,
+                    header: Some(Arc::clone(&header.chain)),
+                    key: Arc::new(key),
+                    next,
+                }),
                 skipped: self.skipped_and(found),
             },
             plaintext,
         ))
+    }
+
+    /// A message taken apart; its chain is hashed only where it is another than the last message's.
+    pub(crate) fn parse(&self, message: &[u8]) -> Result<(SessionMessage, [u8; 32]), Refused> {
+        let last = self.receiving.as_ref().and_then(|receiving| Some((receiving.header.as_ref()?, receiving.chain)));
+        let parsed = SessionMessage::parse_of_chain(message, last.map(|(key, _)| key))?;
+        let key = &parsed.header.chain;
+        let chain = last.filter(|(last, _)| *last == key).map_or_else(|| chain_id(key), |(_, chain)| chain);
+        Ok((parsed, chain))
     }
 
     /// Whether this is the peer's current chain, or one of which keys are kept.
@@ -277,6 +296,7 @@ impl Ratchet {
             previous: self.previous,
             receiving: self.receiving.as_ref().map(|chain| Receiving {
                 chain: chain.chain,
+                header: chain.header.clone(),
                 key: Arc::clone(&chain.key),
                 next: chain.next,
             }),

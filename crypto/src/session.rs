@@ -116,15 +116,14 @@ impl Session {
     /// Another session's message, one that was decrypted before, one too far ahead, any altered bit: all the same
     /// error, and nothing has changed.
     pub fn decrypt(&self, message: &[u8]) -> Result<(Self, Zeroizing<Vec<u8>>), Refused> {
-        let parsed = parse(message)?;
+        let (parsed, chain) = self.ratchet.parse(message)?;
         if let Some(part) = &parsed.pqxdh
             && (self.facts.initiated || *part != self.facts.part)
         {
             return Err(Refused);
         }
         let covered = covered(&self.facts.associated, message, &parsed)?;
-        let arrived =
-            Arrived { chain: ratchet::chain_id(&parsed.header.chain), message: &parsed, associated: &covered };
+        let arrived = Arrived { chain, message: &parsed, associated: &covered };
         let (ratchet, plaintext) = self.ratchet.decrypt(&arrived)?;
         let next = self.at(ratchet);
         Ok((if self.receiving_only { next.receiving_only() } else { next }, plaintext))

@@ -92,14 +92,14 @@ fn ratchet(reader: &mut Reader<'_>, version: u8) -> Result<Ratchet, Refused> {
         true => Some(Arc::new(OwnKey {
             curve: secret(reader)?,
             kem: secret(reader)?,
-            header: ChainKey {
+            header: Arc::new(ChainKey {
                 ratchet: reader.fixed()?,
                 kem: reader.fixed()?,
                 ciphertext: match flag(reader)? {
                     false => None,
                     true => Some(reader.fixed::<ML_KEM_CIPHERTEXT>()?),
                 },
-            },
+            }),
         })),
     };
     let sending = match flag(reader)? {
@@ -109,7 +109,12 @@ fn ratchet(reader: &mut Reader<'_>, version: u8) -> Result<Ratchet, Refused> {
     let previous = reader.u32()?;
     let receiving = match flag(reader)? {
         false => None,
-        true => Some(Receiving { chain: reader.fixed()?, key: Arc::new(secret(reader)?), next: reader.u32()? }),
+        true => Some(Receiving {
+            chain: reader.fixed()?,
+            header: None,
+            key: Arc::new(secret(reader)?),
+            next: reader.u32()?,
+        }),
     };
     let count = usize::try_from(reader.u32()?).map_err(|_| Refused)?;
     if count > MAX_SKIPPED_KEYS || (sending.is_some() && own.is_none()) {

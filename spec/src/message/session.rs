@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::account::{ML_KEM_KEY, PrekeyId, PrekeyRole};
 use crate::wire::DecodeError;
 use crate::wire::layout::{Reader, Writer};
@@ -48,22 +50,11 @@ pub struct ChainKey {
     pub ciphertext: Option<[u8; ML_KEM_CIPHERTEXT]>,
 }
 
-impl ChainKey {
-    /// A' || ek' || ct: what SHA-256 turns into the chain id.
-    pub fn layout(&self) -> Vec<u8> {
-        let writer = Writer::new().fixed(&self.ratchet).fixed(&self.kem);
-        match &self.ciphertext {
-            Some(ciphertext) => writer.fixed(ciphertext).done(),
-            None => writer.done(),
-        }
-    }
-}
-
 /// Header of a session message (Double Ratchet section 3.4), with the hybrid chain key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RatchetHeader {
-    /// The sender's chain.
-    pub chain: ChainKey,
+    /// The sender's chain; shared, because it is long and the same in all of them.
+    pub chain: Arc<ChainKey>,
     /// PN: messages in the sender's previous chain.
     pub previous: u32,
     /// N: this message's number in its chain, from 0.
@@ -124,12 +115,20 @@ impl SessionMessage {
     /// The bytes before the ciphertext: what the AEAD authenticates after the session's own associated data.
     pub fn header_layout(pqxdh: Option<&PqxdhPart>, header: &RatchetHeader) -> Vec<u8> {
         let parts = pqxdh.map_or(0, |_| HAS_PQXDH) | header.chain.ciphertext.as_ref().map_or(0, |_| HAS_CIPHERTEXT);
-        let writer = Writer::new().u8(SESSION_VERSION).u8(parts);
-        let writer = match pqxdh {
-            Some(part) => writer.fixed(&part.layout()),
-            None => writer,
-        };
-        writer.fixed(&header.chain.layout()).u32(header.previous).u32(header.number).fixed(&header.salt).done()
+        let RatchetHeader { chain, previous, number, salt } = header;
+        let part = pqxdh.map(PqxdhPart::layout).unwrap_or_default();
+        let ciphertext: &[u8] = chain.ciphertext.as_ref().map_or(&[], |ciphertext| ciphertext);
+        Writer::with_room(2 + part.len() + 32 + ML_KEM_KEY + ciphertext.len() + 4 + 4 + SALT)
+            .u8(SESSION_VERSION)
+            .u8(parts)
+            .fixed(&part)
+            .fixed(&chain.ratchet)
+            .fixed(&chain.kem)
+            .fixed(ciphertext)
+            .u32(*previous)
+            .u32(*number)
+            .fixed(salt)
+            .done()
     }
 
     /// The whole message.
@@ -146,6 +145,14 @@ impl SessionMessage {
     /// ciphertext of the chain, or neither of them: the first is of a session's first chain, the second of every later
     /// one. **[MSG-4]**
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::parse_of_chain(bytes, None)
+    }
+
+    /// Parses a message that is likely to be of this chain, and then shares the chain's key instead of copying it.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`].
+    pub fn parse_of_chain(bytes: &[u8], likely: Option<&Arc<ChainKey>>) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let version = reader.u8()?;
         let parts = reader.u8()?;
@@ -156,14 +163,17 @@ impl SessionMessage {
             0 => None,
             _ => Some(PqxdhPart::parse(&mut reader)?),
         };
-        let chain = ChainKey {
-            ratchet: reader.fixed()?,
-            kem: reader.fixed()?,
-            ciphertext: match parts & HAS_CIPHERTEXT {
-                0 => None,
-                _ => Some(reader.fixed()?),
-            },
+        let (ratchet, kem) = (reader.place()?, reader.place()?);
+        let ciphertext = match parts & HAS_CIPHERTEXT {
+            0 => None,
+            _ => Some(reader.place()?),
         };
+        let same =
+            |key: &&Arc<ChainKey>| key.ratchet == *ratchet && key.kem == *kem && key.ciphertext.as_ref() == ciphertext;
+        let chain = likely.filter(same).map_or_else(
+            || Arc::new(ChainKey { ratchet: *ratchet, kem: *kem, ciphertext: ciphertext.copied() }),
+            Arc::clone,
+        );
         let header = RatchetHeader { chain, previous: reader.u32()?, number: reader.u32()?, salt: reader.fixed()? };
         let ciphertext = reader.rest().to_vec();
         if ciphertext.len() < TAG {

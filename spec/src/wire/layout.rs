@@ -83,7 +83,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Fewer are left.
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        self.slice(N)?.try_into().map_err(|_| DecodeError)
+        self.place().copied()
+    }
+    /// The next `N` bytes where they lie: a long field is then copied once, to where it belongs.
+    ///
+    /// # Errors
+    /// Fewer are left.
+    pub fn place<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
+        let (field, rest) = self.0.split_first_chunk().ok_or(DecodeError)?;
+        self.0 = rest;
+        Ok(field)
     }
     /// One byte.
     ///

@@ -179,7 +179,7 @@ fn with_kem_key(session: &Session, kem: [u8; 1184], rng: &mut ChaCha20Rng) -> Se
     };
     let mut begun = session.at(session.ratchet.receiving_only());
     begun.ratchet.root = Arc::new(root);
-    begun.ratchet.own = Some(Arc::new(OwnKey { curve, kem: seed, header }));
+    begun.ratchet.own = Some(Arc::new(OwnKey { curve, kem: seed, header: Arc::new(header) }));
     begun.ratchet.sending = Some(Sending { key: Arc::new(key), next: 0 });
     begun
 }

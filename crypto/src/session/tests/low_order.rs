@@ -24,7 +24,7 @@ fn with_point(session: &Session, point: [u8; 32], rng: &mut ChaCha20Rng) -> Sess
     };
     let mut begun = session.at(session.ratchet.receiving_only());
     begun.ratchet.root = Arc::new(root);
-    begun.ratchet.own = Some(Arc::new(OwnKey { curve, kem, header }));
+    begun.ratchet.own = Some(Arc::new(OwnKey { curve, kem, header: Arc::new(header) }));
     begun.ratchet.sending = Some(Sending { key: Arc::new(key), next: 0 });
     begun
 }

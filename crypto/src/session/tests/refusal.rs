@@ -74,7 +74,7 @@ fn a_later_chain_needs_its_ciphertext() {
     let (a, b) = established(rng);
     let (_, message) = a.encrypt(b"hi", rng).unwrap();
     let mut parsed = SessionMessage::parse(&message).unwrap();
-    parsed.header.chain.ciphertext = None;
+    Arc::make_mut(&mut parsed.header.chain).ciphertext = None;
     assert_eq!(b.decrypt(&parsed.layout()).unwrap_err(), Refused);
     let header = parsed.header.clone();
     let stripped = SessionMessage { pqxdh: Some(b.facts.part.clone()), header, ciphertext: parsed.ciphertext };
@@ -139,4 +139,30 @@ proptest! {
             let _ = (session_id(message), named_prekeys(message), chain_id(message));
         }
     }
+}
+
+/// A message is of the chain that was read last only where all of its chain's key is that one's, ciphertext included; and
+/// where the key is compared instead of hashed, nothing else comes out.
+#[test]
+fn a_chain_is_known_by_all_of_its_key() {
+    let rng = &mut dice(41);
+    let (a, b) = established(rng);
+    let (_, messages) = sent(&a, 2, rng);
+    let (b, _) = text(b.decrypt(&messages[0]));
+    let compared = |session: &Session, message: &[u8]| session.ratchet.parse(message).unwrap().1;
+    let key = 2..2 + 32 + 1184 + ML_KEM_CIPHERTEXT;
+    assert_eq!(compared(&b, &messages[1]), chain_id(&messages[0]).unwrap());
+    assert!(b.ratchet.parse(&messages[1]).unwrap().0 == parse(&messages[1]).unwrap());
+    for place in key.clone() {
+        let mut altered = messages[1].clone();
+        altered[place] ^= 1;
+        assert_ne!(compared(&b, &altered), chain_id(&messages[0]).unwrap(), "byte {place}");
+    }
+    for place in key.step_by(97) {
+        let mut altered = messages[1].clone();
+        altered[place] ^= 1;
+        assert_eq!(compared(&b, &altered), chain_id(&altered).unwrap(), "byte {place}");
+    }
+    // What comes from the vault has nothing to compare with yet.
+    assert_eq!(compared(&reopened(&b), &messages[1]), chain_id(&messages[0]).unwrap());
 }

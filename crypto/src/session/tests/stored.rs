@@ -32,6 +32,7 @@ fn full(skipped: usize) -> Session {
         associated: [6; 32],
     };
     let header = ChainKey { ratchet: [12; 32], kem: [13; 1184], ciphertext: Some([14; ML_KEM_CIPHERTEXT]) };
+    let header = Arc::new(header);
     let key = |number| Arc::new(SkippedKey { chain: [20; 32], number, day: 22, key: Arc::new(filled(23)) });
     let ratchet = Ratchet {
         root: Arc::new(filled(7)),
@@ -39,7 +40,7 @@ fn full(skipped: usize) -> Session {
         own: Some(Arc::new(OwnKey { curve: filled(10), kem: filled(11), header })),
         sending: Some(Sending { key: Arc::new(filled(15)), next: 16 }),
         previous: 17,
-        receiving: Some(Receiving { chain: [18; 32], key: Arc::new(filled(19)), next: 21 }),
+        receiving: Some(Receiving { chain: [18; 32], header: None, key: Arc::new(filled(19)), next: 21 }),
         skipped: Arc::new((0..skipped as u32).map(key).collect()),
     };
     Session { facts: Arc::new(facts), ratchet, receiving_only: false }
