@@ -6,7 +6,10 @@ mod coverage;
 mod features;
 mod interop;
 mod live;
+mod replay;
 mod simulation;
+#[path = "fuzz/targets/mod.rs"]
+mod targets;
 mod vectors;
 mod walk;
 mod world;
