@@ -67,7 +67,8 @@ impl std::fmt::Display for Fingerprint {
 impl std::str::FromStr for Fingerprint {
     type Err = DecodeError;
     fn from_str(text: &str) -> Result<Self, DecodeError> {
-        let bytes = data_encoding::BASE32_NOPAD.decode(text.to_uppercase().as_bytes()).map_err(|_| DecodeError)?;
+        let bytes =
+            data_encoding::BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| DecodeError)?;
         Ok(Self(bytes.try_into().map_err(|_| DecodeError)?))
     }
 }

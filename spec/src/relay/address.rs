@@ -87,7 +87,7 @@ impl std::str::FromStr for Address {
         let hosts = hosts.split(',').map(str::parse).collect::<Result<Vec<Host>, _>>()?;
         let port = port.parse().map_err(|_| InvalidAddress)?;
         let pin = data_encoding::BASE32_NOPAD
-            .decode(pin.trim_end_matches('/').to_uppercase().as_bytes())
+            .decode(pin.trim_end_matches('/').to_ascii_uppercase().as_bytes())
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(InvalidAddress)?;
@@ -115,7 +115,20 @@ mod tests {
             assert!(format!("sealpost://{bad}/{key}").parse::<Address>().is_err(), "{bad}");
         }
         assert!("sealpost://a:1/".parse::<Address>().is_err());
+        assert!(format!("sealpost://a:1/{}", "A".repeat(52)).parse::<Address>().is_ok());
         assert!(format!("sealpost://a:1/{}", &key[1..]).parse::<Address>().is_err());
+    }
+
+    /// A letter of another alphabet whose capital is one of base32 is no letter of a key: what looks different is
+    /// different, and what is taken is ASCII.
+    #[test]
+    fn a_key_has_no_letters_of_other_alphabets() {
+        let key = "a".repeat(52);
+        for alike in ["\u{131}", "\u{17f}"] {
+            let bent = key.replacen('a', alike, 1);
+            assert!(format!("sealpost://a:1/{bent}").parse::<Address>().is_err(), "{bent}");
+            assert!(format!("sealpost://a:1/{key}/alice?fp={bent}").parse::<ContactLink>().is_err(), "{bent}");
+        }
     }
 
     #[test]
