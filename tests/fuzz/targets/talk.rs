@@ -21,7 +21,7 @@ const ACTS: usize = 200;
 const BEGUN: usize = 6;
 /// Bursts, each of up to so many messages of which the last two leave.
 const BURSTS: usize = 3;
-const BURST: [usize; 8] = [2, 10, 100, 500, 999, 1000, 1001, 1500];
+const BURST: [usize; 8] = [2, 10, 100, 500, 1000, 1001, 1002, 1500];
 /// One-time keys of each side.
 const ONE_TIME: u32 = 3;
 
