@@ -15,6 +15,8 @@ const PORT: &str = env!("CARGO_BIN_EXE_vectors-port");
 
 /// For a peer that has a lot to do, on a machine that does something else as well.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// The same where somebody asked for other seeds.
+const LONG_DEADLINE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Runs a script of `tests/interop` to its end, where the environment for it was made.
 fn python(script: &str, arguments: &[&str]) -> Option<Outcome> {
@@ -28,13 +30,19 @@ fn python(script: &str, arguments: &[&str]) -> Option<Outcome> {
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop"));
     // Of this machine's Python nothing else: neither its packages nor its settings, and no compiled files in the tree.
     command.args(["-E", "-s", "-B", script]).args(arguments);
-    Some(finish_within(DEADLINE, command, ""))
+    let deadline = if seeds().is_some() { LONG_DEADLINE } else { DEADLINE };
+    Some(finish_within(deadline, command, ""))
+}
+
+/// What somebody asked for.
+fn seeds() -> Option<String> {
+    std::env::var("SEALPOST_INTEROP_SEEDS").ok()
 }
 
 /// Runs a peer against the port, with its own number of seeds or those of `SEALPOST_INTEROP_SEEDS`. It ends badly at the
 /// first thing on which the two disagree, and tells at the end what they agreed on.
 fn agrees(script: &str) {
-    let seeds = std::env::var("SEALPOST_INTEROP_SEEDS").ok();
+    let seeds = seeds();
     let mut arguments = vec!["--port", PORT];
     arguments.extend(seeds.iter().flat_map(|seeds| ["--seeds", seeds]));
     let Some(outcome) = python(script, &arguments) else { return };
