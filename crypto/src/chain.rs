@@ -3,7 +3,7 @@
 use sealpost_spec::label;
 use sealpost_spec::message::SALT;
 
-use crate::primitive::{hkdf, hmac};
+use crate::primitive::{hkdf, hmac_each};
 use crate::secret::Secret;
 
 /// KDF_RK of a session's first chain, from X25519 alone: PQXDH's KEM secret is in the root key. **[MSG-9]**
@@ -23,7 +23,7 @@ pub(crate) fn later(
 
 /// KDF_CK: the next chain key and this message's key.
 pub(crate) fn step(chain: &Secret<32>) -> (Secret<32>, Secret<32>) {
-    (hmac(chain, &[&[2]]), hmac(chain, &[&[1]]))
+    hmac_each(chain, &[2], &[1])
 }
 
 /// AEAD key and nonce of a message. The salt keeps two copies of a profile from ever using one pair. **[MSG-12]**

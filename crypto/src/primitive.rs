@@ -57,16 +57,31 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
 pub(crate) fn hmac(key: &Secret<32>, parts: &[&[u8]]) -> Secret<32> {
     #[cfg(test)]
     called(Call::Hmac);
+    swept::<HASH, _>(|| mac(&mac_block(key), parts))
+}
+
+/// HMAC-SHA256 of two inputs, each by itself, under one key.
+pub(crate) fn hmac_each(key: &Secret<32>, left: &[u8], right: &[u8]) -> (Secret<32>, Secret<32>) {
+    #[cfg(test)]
+    [Call::Hmac; 2].into_iter().for_each(called);
     swept::<HASH, _>(|| {
-        // RFC 2104 fills a short key with zeros to the block; a whole block has no error case.
-        let block = Secret::<64>::filled(|block| {
-            let (start, _) = block.split_at_mut(32);
-            start.copy_from_slice(key.expose());
-        });
-        let mac = parts.iter().fold(Hmac::<Sha256>::new(block.expose().into()), |mac, part| mac.chain_update(part));
-        let output = mac.finalize().into_bytes();
-        Secret::filled(|bytes| bytes.copy_from_slice(&output))
+        let block = mac_block(key);
+        (mac(&block, &[left]), mac(&block, &[right]))
     })
+}
+
+/// RFC 2104 fills a short key with zeros to the block; a whole block has no error case.
+fn mac_block(key: &Secret<32>) -> Secret<64> {
+    Secret::filled(|block| {
+        let (start, _) = block.split_at_mut(32);
+        start.copy_from_slice(key.expose());
+    })
+}
+
+fn mac(block: &Secret<64>, parts: &[&[u8]]) -> Secret<32> {
+    let mac = parts.iter().fold(Hmac::<Sha256>::new(block.expose().into()), |mac, part| mac.chain_update(part));
+    let output = mac.finalize().into_bytes();
+    Secret::filled(|bytes| bytes.copy_from_slice(&output))
 }
 
 /// `HKDF(salt, ikm, info)`, both steps, `N` bytes.

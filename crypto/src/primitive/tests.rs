@@ -194,8 +194,9 @@ fn a_cipher_leaves_no_stack_unswept() {
     let (mut sealed, mut x_sealed) = (Vec::new(), Vec::new());
     seal(&key, &[0; 12], &long, &long, &mut sealed).unwrap();
     x_seal(&key, &[0; 24], &long, &long, &mut x_sealed).unwrap();
-    let works: [(&str, &dyn Fn()); 18] = [
+    let works: [(&str, &dyn Fn()); 19] = [
         ("hmac", &|| drop(hmac(&key, &[&long]))),
+        ("hmac_each", &|| drop(hmac_each(&key, &long, &long))),
         ("hkdf", &|| drop(hkdf::<64>(&[0; 32], &[&long], &[&long]))),
         ("hkdf_extract", &|| drop(hkdf_extract(&[0; 32], &[&long]))),
         ("hkdf_expand", &|| drop(hkdf_expand::<64>(&key, &[&long]))),
