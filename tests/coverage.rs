@@ -15,6 +15,15 @@ struct Definition {
     planned: bool,
 }
 
+/// The table in the introduction is the list that the `evidence` program runs.
+#[test]
+fn the_evidence_is_what_the_introduction_says() {
+    let table = sealpost_tests::evidence::table();
+    let said = source::read("spec/README.md");
+    let print = "cargo run -p sealpost-tests --bin evidence -- --table";
+    assert!(said.contains(&table), "spec/README.md has another table than `{print}` prints:\n{table}");
+}
+
 /// Ids in brackets: capitals, a hyphen, digits.
 fn ids(line: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();

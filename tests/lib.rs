@@ -3,6 +3,7 @@
 //! crate behind JSON lines, which `bin/vectors-port.rs` serves.
 
 pub mod conversation;
+pub mod evidence;
 pub mod inspect;
 pub mod lines;
 pub mod port;
