@@ -205,7 +205,7 @@ impl PostHead {
     /// Parses a head; says nothing about its signature.
     ///
     /// # Errors
-    /// Anything but the one layout; a target where the kind has none, or none where it has one; number 0.
+    /// Anything but the one layout; a target or its hash where the kind has none, or none where it has one; number 0.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let relay = reader.fixed()?;
@@ -231,7 +231,8 @@ impl PostHead {
             body_hash: reader.fixed()?,
         };
         reader.done()?;
-        if head.number == 0 || head.kind.has_target() == (head.target == PostId::NONE) {
+        let none = head.target == PostId::NONE;
+        if head.number == 0 || head.kind.has_target() == none || (none && head.target_hash != PostHash::default()) {
             return Err(DecodeError);
         }
         Ok(head)
@@ -300,5 +301,6 @@ mod tests {
         assert!(PostHead::parse(&PostHead { number: 0, ..head() }.layout()).is_err());
         assert!(PostHead::parse(&PostHead { kind: PostKind::Edit, ..head() }.layout()).is_err());
         assert!(PostHead::parse(&PostHead { target: PostId([1; 16]), ..head() }.layout()).is_err());
+        assert!(PostHead::parse(&PostHead { target_hash: PostHash([1; 32]), ..head() }.layout()).is_err());
     }
 }

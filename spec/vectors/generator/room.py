@@ -100,6 +100,7 @@ for why, b in [
     ("number 0", post_head(number=0)),
     ("a reply without target", post_head(kind=4)),
     ("a text with target", post_head(target=uuid)),
+    ("a text without target and with its hash", post_head(target_hash=fixed("target"))),
     ("an unknown kind", post_head(kind=8)),
     ("no room's name", post_head(room=b"Lobby")),
     ("a byte left over", head + b"\0"),

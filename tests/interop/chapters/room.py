@@ -41,6 +41,7 @@ def post_head(body):
     layout.end()
     check(number >= 1 and TEXT <= kind <= LEAVE)
     check(any(target) == (kind in (EDIT, DELETE, REPLY, REACTION)))
+    check(any(target) or not any(target_hash))
     return dict(
         zip(
             FIELDS,
