@@ -77,12 +77,12 @@ impl std::fmt::Debug for Name {
 /// use sealpost_spec::account::skeleton;
 /// let same = |a: &str, b: &str| skeleton(&a.parse().unwrap()) == skeleton(&b.parse().unwrap());
 /// assert!(same("paul", "pau1") && same("modern", "rnodern") && same("a.b", "a-b") && same("vvill", "will"));
+/// assert!(same("clara", "c1ara") && same("clara", "dara") && same("r.n", "m_"));
 /// assert!(!same("alice", "bob"));
 /// ```
 pub fn skeleton(name: &Name) -> String {
-    let pairs = name.0.replace("rn", "m").replace("vv", "w").replace("cl", "d");
-    let mut plain = String::with_capacity(pairs.len());
-    for c in pairs.chars() {
+    let mut plain = String::with_capacity(name.0.len());
+    for c in name.0.chars() {
         match c {
             '1' | 'i' => plain.push('l'),
             '0' => plain.push('o'),
@@ -94,5 +94,6 @@ pub fn skeleton(name: &Name) -> String {
             other => plain.push(other),
         }
     }
-    plain
+    // After the letters: `c1` looks like `d` as `cl` does.
+    plain.replace("rn", "m").replace("vv", "w").replace("cl", "d")
 }

@@ -51,9 +51,12 @@ for text, result in [
     ("vv1ll.i-am", "wllllam"),
     ("c0l_52868", "colszbgb"),
     ("clrnvv", "dmw"),
-    ("c1ara", "clara"),
+    ("clara", "dara"),
+    ("c1ara", "dara"),
+    ("c.iara", "dara"),
     ("vvvv_v", "wwv"),
-    ("r.n", "rn"),
+    ("v_v", "w"),
+    ("r.n", "m"),
     ("a-0.b_1", "aobl"),
 ]:
     vector(f"skeleton of {text}", "skeleton", text=text, result=result)

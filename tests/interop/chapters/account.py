@@ -30,10 +30,11 @@ def text_of(data):
 
 
 def skeleton(text):
+    alike = {"1": "l", "i": "l", "0": "o", "5": "s", "2": "z", "8": "b", "6": "g", ".": "", "-": "", "_": ""}
+    text = "".join(alike.get(letter, letter) for letter in text)
     for pair, one in (("rn", "m"), ("vv", "w"), ("cl", "d")):
         text = text.replace(pair, one)
-    alike = {"1": "l", "i": "l", "0": "o", "5": "s", "2": "z", "8": "b", "6": "g", ".": "", "-": "", "_": ""}
-    return "".join(alike.get(letter, letter) for letter in text)
+    return text
 
 
 def account_key(entropy):
