@@ -51,22 +51,40 @@ fn a_configuration_is_written_checked_and_explained() {
     assert!(code == 2 && err.contains("did you mean handshakes?") && err.contains(path), "{err}");
 }
 
-/// Completions for each shell, and a manual page for each command, name the commands that there are.
+/// Completions for each shell, and a manual page for each command, name the commands that there are, in both programs.
 #[test]
 fn completions_and_manual_name_every_command() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let (code, out, _) = said(&relay(&["completions", shell]).output().unwrap());
-        assert!(code == 0 && out.contains("serve") && out.contains("sealpost-relay"), "{shell}");
+    let programs = programs();
+    for (program, name, commands) in [
+        (&programs.relay, "sealpost-relay", &["serve", "address", "init", "check"][..]),
+        (&programs.client, "sealpost", &["send", "recv", "verify", "chat"]),
+    ] {
+        let run = |arguments: &[&str]| said(&Command::new(program).args(arguments).output().unwrap());
+        let names = |text: &str| commands.iter().all(|command| text.contains(command));
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let (code, out, _) = run(&["completions", shell]);
+            assert!(code == 0 && names(&out) && out.contains(name), "{name} {shell}");
+        }
+        let (code, out, _) = run(&["man"]);
+        assert!(code == 0 && out.starts_with(".ie") && names(&out), "{out}");
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(run(&["man", folder.path().to_str().unwrap()]).0, 0);
+        for page in commands.iter().map(|command| format!("{name}-{command}.1")).chain([format!("{name}.1")]) {
+            assert!(folder.path().join(&page).is_file(), "{page}");
+        }
+        let (code, _, err) = run(&["man", "/nowhere"]);
+        assert!([1, 3].contains(&code) && err.contains("try: "), "{err}");
     }
-    let (code, out, _) = said(&relay(&["man"]).output().unwrap());
-    assert!(code == 0 && out.starts_with(".ie") && out.contains("serve"), "{out}");
-    let folder = tempfile::tempdir().unwrap();
-    assert_eq!(said(&relay(&["man", folder.path().to_str().unwrap()]).output().unwrap()).0, 0);
-    let page = |name: &str| folder.path().join(format!("sealpost-relay{name}.1"));
-    for name in ["", "-serve", "-address", "-init", "-check"] {
-        assert!(page(name).is_file(), "{name}");
-    }
-    let (code, _, err) = said(&relay(&["man", "/nowhere"]).output().unwrap());
-    assert!(code == 3 && err.contains("try: "), "{err}");
     assert!(!Path::new("/nowhere").exists());
+}
+
+/// The unit for systemd leaves the relay as little of the machine as it needs, by systemd's own count: at most 2.0 of 10.
+#[test]
+fn the_unit_is_hardened() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("relay/dist/sealpost-relay.service");
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["security", "--offline=true", "--no-pager", "--threshold=20"]).arg(&unit);
+    let Ok(output) = analyze.output() else { return sealpost_tests::skip("unit", "systemd-analyze") };
+    let (code, out, err) = said(&output);
+    assert!(code == 0 && out.contains("Overall exposure level"), "{out}{err}");
 }

@@ -5,11 +5,13 @@ mod online;
 mod register;
 
 use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 
 use super::passphrase::Source;
 use super::screen::Screen;
@@ -29,6 +31,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error, &arguments),
     };
+    match &cli.verb {
+        Verb::Completions { shell } => return printed(|out| completions(*shell, out)),
+        Verb::Man { folder: None } => return printed(|out| clap_mangen::Man::new(Cli::command()).render(out)),
+        Verb::Man { folder: Some(folder) } => return pages(folder),
+        _ => {}
+    }
     process::harden();
     let screen = Screen::new(cli.global.json, cli.global.quiet, cli.global.verbose > 0, cli.global.color);
     process::log(cli.global.verbose, cli.global.quiet, screen.colour);
@@ -93,6 +101,33 @@ impl Context {
     fn opening(&self) -> Opening {
         let source = self.passphrase.clone();
         Opening { dir: self.dir.clone(), passphrase: Box::new(move || source.read()), proxy: self.proxy.clone() }
+    }
+}
+
+fn completions(shell: clap_complete::Shell, out: &mut Vec<u8>) -> std::io::Result<()> {
+    clap_complete::generate(shell, &mut Cli::command(), "sealpost", out);
+    Ok(())
+}
+
+/// Prints what needs no profile.
+fn printed(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> ExitCode {
+    let mut text = Vec::new();
+    // Neither writing to memory nor a closed pipe is an error.
+    let _ = write(&mut text).and_then(|()| std::io::stdout().write_all(&text));
+    ExitCode::SUCCESS
+}
+
+/// Writes a manual page for each command.
+fn pages(folder: &Path) -> ExitCode {
+    match clap_mangen::generate_to(Cli::command(), folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let error = Error::new(ErrorCode::Failed, format!("{} can't be written", folder.display()))
+                .because(error.to_string())
+                .advise("give a folder that is there and writable");
+            Screen::new(false, false, false, super::screen::Colour::Never).complain(&error);
+            ExitCode::from(error.exit)
+        }
     }
 }
 

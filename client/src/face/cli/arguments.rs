@@ -192,6 +192,21 @@ pub(super) enum Verb {
     },
     /// Show connection, transport and queue
     Status,
+    /// Print what a shell needs to complete commands
+    #[command(
+        before_long_help = "Examples:\n  sealpost completions bash > ~/.local/share/bash-completion/completions/sealpost"
+    )]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command into a folder
+    Man {
+        /// The folder, which must be there
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// `--wait`

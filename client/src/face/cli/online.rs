@@ -107,8 +107,8 @@ fn note(screen: crate::face::screen::Screen, to: Option<&str>, state: State) {
 fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
     let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     Ok(match verb {
-        Verb::Init | Verb::Register { .. } | Verb::Chat => {
-            return Err(Error::new(ErrorCode::Failed, "this command has a face of its own"));
+        Verb::Init | Verb::Register { .. } | Verb::Chat | Verb::Completions { .. } | Verb::Man { .. } => {
+            return Err(Error::new(ErrorCode::Failed, "this command does not ask the relay"));
         }
         Verb::Me => Command::Me,
         Verb::Add { link } => Command::Add { link },
