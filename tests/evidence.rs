@@ -37,6 +37,8 @@ pub enum Outcome {
     Fails(String),
 }
 
+/// How a command ends that goes on when it is called again (EX_TEMPFAIL).
+const UNFINISHED: i32 = 75;
 /// Every test run has this long.
 const TESTS: Duration = Duration::from_secs(20 * 60);
 
@@ -102,17 +104,19 @@ impl Run {
             }
         };
         let said = std::fs::read(output.path()).unwrap_or_default();
-        self.outcome(status.success(), &String::from_utf8_lossy(&said))
+        self.outcome(status.code(), &String::from_utf8_lossy(&said))
     }
 
     /// What an end and the words before it mean.
-    fn outcome(&self, success: bool, said: &str) -> Outcome {
+    fn outcome(&self, code: Option<i32>, said: &str) -> Outcome {
         let last = |lines: usize| {
             let all: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
             all[all.len().saturating_sub(lines)..].join("\n")
         };
-        if !success {
-            return Outcome::Fails(last(25));
+        match code {
+            Some(0) => {}
+            Some(UNFINISHED) => return Outcome::Skipped(last(1)),
+            _ => return Outcome::Fails(last(25)),
         }
         if let Some(line) = said.lines().find(|line| line.starts_with("skipped: ")) {
             return Outcome::Skipped(line["skipped: ".len()..].to_owned());
@@ -142,13 +146,14 @@ mod tests {
     fn only_what_ran_holds() {
         let tests = Run::Tests("sealpost-crypto", &["x"]);
         let holds = "test result: ok. 3 passed; 0 failed\ntest result: ok. 1 passed; 0 failed";
-        assert_eq!(tests.outcome(true, holds), Outcome::Holds("4 tests".into()));
-        assert!(matches!(tests.outcome(true, "test result: ok. 0 passed; 0 failed"), Outcome::Fails(_)));
-        assert!(matches!(tests.outcome(false, holds), Outcome::Fails(_)));
+        assert_eq!(tests.outcome(Some(0), holds), Outcome::Holds("4 tests".into()));
+        assert!(matches!(tests.outcome(Some(0), "test result: ok. 0 passed; 0 failed"), Outcome::Fails(_)));
+        assert!(matches!(tests.outcome(Some(101), holds), Outcome::Fails(_)));
         let skipped = "skipped: interop (missing python)\ntest result: ok. 1 passed; 0 failed";
-        assert_eq!(tests.outcome(true, skipped), Outcome::Skipped("interop (missing python)".into()));
-        let long = Run::Long(&["sh", "-c", "exit 1"], 1);
-        assert!(matches!(long.run(true), Outcome::Fails(_)));
+        assert_eq!(tests.outcome(Some(0), skipped), Outcome::Skipped("interop (missing python)".into()));
+        let long = |script| Run::Long(script, 1).run(true);
+        assert!(matches!(long(&["sh", "-c", "exit 1"]), Outcome::Fails(_)));
+        assert_eq!(long(&["sh", "-c", "echo go on; exit 75"]), Outcome::Skipped("go on".into()));
         assert_eq!(Run::Long(&["echo", "all"], 1).run(true), Outcome::Holds("all".into()));
         assert!(matches!(Run::Long(&["sleep", "60"], 0).run(true), Outcome::Fails(_)));
         assert!(matches!(Run::Long(&["echo", "all"], 1).run(false), Outcome::Skipped(_)));
