@@ -15,6 +15,8 @@ use crate::secret::{Secret, swept};
 use crate::tap::{Call, Made, Piece, listen, mask, memory, pieces};
 use crate::vault::{Cost, Vault};
 
+mod blocks;
+
 /// Draws from the kernel: a generator in this process would itself keep what it drew.
 struct Kernel(File);
 impl Kernel {
