@@ -50,3 +50,18 @@ fn a_secret_is_cut_where_its_parts_meet() {
     assert_eq!(root.expose()[..], (0..32).collect::<Vec<_>>());
     assert_eq!(chain.expose()[..], (32..64).collect::<Vec<_>>());
 }
+
+/// Secrets are compared in constant time. Only the source shows it: a comparison that stops at the first difference gives the
+/// same answers, and how long it takes a unit test cannot tell. The constant-time program measures `same`, but not in every
+/// run.
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    let body = |source: &'static str, function: &str| {
+        let (_, rest) = source.split_once(function).unwrap();
+        rest.split_once('}').unwrap().0.trim()
+    };
+    let equal = body(include_str!("../secret.rs"), "fn eq(&self, other: &Self) -> bool {");
+    assert_eq!(equal, "self.0.ct_eq(&*other.0).into()");
+    let same = body(include_str!("../primitive.rs"), "fn same(left: &[u8], right: &[u8]) -> bool {");
+    assert_eq!(same, "left.ct_eq(right).into()");
+}
