@@ -129,6 +129,7 @@ fn found(made: &[Made], except: &BTreeSet<Piece>) -> BTreeMap<Option<Call>, usiz
 /// the sessions are dropped, nothing at all is left.
 #[test]
 fn past_secrets_are_nowhere() {
+    let _alone = memory::alone();
     for seed in seeds(0..1) {
         let ((sessions, public), mut made, _) = listen(|| deep(|| walk(seed)));
         made.retain(|made| !made.pieces.iter().any(|piece| public.contains(piece)));
@@ -158,6 +159,7 @@ fn past_secrets_are_nowhere() {
 /// they were shown and dropped, neither is left, not even as pointers.
 #[test]
 fn shown_words_are_nowhere() {
+    let _alone = memory::alone();
     let account = AccountSecret::generate(&mut Kernel::open());
     let list = bip39::Language::English.word_list();
     let addresses = || {
@@ -184,6 +186,7 @@ fn leave_on_the_stack(bytes: &[u8]) {
 /// whole or half, wherever it begins; and not what was wiped.
 #[test]
 fn a_planted_leak_is_found() {
+    let _alone = memory::alone();
     let rng = &mut Kernel::open();
     let secrets: Vec<Secret<32>> = (0..5).map(|_| Secret::random(rng)).collect();
     let known: Vec<Vec<Piece>> = secrets.iter().map(|secret| pieces(secret.expose())).collect();

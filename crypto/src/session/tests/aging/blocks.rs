@@ -94,6 +94,7 @@ fn argon2_blocks(passphrase: &[u8], salt: &[u8; 16]) -> Vec<Piece> {
 /// sealed or opened, nor of what Argon2 filled.
 #[test]
 fn the_largest_blocks_are_wiped() {
+    let _alone = memory::alone();
     let rng = &mut Kernel::open();
     let (vault, _) = Vault::create(b"passphrase", Cost::FLOOR, rng).unwrap();
     let (place, id) = ([0; 32], EnvelopeId([7; 16]));
@@ -162,6 +163,7 @@ fn the_largest_blocks_are_wiped() {
 /// The search finds a large block that was freed as it was, and not one that was wiped.
 #[test]
 fn a_planted_block_is_found() {
+    let _alone = memory::alone();
     let leaves = |text: &[u8]| drop(black_box(text.to_vec()));
     let wipes = |text: &[u8]| drop(black_box(Zeroizing::new(text.to_vec())));
     let (text, secret) = random(20_000);
