@@ -71,14 +71,21 @@ pub(crate) fn made(bytes: &[u8]) {
     }
 }
 
-/// A secret in masked pieces. What goes beyond a multiple of 32 bytes is a nonce; pieces of one or two values, as padding
-/// has, are none.
+/// Every eight bytes in a row of each 32 bytes of a secret, masked; and the eighths of what HMAC makes of it as a key. What
+/// goes beyond a multiple of 32 bytes is a nonce; pieces of one or two values, as padding has, are none.
 pub(crate) fn pieces(bytes: &[u8]) -> Vec<Piece> {
     swept::<4096, _>(|| {
-        let whole = bytes.len() / 32 * 32;
         let told = |piece: &&[u8]| piece.iter().filter(|byte| **byte != piece[0]).count() > 2;
-        let masked = |piece: &[u8]| u64::from_le_bytes(piece.try_into().unwrap()) ^ mask();
-        bytes[..whole].chunks_exact(8).filter(told).map(masked).collect()
+        let word = |piece: &[u8]| u64::from_le_bytes(piece.try_into().unwrap());
+        let mut pieces = Vec::with_capacity(bytes.len() / 32 * (25 + 8));
+        for part in bytes.chunks_exact(32) {
+            pieces.extend(part.windows(8).filter(told).map(|piece| word(piece) ^ mask()));
+            for pad in [0x36, 0x5c] {
+                let padded = |piece: &[u8]| word(piece) ^ u64::from_le_bytes([pad; 8]) ^ mask();
+                pieces.extend(part.chunks_exact(8).filter(told).map(padded));
+            }
+        }
+        pieces
     })
 }
 

@@ -68,8 +68,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         claim: "Secrets age out",
-        evidence: "after random walks no eight bytes of a past secret are in the state or the writable memory of the process; planted \
-                   leaks are found",
+        evidence: "after random walks no eight bytes in a row of a past secret are in the state or the writable memory of the process, and \
+                   nothing is left of stored states, rows and boxes after their last use; planted leaks are found",
         place: "crypto/src/session/tests/aging.rs, crypto/src/tap/",
         runs: &[Tests(CRYPTO, &["aging::", "gone_from_memory", "unswept"])],
     },
