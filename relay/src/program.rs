@@ -1,0 +1,21 @@
+//! The program around the library: a room for each command, and what they share.
+//!
+//! [`serve`] is the only one that names a concrete store.
+
+pub(crate) mod address;
+pub(crate) mod arguments;
+pub(crate) mod check;
+pub(crate) mod failure;
+pub(crate) mod init;
+pub(crate) mod log;
+pub(crate) mod manual;
+mod process;
+pub(crate) mod serve;
+
+use std::io::Write;
+
+/// Writes to stdout. A closed pipe is not an error.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,91 @@
+//! What stands on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use sealpost_relay::config::{self, Register};
+use serde::Serialize;
+
+/// Carries sealed messages that it can't open.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  sealpost-relay serve --demo
+  sealpost-relay serve --data /var/lib/sealpost --listen 0.0.0.0:7443 --host relay.example.org
+  sealpost-relay address --data /var/lib/sealpost
+  sealpost-relay init /etc/sealpost/relay.toml
+  sealpost-relay check";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Runs the relay in the foreground; the first line on stdout is its address
+    Serve {
+        #[command(flatten)]
+        options: Options,
+        /// Use a temporary folder, and print the commands that two people paste to talk
+        #[arg(long, conflicts_with = "data")]
+        demo: bool,
+    },
+    /// Prints the relay's address, and its QR code
+    Address {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Writes a commented configuration, to be edited; nothing in it changes a default yet
+    Init {
+        /// The file; it must not be there yet. `-` prints it
+        #[arg(value_name = "FILE", default_value = config::SYSTEM)]
+        file: PathBuf,
+    },
+    /// Shows the configuration that is in force, and where each value comes from
+    Check {
+        #[command(flatten)]
+        options: Options,
+        /// Print one JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints what a shell needs to complete commands
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, or writes one for each command into a folder
+    Man {
+        /// The folder, which must be there
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+}
+
+/// What is given wins over environment and files.
+#[derive(Args, Serialize)]
+pub(crate) struct Options {
+    /// The data folder [default: ./sealpost-relay]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7443]
+    #[arg(long, value_name = "ADDR:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Names under which clients find the relay, for the printed address
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) host: Vec<String>,
+    /// Who may register [default: open]
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) register: Option<Register>,
+    /// A configuration file, over /etc/sealpost/relay.toml
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+}
