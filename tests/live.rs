@@ -1,6 +1,7 @@
 //! Real programs, real sockets, real TLS.
 
 mod demo;
+mod disk;
 mod failures;
 mod hostile;
 mod limits;

@@ -14,6 +14,7 @@ pub struct RelayProcess {
     /// Its log: standard error of all its lives.
     pub log: PathBuf,
     options: Vec<String>,
+    wrapper: Vec<String>,
 }
 
 impl RelayProcess {
@@ -30,16 +31,33 @@ impl RelayProcess {
     /// # Panics
     /// It does not start.
     pub fn start_with(folder: &Path, options: &[&str]) -> Self {
-        let data = folder.join("relay");
-        let log = folder.join("relay.log");
-        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        let (child, address) = Self::spawn(&data, &log, "127.0.0.1:0", &options).expect("the relay starts");
-        Self { child, address, data, log, options }
+        Self::start_under(folder, options, &[])
     }
 
-    fn spawn(data: &Path, log: &Path, listen: &str, options: &[String]) -> Option<(Child, String)> {
+    /// The same under another program that goes over to it in the same process, as `env` does.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_under(folder: &Path, options: &[&str], wrapper: &[&str]) -> Self {
+        let data = folder.join("relay");
+        let log = folder.join("relay.log");
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let (options, wrapper) = (words(options), words(wrapper));
+        let (child, address) = Self::spawn(&data, &log, "127.0.0.1:0", &options, &wrapper).expect("the relay starts");
+        Self { child, address, data, log, options, wrapper }
+    }
+
+    /// From the next [`Self::restart`] on it runs under this program.
+    pub fn under(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    fn spawn(data: &Path, log: &Path, listen: &str, options: &[String], wrapper: &[String]) -> Option<(Child, String)> {
         let log = File::options().create(true).append(true).open(log).expect("a log file");
-        let mut child = Command::new(&programs().relay)
+        let relay = programs().relay.as_os_str();
+        let mut words = wrapper.iter().map(AsRef::as_ref).chain([relay]);
+        let mut child = Command::new(words.next().expect("the relay at least"))
+            .args(words)
             .arg("serve")
             .arg("--data")
             .arg(data)
@@ -88,14 +106,23 @@ impl RelayProcess {
         super::end_of(&mut self.child, super::PATIENCE, "the relay").code()
     }
 
+    /// Waits until it has ended by itself; returns its exit code.
+    ///
+    /// # Panics
+    /// It does not end in time.
+    pub fn ended(&mut self) -> Option<i32> {
+        super::end_of(&mut self.child, super::PATIENCE, "the relay").code()
+    }
+
     /// Starts it again, after [`Self::kill`], with the same data and port.
     ///
     /// # Panics
     /// It does not start, or shows another address.
     pub fn restart(&mut self) {
         let socket = self.socket();
-        let (child, address) =
-            until("the relay starts again", || Self::spawn(&self.data, &self.log, &socket, &self.options));
+        let (child, address) = until("the relay starts again", || {
+            Self::spawn(&self.data, &self.log, &socket, &self.options, &self.wrapper)
+        });
         self.child = child;
         assert_eq!(address, self.address, "the address is the same after a restart");
     }
