@@ -163,10 +163,13 @@ impl<S: Store> Relay<S> {
             Request::Login(login) => self.login(caller, login).await,
             Request::Publish(keys) => self.publish(caller, keys).await,
             Request::SetToken(token) => self.set_token(caller, token).await,
-            Request::Acknowledge(pairs) => self.acknowledge(caller, pairs).await,
+            Request::Acknowledge(pairs) => {
+                let trim = self.acknowledged(caller, pairs);
+                self.acknowledge(trim).await
+            }
             Request::FetchBundle(name) => self.fetch_bundle(caller, name).await,
             Request::FetchDevices(name) => self.fetch_devices(caller, name).await,
-            Request::Deliver { token, envelope } => self.deliver(now, caller, token, envelope).await,
+            Request::Deliver { token, envelope } => self.deliver(now, caller.sender(), token, envelope).await,
             Request::Post(post) => self.post(now, caller, post).await,
             Request::Follow { room, after } => self.follow(caller, room, after).await,
             Request::Unfollow(room) => self.unfollow(caller, &room),
@@ -232,11 +235,11 @@ impl<S: Store> Relay<S> {
         }
         paid
     }
+}
 
-    /// Refuses what costs `bits` and was not paid.
-    fn price(caller: &Caller, bits: u8) -> Result<(), Refusal> {
-        if caller.paid || bits == 0 { Ok(()) } else { Err(Refusal::WorkNeeded { bits }) }
-    }
+/// Refuses what costs `bits` and was not paid.
+fn price(paid: bool, bits: u8) -> Result<(), Refusal> {
+    if paid || bits == 0 { Ok(()) } else { Err(Refusal::WorkNeeded { bits }) }
 }
 
 /// Refuses where this is not the link for it. [RELAY-7]

@@ -13,7 +13,7 @@ use sealpost_spec::relay::{Answer, LinkKind, Login, MAX_LISTED, Refusal, Registe
 use super::caller::{INBOX, LoggedIn};
 use super::mailbox::{Inbox, log};
 use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, OneTime, Row, decoded, put};
-use super::{ATTEMPTS, Caller, No, Outcome, Relay, only};
+use super::{ATTEMPTS, Caller, No, Outcome, Relay, only, price};
 use crate::store::{Fault, Key, Store, Write, Written};
 use prekeys::{Beyond, Verified};
 
@@ -200,9 +200,9 @@ impl<S: Store> Relay<S> {
             }
             LinkKind::Anonymous => {
                 // First the price: who does not pay uses up nobody's share.
-                Self::price(caller, self.rules.work.fetch)?;
+                price(caller.paid, self.rules.work.fetch)?;
                 self.quota.lookup(caller.from, None)?;
-                caller.serves(&name)?;
+                caller.recipient.serves(&name)?;
             }
         }
         let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?;
@@ -211,8 +211,8 @@ impl<S: Store> Relay<S> {
 
     pub(super) async fn fetch_bundle(&self, caller: &mut Caller, name: Name) -> Outcome {
         only(LinkKind::Anonymous, caller)?;
-        Self::price(caller, self.rules.work.fetch)?;
-        caller.serves(&name)?;
+        price(caller.paid, self.rules.work.fetch)?;
+        caller.recipient.serves(&name)?;
         let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?.row;
         let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
         // [RELAY-10] [THREAT-18] whoever asks too often gets last-resort keys, and never a refusal.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name};
 use sealpost_spec::mailbox::{EnvelopeId, Seq};
@@ -34,8 +35,7 @@ pub struct Caller {
     pub(super) counter: u64,
     /// The request at hand came with the work that it costs.
     pub(super) paid: bool,
-    /// The only account that this anonymous link serves. [RELAY-8]
-    pub(super) recipient: Option<Name>,
+    pub(super) recipient: Recipient,
     pub(super) following: BTreeMap<u32, Following>,
     pub(super) next_tag: u32,
     /// What may have something new to push.
@@ -66,7 +66,7 @@ impl Caller {
             login: None,
             counter: 0,
             paid: false,
-            recipient: None,
+            recipient: Recipient::default(),
             following: BTreeMap::new(),
             next_tag: INBOX + 1,
             fresh: BTreeSet::new(),
@@ -113,15 +113,28 @@ impl Caller {
         }
     }
 
-    /// An anonymous link serves one account, so that nothing ties its owner's contacts together. [RELAY-8]
-    pub(super) fn serves(&mut self, name: &Name) -> Result<(), Refusal> {
-        match &self.recipient {
-            Some(recipient) if recipient != name => Err(Refusal::WrongLink),
-            Some(_) => Ok(()),
-            None => {
-                self.recipient = Some(name.clone());
-                Ok(())
-            }
-        }
+    /// What a delivery needs of its link.
+    pub(super) fn sender(&self) -> Sender {
+        Sender { kind: self.kind, from: self.from, paid: self.paid, recipient: self.recipient.clone() }
     }
+}
+
+/// The only account that an anonymous link serves, once it has served one. [RELAY-8]
+#[derive(Clone, Default)]
+pub(super) struct Recipient(Arc<OnceLock<Name>>);
+
+impl Recipient {
+    /// An anonymous link serves one account, so that nothing ties its owner's contacts together. [RELAY-8]
+    pub(super) fn serves(&self, name: &Name) -> Result<(), Refusal> {
+        if self.0.get_or_init(|| name.clone()) == name { Ok(()) } else { Err(Refusal::WrongLink) }
+    }
+}
+
+/// A link, as a delivery on it sees it: several wait for the store at once.
+pub(super) struct Sender {
+    pub(super) kind: LinkKind,
+    pub(super) from: Prefix,
+    /// The request came with the work that it costs.
+    pub(super) paid: bool,
+    pub(super) recipient: Recipient,
 }

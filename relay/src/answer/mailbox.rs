@@ -11,8 +11,9 @@ use sealpost_spec::message::BOX_SIZES;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal};
 use sealpost_spec::wire::Bytes;
 
+use super::caller::Sender;
 use super::row::{Account, Mailbox, account, mailbox};
-use super::{ATTEMPTS, Caller, Outcome, Relay, only, row};
+use super::{ATTEMPTS, Caller, Outcome, Relay, price, row};
 use crate::store::{Append, Fault, Limit, Log, Store, Usage, Watch, Write, Written};
 
 /// What waits at most for one more of a contact to be taken. [BOX-4]
@@ -68,15 +69,18 @@ impl Inbox {
 }
 
 impl<S: Store> Relay<S> {
+    /// Borrows nothing of the link, which goes on meanwhile. [RELAY-14]
     pub(super) async fn deliver(
         &self,
         now: u64,
-        caller: &mut Caller,
+        sender: Sender,
         token: Option<DeliveryToken>,
         envelope: Envelope,
     ) -> Outcome {
-        only(LinkKind::Anonymous, caller)?;
-        self.quota.delivery(caller.from)?;
+        if sender.kind != LinkKind::Anonymous {
+            return Err(Refusal::WrongLink.into());
+        }
+        self.quota.delivery(sender.from)?;
         let Envelope { mailbox: to, id, sealed } = envelope;
         // [BOX-10]
         if !BOX_SIZES.contains(&sealed.0.len()) {
@@ -86,7 +90,7 @@ impl<S: Store> Relay<S> {
             return Err(refusal.into());
         }
         if token.is_none() {
-            Self::price(caller, self.rules.work.deliver)?;
+            price(sender.paid, self.rules.work.deliver)?;
         }
         let owner = self.row::<Mailbox>(mailbox(&to)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
         let recipient = self.row::<Account>(account(&owner.name)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
@@ -94,9 +98,9 @@ impl<S: Store> Relay<S> {
         let contact = token.as_ref().is_some_and(holds);
         if token.is_some() && !contact {
             // [BOX-6] who holds an old token works like a stranger.
-            Self::price(caller, self.rules.work.deliver).map_err(|_| Refusal::UnknownToken)?;
+            price(sender.paid, self.rules.work.deliver).map_err(|_| Refusal::UnknownToken)?;
         }
-        caller.serves(&owner.name)?;
+        sender.recipient.serves(&owner.name)?;
         let log = log(&to);
         self.admit(now, &log, sealed.0.len(), if contact { CONTACTS } else { STRANGERS }).await?;
         let bytes = [now.to_le_bytes().as_slice(), &sealed.0].concat();
@@ -120,14 +124,25 @@ impl<S: Store> Relay<S> {
         Ok(())
     }
 
-    pub(super) async fn acknowledge(&self, caller: &mut Caller, pairs: Vec<(Seq, EnvelopeId)>) -> Outcome {
+    /// Takes what a device has committed; what is to be written for it, where that is something.
+    pub(super) fn acknowledged(
+        &self,
+        caller: &mut Caller,
+        pairs: Vec<(Seq, EnvelopeId)>,
+    ) -> Result<Option<Write>, Refusal> {
         let login = caller.logged_in()?;
         if pairs.len() > MAX_ACKNOWLEDGE {
-            return Err(Refusal::TooLarge { limit: MAX_ACKNOWLEDGE as u64 }.into());
+            return Err(Refusal::TooLarge { limit: MAX_ACKNOWLEDGE as u64 });
         }
         pairs.into_iter().for_each(|(seq, id)| login.inbox.acknowledge(seq, id));
-        if let Some(through) = login.inbox.acknowledged_through() {
-            self.store.write(vec![Write::Trim { log: login.inbox.log.clone(), through }]).await?;
+        let through = login.inbox.acknowledged_through();
+        Ok(through.map(|through| Write::Trim { log: login.inbox.log.clone(), through }))
+    }
+
+    /// Borrows nothing of the link, which goes on meanwhile. [RELAY-14]
+    pub(super) async fn acknowledge(&self, trim: Result<Option<Write>, Refusal>) -> Outcome {
+        if let Some(trim) = trim? {
+            self.store.write(vec![trim]).await?;
         }
         Ok(Answer::Done)
     }
