@@ -13,6 +13,11 @@ pub fn thread() -> Duration {
     read(ClockId::ThreadCPUTime)
 }
 
+/// CPU time of this process.
+pub fn process() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
 /// What the machine did while something ran.
 pub struct Load {
     began: Instant,
@@ -23,12 +28,12 @@ pub struct Load {
 impl Load {
     /// Begins to watch.
     pub fn watch() -> Self {
-        Self { began: Instant::now(), own: read(ClockId::ProcessCPUTime), busy: busy() }
+        Self { began: Instant::now(), own: process(), busy: busy() }
     }
 
     /// The part of all cores that others used meanwhile, in per cent.
     pub fn of_others(&self) -> f64 {
-        let own = read(ClockId::ProcessCPUTime) - self.own;
+        let own = process() - self.own;
         let others = (busy() - self.busy).saturating_sub(own);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         100.0 * others.as_secs_f64() / (self.began.elapsed().as_secs_f64() * cores as f64)
@@ -36,7 +41,7 @@ impl Load {
 }
 
 /// CPU time of everybody since the machine started, with what a hypervisor kept for itself (`man 5 proc`).
-fn busy() -> Duration {
+pub fn busy() -> Duration {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
     // user nice system idle iowait irq softirq steal; a hundred ticks are a second.

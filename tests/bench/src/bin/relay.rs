@@ -1,0 +1,95 @@
+//! Drives relay, bare server and peers with the same work, and prints what each costs.
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use sealpost_bench::relay::codec::Wrong;
+use sealpost_bench::relay::host::Site;
+use sealpost_bench::relay::rows::{self, Scale};
+use sealpost_bench::relay::{bare, row, sealpost, table};
+
+/// What the relay costs, beside a bare server and beside what people would take instead
+#[derive(Parser)]
+#[command(name = "relay")]
+struct Cli {
+    /// Rows to run; all of them without
+    #[arg(value_name = "ROW")]
+    rows: Vec<String>,
+    /// Names the rows
+    #[arg(long)]
+    list: bool,
+    /// Little of everything, to see whether it works: its figures say nothing
+    #[arg(long)]
+    quick: bool,
+    /// How often each server has its turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Writes everything that was measured
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The relay to measure, instead of the one of this repository
+    #[arg(long, value_name = "PROGRAM")]
+    relay: Option<PathBuf>,
+    /// Is the bare server
+    #[arg(long, value_name = "WORKERS", hide = true)]
+    bare: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(workers) = cli.bare {
+        return match bare::serve(workers) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(wrong) => failed(&wrong),
+        };
+    }
+    match run(&cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(wrong) => failed(&wrong),
+    }
+}
+
+fn failed(wrong: &Wrong) -> ExitCode {
+    eprintln!("error: {wrong}");
+    ExitCode::from(2)
+}
+
+/// Whether all is reached that was measured.
+fn run(cli: &Cli) -> Result<bool, Wrong> {
+    let mut rows = rows::all(Scale::new(cli.quick));
+    if cli.list {
+        rows.iter().for_each(|row| println!("{:<20} {}", row.name, row.what));
+        return Ok(true);
+    }
+    if let Some(unknown) = cli.rows.iter().find(|name| rows.iter().all(|row| row.name != name.as_str())) {
+        return Err(Wrong(format!("there is no row {unknown}; --list names them")));
+    }
+    rows.retain(|row| cli.rows.is_empty() || cli.rows.iter().any(|name| name == row.name));
+    raise_open_files();
+    let relay = cli.relay.clone().map_or_else(sealpost::build, Ok)?;
+    let site = Site { folder: tempfile::tempdir()?, relay, quick: cli.quick };
+    let began = Instant::now();
+    let mut tell = |what: &str| eprintln!("{:>5} s  {what}", began.elapsed().as_secs());
+    let mut outcomes: Vec<row::Outcome> = Vec::new();
+    for row in rows {
+        let outcome = row.run(&site, usize::from(cli.rounds), &mut tell)?;
+        table::print(&outcome);
+        outcomes.push(outcome);
+    }
+    if let Some(file) = &cli.json {
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let json = table::json(&outcomes, "", "", &command);
+        std::fs::write(file, format!("{json:#}\n"))?;
+    }
+    Ok(outcomes.iter().flat_map(|outcome| &outcome.judged).all(|judged| judged.reached() != Some(false)))
+}
+
+/// A row has up to ten thousand links, each a file.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where it can't be raised, opening links will say so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}

@@ -1,0 +1,116 @@
+//! What was found, for people and for programs.
+use serde_json::{Value, json};
+
+use super::row::{Bound, Figure, Judged, OURS, Outcome, Round, median};
+
+/// Prints a row: each server's medians, then what ours is held to.
+pub fn print(outcome: &Outcome) {
+    println!("\n{}: {}", outcome.name, outcome.what);
+    println!(
+        "  {:<28} {:>10} {:>12} {:>10} {:>10} {:>7} {:>10} {:>7}",
+        "server", outcome.unit, "a second", "p50 us", "p99 us", "server", "generator", "others"
+    );
+    for ran in &outcome.ran {
+        if ran.rounds.is_empty() {
+            println!("  {:<28} not installed, left out", ran.name);
+            continue;
+        }
+        let of = |figure: fn(&Round) -> f64| median(&ran.rounds.iter().map(figure).collect::<Vec<_>>());
+        println!(
+            "  {:<28} {:>10.2} {:>12.0} {:>10} {:>10} {:>5.0} % {:>8.0} % {:>5.0} %",
+            ran.name,
+            of(|round| round.cost),
+            of(|round| round.rate),
+            latency(of(|round| round.p50)),
+            latency(of(|round| round.p99)),
+            100.0 * of(|round| round.server),
+            100.0 * of(|round| round.generator),
+            100.0 * of(|round| round.others),
+        );
+    }
+    for judged in &outcome.judged {
+        println!("  {}", sentence(judged));
+    }
+}
+
+fn latency(micros: f64) -> String {
+    if micros.is_nan() { "-".to_owned() } else { format!("{micros:.0}") }
+}
+
+/// What was asked, and whether it is so.
+pub fn sentence(judged: &Judged) -> String {
+    let figure = match judged.figure {
+        Figure::Cost => "",
+        Figure::Rate => ", rate",
+        Figure::P99 => ", p99",
+    };
+    let about = if judged.about.is_empty() { String::new() } else { format!(" ({})", judged.about) };
+    let subject = format!("{OURS} : {}{figure}{about}", judged.against);
+    format!("{subject:<72} {:>8}   {:<24} {}", ratio(judged), asked(judged.bound), verdict(judged))
+}
+
+/// The ratio as its bound speaks of it.
+pub fn ratio(judged: &Judged) -> String {
+    match judged.bound {
+        Bound::Below(_) => format!("{:.2}", judged.ours),
+        _ if judged.ratio.is_nan() => "-".to_owned(),
+        Bound::Cheaper(_) => format!("1/{:.2}", 1.0 / judged.ratio),
+        _ => format!("{:.2}", judged.ratio),
+    }
+}
+
+/// What must be reached.
+pub fn asked(bound: Bound) -> String {
+    match bound {
+        Bound::AtMost(most) => format!("at most {most:.2}"),
+        Bound::AtLeast(least) => format!("at least {least:.2}"),
+        Bound::Cheaper(times) => format!("at most 1/{times:.0}"),
+        Bound::Below(most) => format!("at most {most:.1}"),
+        Bound::Told => String::new(),
+    }
+}
+
+/// Reached, or by how much it is missed.
+pub fn verdict(judged: &Judged) -> String {
+    let times = match (judged.reached(), judged.bound) {
+        (Some(true), _) => return "reached".to_owned(),
+        (None, Bound::Told) => return String::new(),
+        (None, _) => return "not measured".to_owned(),
+        (_, Bound::AtMost(most)) => judged.ratio / most,
+        (_, Bound::AtLeast(least)) => least / judged.ratio,
+        (_, Bound::Cheaper(times)) => times * judged.ratio,
+        (_, Bound::Below(most)) => judged.ours / most,
+        (_, Bound::Told) => return String::new(),
+    };
+    format!("MISSED by {:.0} %", 100.0 * (times - 1.0))
+}
+
+/// The same with every round.
+pub fn json(outcomes: &[Outcome], machine: &str, date: &str, command: &str) -> Value {
+    let number = |value: f64| if value.is_finite() { json!(value) } else { Value::Null };
+    let round = |round: &Round| {
+        json!({
+            "cost": number(round.cost), "rate": number(round.rate), "p50_us": number(round.p50),
+            "p99_us": number(round.p99), "server": number(round.server), "generator": number(round.generator),
+            "others": number(round.others),
+        })
+    };
+    let judged = |judged: &Judged| {
+        json!({
+            "about": judged.about, "against": judged.against, "figure": format!("{:?}", judged.figure).to_lowercase(),
+            "ours": number(judged.ours), "theirs": number(judged.theirs), "ratio": number(judged.ratio),
+            "must_reach": asked(judged.bound), "reached": judged.reached(),
+        })
+    };
+    let rows = outcomes.iter().map(|outcome| {
+        let servers = outcome.ran.iter().map(|ran| {
+            json!({ "name": ran.name, "installed": !ran.rounds.is_empty(),
+                    "rounds": ran.rounds.iter().map(round).collect::<Vec<_>>() })
+        });
+        json!({
+            "row": outcome.name, "what": outcome.what, "unit": outcome.unit, "servers": servers.collect::<Vec<_>>(),
+            "ratios": outcome.judged.iter().map(judged).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "v": 1, "date": date, "machine": machine, "command": command, "rows": rows.collect::<Vec<_>>() })
+}
