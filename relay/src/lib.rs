@@ -43,6 +43,7 @@ pub mod connection;
 pub mod demo;
 pub mod folder;
 pub mod listen;
+pub mod metrics;
 pub mod quota;
 pub mod store;
 

@@ -88,3 +88,40 @@ pub enum Refusal {
     /// 28. No such attachment.
     NoSuchBlob,
 }
+
+impl Refusal {
+    /// Its number, as on the wire. [RELAY-12]
+    pub fn number(&self) -> usize {
+        match self {
+            Self::Malformed => 0,
+            Self::Unsupported => 1,
+            Self::WrongLink => 2,
+            Self::BadSignature => 3,
+            Self::NameTaken => 4,
+            Self::RegistrationClosed => 5,
+            Self::InviteNeeded => 6,
+            Self::NoSuchName => 7,
+            Self::NoSuchMailbox => 8,
+            Self::MailboxFull => 9,
+            Self::WorkNeeded { .. } => 10,
+            Self::UnknownToken => 11,
+            Self::TooFast { .. } => 12,
+            Self::TooLarge { .. } => 13,
+            Self::QuotaReached { .. } => 14,
+            Self::NoSuchRoom => 15,
+            Self::NotMember => 16,
+            Self::PostOutOfOrder { .. } => 17,
+            Self::StaleDeviceList => 18,
+            Self::StaleKey => 19,
+            Self::Banned { .. } => 20,
+            Self::Kicked { .. } => 21,
+            Self::Replaced => 22,
+            Self::Stopping => 23,
+            Self::Internal { .. } => 24,
+            Self::TimedOut => 25,
+            Self::TooManyLinks => 26,
+            Self::NoSuchPost => 27,
+            Self::NoSuchBlob => 28,
+        }
+    }
+}
