@@ -207,6 +207,9 @@ pub trait Store: Send + Sync + 'static {
     /// How much a log holds.
     fn usage(&self, log: &Log) -> impl Future<Output = Result<Usage, Fault>> + Send;
 
+    /// How much all logs of a kind hold.
+    fn total(&self, kind: &'static str) -> impl Future<Output = Result<Usage, Fault>> + Send;
+
     /// Rings this bell with this tag whenever the log has something new, until the watch is dropped. [STORE-7]
     fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch;
 

@@ -230,6 +230,16 @@ impl Store for Memory {
             .unwrap_or_default())
     }
 
+    async fn total(&self, kind: &'static str) -> Result<Usage, Fault> {
+        self.alive()?;
+        let state = lock(&self.state);
+        let logs = state.logs.iter().filter(|(log, _)| log.kind == kind).map(|(_, contents)| contents);
+        Ok(logs.fold(Usage::default(), |sum, contents| Usage {
+            count: sum.count + contents.entries.len() as u64,
+            bytes: sum.bytes + contents.bytes,
+        }))
+    }
+
     fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch {
         self.bells.watch(log, bell, tag)
     }

@@ -277,6 +277,15 @@ impl Store for Sqlite {
         .await
     }
 
+    async fn total(&self, kind: &'static str) -> Result<Usage, Fault> {
+        self.read(move |connection| {
+            const TOTAL: &str = "SELECT coalesce(sum(count), 0), coalesce(sum(bytes), 0) FROM log WHERE kind = ?1";
+            let mut query = connection.prepare_cached(TOTAL)?;
+            query.query_row([kind], |row| Ok(Usage { count: number(row.get(0)?), bytes: number(row.get(1)?) }))
+        })
+        .await
+    }
+
     fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch {
         self.bells.watch(log, bell, tag)
     }
