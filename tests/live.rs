@@ -1,5 +1,6 @@
 //! Real programs, real sockets, real TLS.
 
+mod admin;
 mod demo;
 mod disk;
 mod failures;

@@ -3,6 +3,7 @@
 mod account;
 mod caller;
 mod mailbox;
+mod operator;
 mod presence;
 mod push;
 mod room;
@@ -26,6 +27,7 @@ pub use caller::{Caller, Peer};
 use crate::quota::{Quota, Rates};
 use crate::store::bell::lock;
 use crate::store::{Fault, Store};
+use operator::Operator;
 use presence::Presence;
 use push::Tails;
 
@@ -64,6 +66,7 @@ pub struct Relay<S> {
     quota: Quota,
     presence: Presence,
     tails: Tails,
+    operator: Operator,
     rng: Mutex<Box<dyn CryptoRng + Send>>,
 }
 
@@ -104,6 +107,7 @@ impl<S: Store> Relay<S> {
             quota: Quota::new(&rules.rates),
             presence: Presence::default(),
             tails: Tails::default(),
+            operator: Operator::default(),
             rng: Mutex::new(Box::new(rng)),
             store,
             secret,
@@ -131,7 +135,7 @@ impl<S: Store> Relay<S> {
             tree_head: TreeHead::NONE,
         };
         match reply.layout(VERSION) {
-            Some(bytes) => (bytes, Some(Caller::new(hello.kind, peer, challenge))),
+            Some(bytes) => (bytes, Some(Caller::new(hello.kind, peer, challenge, self.operator.count(hello.kind)))),
             None => (RelayHello::no_version(VERSION, VERSION), None),
         }
     }
@@ -189,6 +193,7 @@ impl<S: Store> Relay<S> {
     /// # Errors
     /// The store's own.
     pub async fn sweep(&self, now: u64) -> Result<(), Fault> {
+        self.operator.begin(now);
         self.quota.tick(now);
         self.quota.forget();
         self.tails.forget();

@@ -37,6 +37,7 @@
 //! authorises it and writes to the [`store`], the store wakes the recipient's bell, [`Relay::pushes`] reads what is new.
 #![deny(missing_docs)]
 
+pub mod admin;
 pub mod answer;
 pub mod config;
 pub mod connection;

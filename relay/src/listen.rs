@@ -254,7 +254,7 @@ async fn sweep<S: Store>(relay: Arc<Relay<S>>, mut stopping: watch::Receiver<boo
 }
 
 /// The wall clock, Unix milliseconds.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     program::log::start();
     let outcome = match Cli::parse().command {
         Command::Serve { options, demo } => program::serve::serve(&options, demo),
+        Command::Admin(admin) => program::admin::admin(&admin),
         Command::Address { options } => program::address::address(&options),
         Command::Init { file } => program::init::init(&file),
         Command::Check { options, json } => program::check::check(&options, json),

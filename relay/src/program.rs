@@ -3,6 +3,7 @@
 //! [`serve`] is the only one that names a concrete store.
 
 pub(crate) mod address;
+pub(crate) mod admin;
 pub(crate) mod arguments;
 pub(crate) mod check;
 pub(crate) mod failure;

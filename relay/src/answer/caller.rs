@@ -9,6 +9,7 @@ use sealpost_spec::mailbox::{EnvelopeId, Seq};
 use sealpost_spec::relay::{LinkKind, Refusal};
 
 use super::mailbox::Inbox;
+use super::operator::Counted;
 use super::presence::Present;
 use super::push::Following;
 use crate::quota::Prefix;
@@ -40,6 +41,7 @@ pub struct Caller {
     pub(super) next_tag: u32,
     /// What may have something new to push.
     pub(super) fresh: BTreeSet<u32>,
+    _counted: Counted,
 }
 
 /// A device that has proved to be present on a link.
@@ -56,7 +58,7 @@ pub(super) struct LoggedIn {
 pub(super) const INBOX: u32 = 1;
 
 impl Caller {
-    pub(super) fn new(kind: LinkKind, peer: Peer, challenge: [u8; 32]) -> Self {
+    pub(super) fn new(kind: LinkKind, peer: Peer, challenge: [u8; 32], counted: Counted) -> Self {
         Self {
             kind,
             peer,
@@ -70,6 +72,7 @@ impl Caller {
             following: BTreeMap::new(),
             next_tag: INBOX + 1,
             fresh: BTreeSet::new(),
+            _counted: counted,
         }
     }
 
@@ -105,11 +108,11 @@ impl Caller {
 
     /// Who is logged in, for requests that need it. [RELAY-7]
     pub(super) fn logged_in(&mut self) -> Result<&mut LoggedIn, Refusal> {
-        match &mut self.login {
-            // A link that another one of the same device has replaced acts no more, pushes included.
-            Some(login) if login.present.ended().is_none() => Ok(login),
-            Some(_) => Err(Refusal::Replaced),
-            None => Err(Refusal::WrongLink),
+        let login = self.login.as_mut().ok_or(Refusal::WrongLink)?;
+        // A link that is to end, for another one of its device or by the operator, acts no more, pushes included.
+        match login.present.ended() {
+            None => Ok(login),
+            Some(reason) => Err(reason),
         }
     }
 

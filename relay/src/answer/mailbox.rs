@@ -33,8 +33,11 @@ pub(super) struct Inbox {
     early: BTreeMap<Seq, EnvelopeId>,
 }
 
+/// The kind of log that a mailbox is.
+pub(super) const KIND: &str = "mailbox";
+
 pub(super) fn log(mailbox: &MailboxId) -> Log {
-    Log { kind: "mailbox", key: mailbox.0.to_vec() }
+    Log { kind: KIND, key: mailbox.0.to_vec() }
 }
 
 impl Inbox {

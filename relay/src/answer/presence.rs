@@ -34,16 +34,18 @@ impl Presence {
         let seat = Arc::new(Seat { device, bell: bell.clone(), ended: Mutex::new(None) });
         let mut seats = lock(&self.0);
         let seats = seats.entry(name.clone()).or_default();
-        seats.iter().filter(|other| other.device == device).for_each(|other| other.end(Refusal::Replaced));
+        for other in seats.iter().filter(|other| other.device == device) {
+            other.end(Refusal::Replaced);
+        }
         seats.push(Arc::clone(&seat));
         Present { presence: self.clone(), name: name.clone(), seat }
     }
 
-    /// Ends all links of an account, or those of one of its devices.
-    pub(super) fn end(&self, name: &Name, device: Option<DeviceId>, reason: &Refusal) {
+    /// Ends all links of an account, or those of one of its devices; tells how many.
+    pub(super) fn end(&self, name: &Name, device: Option<DeviceId>, reason: &Refusal) -> usize {
         let seats = lock(&self.0);
         let ended = seats.get(name).into_iter().flatten().filter(|seat| device.is_none_or(|id| id == seat.device));
-        ended.for_each(|seat| seat.end(reason.clone()));
+        ended.map(|seat| seat.end(reason.clone())).filter(|first| *first).count()
     }
 
     /// Whether a device of this account is logged in.
@@ -53,9 +55,13 @@ impl Presence {
 }
 
 impl Seat {
-    fn end(&self, reason: Refusal) {
-        lock(&self.ended).get_or_insert(reason);
+    /// Tells the link to end; false where it was told before.
+    fn end(&self, reason: Refusal) -> bool {
+        let mut ended = lock(&self.ended);
+        let first = ended.is_none();
+        ended.get_or_insert(reason);
         self.bell.ring(END);
+        first
     }
 }
 

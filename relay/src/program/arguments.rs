@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use sealpost_relay::config::{self, Register};
 use serde::Serialize;
 
+use super::admin::Admin;
+
 /// Carries sealed messages that it can't open.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES, max_term_width = 100)]
@@ -19,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   sealpost-relay serve --demo
   sealpost-relay serve --data /var/lib/sealpost --listen 0.0.0.0:7443 --host relay.example.org
   sealpost-relay address --data /var/lib/sealpost
+  sealpost-relay admin status --data /var/lib/sealpost
   sealpost-relay init /etc/sealpost/relay.toml
   sealpost-relay check";
 
@@ -32,6 +35,8 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "data")]
         demo: bool,
     },
+    /// Asks the relay that runs, over a socket in its data folder: see `admin --help`
+    Admin(Admin),
     /// Prints the relay's address, and its QR code
     Address {
         #[command(flatten)]

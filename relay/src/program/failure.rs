@@ -1,5 +1,6 @@
 //! What a failed command prints, and its exit code.
 
+use sealpost_relay::admin::socket::SocketError;
 use sealpost_relay::config::ConfigError;
 use sealpost_relay::folder::FolderError;
 use sealpost_relay::store::sqlite::OpenError;
@@ -46,6 +47,20 @@ impl From<FolderError> for Failure {
             FolderError::Io { .. } => "check the folder's owner and the space on its disk".to_owned(),
         };
         Self::new(ENVIRONMENT, "the data folder can't be used", error, advice)
+    }
+}
+
+impl From<SocketError> for Failure {
+    fn from(error: SocketError) -> Self {
+        let advice = match &error {
+            SocketError::TooLong { .. } => {
+                "go into the folder and serve with --data . there, or set RUNTIME_DIRECTORY to a short folder"
+                    .to_owned()
+            }
+            SocketError::Taken(path) => format!("move {} away", path.display()),
+            SocketError::Io { .. } => "check the folder's owner and the space on its disk".to_owned(),
+        };
+        Self::new(ENVIRONMENT, "the relay can't listen for its operator", error, advice)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rand::SeedableRng;
 use sealpost_relay::Relay;
+use sealpost_relay::admin::socket::Socket;
 use sealpost_relay::config::Config;
 use sealpost_relay::connection::Timing;
 use sealpost_relay::demo::Demo;
@@ -70,9 +71,12 @@ async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
     let address = printed(&config, port, &secret)?;
     let rng = rand::rngs::StdRng::try_from_rng(&mut rand::rngs::SysRng).map_err(|error| runtime(&error))?;
     let relay = Relay::new(store, secret, config.rules(), rng).await.map_err(|fault| runtime(&fault))?;
-    let server = Server::new(Arc::new(relay), acceptor, config.links.clone(), Timing::default());
+    let relay = Arc::new(relay);
+    let operator = Socket::bind(&config.data, runtime_folder().as_deref())?;
+    let server = Server::new(Arc::clone(&relay), acceptor, config.links.clone(), Timing::default());
 
     let (stop, stopping) = watch::channel(false);
+    let asked = tokio::spawn(operator.serve(relay, stopping.clone()));
     let serving = tokio::spawn(server.run(listener, stopping));
     say(&format!("{address}\n"));
     tracing::info!("the relay listens on port {port}");
@@ -89,11 +93,19 @@ async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
     tracing::info!("the relay stops");
     stop.send_replace(true);
     let ended = serving.await;
+    // The store is closed once nobody asks any more.
+    let _ = asked.await;
     if failed {
         let advice = "check the disk and its free space, then start again: what was accepted is there";
         return Err(Failure::new(RUNTIME, "the relay stopped", "its store could not be written", advice));
     }
     ended.map_err(|error| runtime(&error))
+}
+
+/// A folder that the init system made for sockets and such, the first where there are several.
+fn runtime_folder() -> Option<PathBuf> {
+    let folders = std::env::var_os("RUNTIME_DIRECTORY")?;
+    std::env::split_paths(&folders).next().filter(|folder| folder.is_absolute())
 }
 
 /// The client's program, which stands beside this one.

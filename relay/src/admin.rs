@@ -1,0 +1,206 @@
+//! What an operator asks a running relay, over a Unix socket that only the relay's own user and root may use.
+//!
+//! A line asks, some lines answer, and each is a JSON object: the answer's records, and one `end` or `error` as its
+//! last. A list comes in pages of at most [`PAGE`] records; who wants the next one names the last of the page before.
+//! `sealpost-relay admin` speaks it, and so can anything that writes to a socket:
+//!
+//! ```text
+//! > {"command":"kick","name":"bob","reason":"too loud"}
+//! < {"v":1,"record":"done","text":"bob: 1 link ended"}
+//! < {"v":1,"record":"end"}
+//! ```
+//!
+//! Nothing here shows what people say to each other, what a token is, or who talks with whom.
+
+pub mod client;
+mod shown;
+pub mod socket;
+
+use sealpost_spec::account::Name;
+use serde::{Deserialize, Serialize};
+pub(crate) use shown::counted;
+
+/// Longest line that asks, in bytes: the longest of an operator's words fit several times.
+pub const MAX_LINE: usize = 16 * 1024;
+/// Most records of one answer.
+pub const PAGE: usize = 500;
+/// Longest of an operator's words that people are shown, in characters.
+pub const MAX_WORDS: usize = 500;
+
+/// What an operator may ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// How the relay is: one [`Record::Status`].
+    Status,
+    /// Who is registered: a page of [`Record::User`], by name.
+    Users {
+        /// Where the previous page ended.
+        #[serde(default)]
+        after: Option<Name>,
+    },
+    /// Ends the links of an account, which may come back by command.
+    Kick {
+        /// Whose.
+        name: Name,
+        /// What they are told.
+        #[serde(default)]
+        reason: Words,
+    },
+}
+
+impl Command {
+    /// Its name, which says nothing of whom it is about.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Users { .. } => "users",
+            Self::Kick { .. } => "kick",
+        }
+    }
+}
+
+/// A line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Version of what follows: fields are added, and keep their meaning.
+    pub v: u32,
+    /// What it says.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+impl From<Record> for Line {
+    fn from(record: Record) -> Self {
+        Self { v: 1, record }
+    }
+}
+
+/// What a relay answers its operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// How the relay is.
+    Status(Status),
+    /// An account.
+    User(User),
+    /// Something was done.
+    Done {
+        /// What, in a sentence.
+        text: String,
+    },
+    /// The answer is whole.
+    End,
+    /// Nothing was done.
+    Error(Trouble),
+}
+
+/// How a relay is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// Links that are logged in, or on their way to it.
+    pub authenticated_links: u64,
+    /// Links on which nobody logs in.
+    pub anonymous_links: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Envelopes that wait for their recipients.
+    pub waiting: u64,
+    /// Bytes of them.
+    pub waiting_bytes: u64,
+    /// Rooms.
+    pub rooms: u64,
+    /// The store's id, as hexadecimal digits: new once everything was lost.
+    pub store: String,
+}
+
+/// An account, as far as the relay knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its name.
+    pub name: Name,
+    /// How many devices it lists.
+    pub devices: u32,
+    /// Whether one of them is logged in.
+    pub online: bool,
+    /// Envelopes that wait for them.
+    pub waiting: u64,
+    /// Bytes of those.
+    pub waiting_bytes: u64,
+}
+
+/// Why something was not done, in the words of every error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{error}: {cause}")]
+pub struct Trouble {
+    /// What happened.
+    pub error: String,
+    /// Why.
+    pub cause: String,
+    /// What to do.
+    #[serde(rename = "try")]
+    pub advice: String,
+    /// The exit code that belongs to it.
+    pub exit: u8,
+}
+
+impl Trouble {
+    /// Something that can't be done as it was asked.
+    pub fn new(error: impl Into<String>, cause: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { error: error.into(), cause: cause.into(), advice: advice.into(), exit: 1 }
+    }
+
+    /// The same with another exit code.
+    #[must_use]
+    pub fn exits(self, exit: u8) -> Self {
+        Self { exit, ..self }
+    }
+}
+
+/// An operator's own words, which people are shown: a line of at most [`MAX_WORDS`] characters.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Words(String);
+
+/// The text can't be shown to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a text is one line of at most {MAX_WORDS} characters without control characters")]
+pub struct InvalidWords;
+
+impl Words {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Words {
+    type Err = InvalidWords;
+    fn from_str(text: &str) -> Result<Self, InvalidWords> {
+        text.to_owned().try_into()
+    }
+}
+
+impl TryFrom<String> for Words {
+    type Error = InvalidWords;
+    fn try_from(text: String) -> Result<Self, InvalidWords> {
+        if text.chars().count() <= MAX_WORDS && !text.chars().any(char::is_control) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidWords)
+        }
+    }
+}
+
+impl From<Words> for String {
+    fn from(words: Words) -> Self {
+        words.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Records as people read them.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{Record, Status, User};
+
+impl Display for Record {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Status(status) => status.fmt(f),
+            Self::User(user) => user.fmt(f),
+            Self::Done { text } => f.write_str(text),
+            Self::End => Ok(()),
+            Self::Error(trouble) => trouble.fmt(f),
+        }
+    }
+}
+
+impl Display for Status {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { version, uptime_s, authenticated_links, anonymous_links, accounts, .. } = self;
+        writeln!(f, "version    {version}")?;
+        writeln!(f, "uptime     {}", duration(*uptime_s))?;
+        writeln!(f, "links      {authenticated_links} authenticated, {anonymous_links} anonymous")?;
+        writeln!(f, "accounts   {accounts}")?;
+        writeln!(f, "waiting    {} in {}", counted(self.waiting, "envelope"), size(self.waiting_bytes))?;
+        writeln!(f, "rooms      {}", self.rooms)?;
+        write!(f, "store      {}", self.store)
+    }
+}
+
+impl Display for User {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { name, devices, online, waiting, waiting_bytes } = self;
+        let presence = if *online { "online" } else { "offline" };
+        let devices = counted(u64::from(*devices), "device");
+        write!(f, "{:<32}  {presence:<7}  {devices}", name.as_str())?;
+        match waiting {
+            0 => Ok(()),
+            _ => write!(f, "  {} wait in {}", counted(*waiting, "envelope"), size(*waiting_bytes)),
+        }
+    }
+}
+
+/// `1 link`, `2 links`
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// In the largest unit of which there are some.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1024 / 1024),
+    }
+}
+
+/// Days, hours, minutes: as much of it as tells something.
+pub(crate) fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
