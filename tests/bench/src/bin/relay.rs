@@ -80,10 +80,23 @@ fn run(cli: &Cli) -> Result<bool, Wrong> {
     }
     if let Some(file) = &cli.json {
         let command = std::env::args().collect::<Vec<_>>().join(" ");
-        let json = table::json(&outcomes, "", "", &command);
+        let json = table::json(&outcomes, &machine(), &said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"]), &command);
         std::fs::write(file, format!("{json:#}\n"))?;
     }
     Ok(outcomes.iter().flat_map(|outcome| &outcome.judged).all(|judged| judged.reached() != Some(false)))
+}
+
+/// Processor, cores and kernel.
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{cores} cores, {}, Linux {}", model.trim_start_matches([' ', '\t', ':']), said_by("uname", &["-r"]))
+}
+
+fn said_by(program: &str, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(arguments).output();
+    output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// A row has up to ten thousand links, each a file.

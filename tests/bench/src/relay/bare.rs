@@ -20,7 +20,7 @@ use std::process::Command;
 pub use server::serve;
 
 use super::codec::Wrong;
-use super::host::{Host, Process};
+use super::host::{Host, Process, Site};
 use super::tls::{self, Identity};
 
 const WANT: u8 = 0;
@@ -41,10 +41,11 @@ fn head(kind: u8, number: u32, payload: usize, out: &mut Vec<u8>) -> Result<(), 
 }
 
 /// Starts one, with so many worker threads; `confirms`: who receives a box says so to its sender.
-pub fn start(workers: usize, confirms: bool) -> Result<Host, Wrong> {
+pub fn start(site: &Site, workers: usize, confirms: bool) -> Result<Host, Wrong> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--bare").arg(workers.to_string());
-    let (process, line) = Process::start_and_read(&format!("bare, {workers} workers"), &mut command)?;
+    let log = site.folder("bare")?.join("log");
+    let (process, line) = Process::start_and_read("bare", &mut command, &log)?;
     let address = line.parse().map_err(|_| Wrong(format!("no address: {line}")))?;
     let tls = Some(tls::config(Identity::RawKey)?);
     Ok(Host { process, address, tls, clients: Box::new(client::BareClients { confirms }) })

@@ -1,4 +1,5 @@
 //! A server's process, and what its clients need to know of it.
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -26,16 +27,19 @@ impl Process {
         Ok(Self { child, name: name.to_owned() })
     }
 
-    /// Starts a program and reads the first line that it prints: it says that it is ready.
-    pub fn start_and_read(name: &str, command: &mut Command) -> Result<(Self, String), Wrong> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    /// Starts a program and reads the first line that it prints: it says that it is ready. What it logs goes to a file.
+    pub fn start_and_read(name: &str, command: &mut Command, log: &Path) -> Result<(Self, String), Wrong> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(log)?).spawn();
         let mut child = child.map_err(|error| Wrong(format!("{name} does not start: {error}")))?;
         let stdout = child.stdout.take();
         let process = Self { child, name: name.to_owned() };
         let mut line = String::new();
         BufReader::new(stdout.ok_or_else(|| Wrong::new("no output"))?).read_line(&mut line)?;
         match line.trim_end() {
-            "" => Err(Wrong(format!("{name} ended before it was ready"))),
+            "" => {
+                let log = std::fs::read_to_string(log).unwrap_or_default();
+                Err(Wrong(format!("{name} ended before it was ready: {}", log.trim_end())))
+            }
             line => Ok((process, line.to_owned())),
         }
     }

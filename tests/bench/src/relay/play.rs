@@ -1,7 +1,11 @@
 //! What servers are made to do.
+mod boxes;
 mod fan_out;
+mod links;
 
+pub use boxes::{Boxes, Talk};
 pub use fan_out::{FanOut, Pace};
+pub use links::{Idle, Newcomers, PEOPLE};
 
 use std::time::Duration;
 

@@ -133,6 +133,8 @@ pub struct Row {
     pub what: String,
     /// Of [`Round::cost`].
     pub unit: &'static str,
+    /// It makes no sense more often.
+    pub most_rounds: usize,
     pub contenders: Vec<Contender>,
     pub gates: Vec<Gate>,
 }
@@ -198,6 +200,7 @@ impl Row {
             contender.play.enter(&mut engine, &host).map_err(named)?;
             entered.push((ran.len() - 1, host, contender.play));
         }
+        let rounds = rounds.min(self.most_rounds);
         for round in 1..=rounds {
             for (at, host, play) in &mut entered {
                 let Some(ran) = ran.get_mut(*at) else { continue };

@@ -1,13 +1,55 @@
-//! The relay of this repository, and its clients.
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+//! The relay of this repository, and its clients, which say what the real ones say: they log in with a new generation,
+//! sign their posts, acknowledge what has come.
+mod anonymous;
+mod logged_in;
+mod people;
+mod said;
 
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use sealpost_spec::mailbox::{Push, Seq};
+use sealpost_spec::relay::Address;
+use sealpost_spec::room::{PostHash, RoomName};
+use sealpost_spec::wire::{LENGTH_PREFIX, RelayFrame, encode};
 use serde_json::Value;
 
-use super::codec::Wrong;
+use self::logged_in::{LoggedIn, Purpose};
+use self::people::{Person, Place};
+use super::codec::{Codec, Event, Wrong};
+use super::engine::Engine;
+use super::host::{Clients, Host, Process, Site};
+use super::tls::{self, Identity};
 
 /// The workspace that holds the relay.
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+
+/// Nothing is priced or limited; what the limits cost is still paid. The figure of an idle link is read from `/proc`,
+/// which is only there of a process that is dumpable.
+const CONFIG: &str = "\
+dumpable = true
+[work]
+fetch = 0
+deliver = 0
+[links]
+links = 19000
+links_per_address = 19000
+[rates]
+registrations = { burst = 1000000000, every_ms = 1 }
+logins = { burst = 1000000000, every_ms = 1 }
+fetches = { burst = 1000000000, every_ms = 1 }
+one_time_keys = { burst = 1000000000, every_ms = 1 }
+lookups = { burst = 1000000000, every_ms = 1 }
+deliveries = { burst = 1000000000, every_ms = 1 }
+posts = { burst = 1000000000, every_ms = 1 }
+requests = { burst = 1000000000, every_ms = 1 }
+";
 
 /// Builds the relay as it is shipped, where that was not done, and finds it: cargo says where it is.
 pub fn build() -> Result<PathBuf, Wrong> {
@@ -24,4 +66,115 @@ pub fn build() -> Result<PathBuf, Wrong> {
     let mut programs =
         messages.filter(ours).filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
     programs.next_back().ok_or_else(|| Wrong::new("cargo does not say where the relay is"))
+}
+
+/// How long the frame is that brings a post with a text of so many bytes to a subscriber.
+pub fn post_frame(text: usize) -> usize {
+    let place = Place { relay: &[0; 32], room: RoomName::lobby(), number: 1, previous: PostHash::default() };
+    let post = Person::new(1_000).post(place, &vec![0; text]);
+    let push = RelayFrame::Push(Push::Post { room: RoomName::lobby(), seq: Seq(1), post });
+    encode(&push).map_or(0, |body| LENGTH_PREFIX + body.len())
+}
+
+/// Starts a relay over an empty folder, registers so many people, and starts it again: what it holds of their
+/// registrations is what it holds after any start.
+pub fn start(site: &Site, people: u32) -> Result<Host, Wrong> {
+    let folder = site.folder("sealpost")?;
+    let people: Vec<Rc<Person>> = (0..people).map(|number| Rc::new(Person::new(number))).collect();
+    let host = run(site, &folder, people.clone())?;
+    register(&host, &people)?;
+    drop(host);
+    run(site, &folder, people)
+}
+
+fn run(site: &Site, folder: &Path, people: Vec<Rc<Person>>) -> Result<Host, Wrong> {
+    let config = folder.join("bench.toml");
+    std::fs::write(&config, CONFIG)?;
+    let mut command = Command::new(&site.relay);
+    command.arg("serve").args(["--listen", "127.0.0.1:0"]).arg("--config").arg(&config);
+    command.arg("--data").arg(folder.join("data"));
+    let (process, line) = Process::start_and_read("sealpost", &mut command, &folder.join("log"))?;
+    let address: Address = line.parse().map_err(|_| Wrong(format!("no address: {line}")))?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port));
+    let tls = tls::config(Identity::RawKey)?;
+    let relay = public_key(address, &tls)?;
+    let clients = Sealpost { relay, people, rooms: RefCell::default() };
+    Ok(Host { process, address, tls: Some(tls), clients: Box::new(clients) })
+}
+
+/// The relay's key, as its TLS shows it.
+fn public_key(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<[u8; 32], Wrong> {
+    let mut tcp = TcpStream::connect(address)?;
+    let mut tls = tls::connection(config)?;
+    while tls.is_handshaking() {
+        tls.complete_io(&mut tcp)?;
+    }
+    let key = tls.peer_certificates().and_then(|keys| keys.first()?.last_chunk::<32>().copied());
+    key.ok_or_else(|| Wrong::new("the relay shows no key"))
+}
+
+fn register(host: &Host, people: &[Rc<Person>]) -> Result<(), Wrong> {
+    const AT_ONCE: usize = 64;
+    let mut engine = Engine::new()?;
+    let relay = public_key(host.address, host.tls.as_ref().ok_or_else(|| Wrong::new("no TLS"))?)?;
+    let mut waiting = people.iter();
+    let mut open = 0;
+    engine.until(Duration::from_secs(120), "registering", |engine, heard| {
+        for heard in heard.iter().filter(|heard| heard.what == Event::Ready) {
+            engine.close(heard.link);
+            open -= 1;
+        }
+        while open < AT_ONCE {
+            let Some(person) = waiting.next() else { break };
+            host.open(engine, Box::new(LoggedIn::new(relay, person, Purpose::Register)))?;
+            open += 1;
+        }
+        Ok(open == 0)
+    })
+}
+
+struct Sealpost {
+    relay: [u8; 32],
+    people: Vec<Rc<Person>>,
+    /// Who has published to a topic so far: each play has a room of its own.
+    rooms: RefCell<u32>,
+}
+
+impl Sealpost {
+    fn number(&self, number: u32) -> Result<&Rc<Person>, Wrong> {
+        self.people.get(number as usize).ok_or_else(|| Wrong::new("so many people were not registered"))
+    }
+
+    /// The room that was made last for a topic.
+    fn room(&self, topic: u32) -> Result<RoomName, Wrong> {
+        let name = format!("room{topic}-{}", self.rooms.borrow());
+        name.parse().map_err(|_| Wrong::new("no name of a room"))
+    }
+}
+
+impl Clients for Sealpost {
+    fn subscriber(&self, number: u32) -> Result<Box<dyn Codec>, Wrong> {
+        let purpose = Purpose::Follow { room: self.room(0)? };
+        Ok(Box::new(LoggedIn::new(self.relay, self.number(number)?, purpose)))
+    }
+
+    fn publisher(&self, topic: u32) -> Result<Box<dyn Codec>, Wrong> {
+        *self.rooms.borrow_mut() += 1;
+        // The last one registered is in nobody's way.
+        let person = self.people.last().ok_or_else(|| Wrong::new("nobody was registered"))?;
+        let purpose = Purpose::Post { room: self.room(topic)? };
+        Ok(Box::new(LoggedIn::new(self.relay, person, purpose)))
+    }
+
+    fn person(&self, number: u32) -> Result<Box<dyn Codec>, Wrong> {
+        Ok(Box::new(LoggedIn::new(self.relay, self.number(number)?, Purpose::Receive)))
+    }
+
+    fn sender(&self, _from: u32, to: u32) -> Result<Option<Box<dyn Codec>>, Wrong> {
+        Ok(Some(Box::new(anonymous::Anonymous::new(self.number(to)?)?)))
+    }
+
+    fn accepts(&self) -> bool {
+        true
+    }
 }

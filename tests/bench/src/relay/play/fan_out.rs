@@ -24,7 +24,7 @@ pub struct FanOut {
     span: Duration,
     payload: Vec<u8>,
     publisher: LinkId,
-    /// Bytes of the links that subscribe, by their numbers.
+    /// Which links subscribe, by their numbers.
     listens: Vec<bool>,
 }
 
