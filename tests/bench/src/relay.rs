@@ -7,6 +7,7 @@ pub mod clock;
 pub mod codec;
 pub mod engine;
 pub mod host;
+pub mod peers;
 pub mod play;
 pub mod row;
 pub mod rows;

@@ -25,6 +25,12 @@ struct Cli {
     /// How often each server has its turn
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
+    /// Also runs the rows that take long to prepare
+    #[arg(long)]
+    long: bool,
+    /// Keeps what takes long to prepare, some 8 GB, for the next run
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Writes everything that was measured
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -66,10 +72,14 @@ fn run(cli: &Cli) -> Result<bool, Wrong> {
     if let Some(unknown) = cli.rows.iter().find(|name| rows.iter().all(|row| row.name != name.as_str())) {
         return Err(Wrong(format!("there is no row {unknown}; --list names them")));
     }
-    rows.retain(|row| cli.rows.is_empty() || cli.rows.iter().any(|name| name == row.name));
+    let wanted = |row: &row::Row| match cli.rows.is_empty() {
+        true => cli.long || !rows::long(row),
+        false => cli.rows.iter().any(|name| name == row.name),
+    };
+    rows.retain(wanted);
     raise_open_files();
     let relay = cli.relay.clone().map_or_else(sealpost::build, Ok)?;
-    let site = Site { folder: tempfile::tempdir()?, relay, quick: cli.quick };
+    let site = Site { folder: tempfile::tempdir()?, relay, keep: cli.keep.clone(), quick: cli.quick };
     let began = Instant::now();
     let mut tell = |what: &str| eprintln!("{:>5} s  {what}", began.elapsed().as_secs());
     let mut outcomes: Vec<row::Outcome> = Vec::new();

@@ -40,6 +40,10 @@ pub enum Event {
     Subscribed,
     /// A post or box, with the stamp that its payload begins with.
     Delivered { stamp: u64 },
+    /// So many boxes that had waited, together.
+    Page { boxes: u32 },
+    /// All that has come over this link is acknowledged, and the server has said so.
+    Settled,
     /// What this link sent or published was accepted, with all that the server promises by that word.
     Accepted,
     /// Nothing that a play waits for.

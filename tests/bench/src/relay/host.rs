@@ -15,7 +15,8 @@ use super::engine::{Engine, LinkId};
 
 /// A process that is ended with this value.
 pub struct Process {
-    child: Child,
+    /// `None`: this very process, which is not ended.
+    child: Option<Child>,
     name: String,
 }
 
@@ -24,7 +25,12 @@ impl Process {
     pub fn start(name: &str, command: &mut Command) -> Result<Self, Wrong> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.map_err(|error| Wrong(format!("{name} does not start: {error}")))?;
-        Ok(Self { child, name: name.to_owned() })
+        Ok(Self { child: Some(child), name: name.to_owned() })
+    }
+
+    /// This very process, where what is measured has no server.
+    pub fn own() -> Self {
+        Self { child: None, name: "this program".to_owned() }
     }
 
     /// Starts a program and reads the first line that it prints: it says that it is ready. What it logs goes to a file.
@@ -32,7 +38,7 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(log)?).spawn();
         let mut child = child.map_err(|error| Wrong(format!("{name} does not start: {error}")))?;
         let stdout = child.stdout.take();
-        let process = Self { child, name: name.to_owned() };
+        let process = Self { child: Some(child), name: name.to_owned() };
         let mut line = String::new();
         BufReader::new(stdout.ok_or_else(|| Wrong::new("no output"))?).read_line(&mut line)?;
         match line.trim_end() {
@@ -49,7 +55,7 @@ impl Process {
     }
 
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().map_or_else(std::process::id, Child::id)
     }
 
     /// CPU time of all its threads so far, user and system: `man 5 proc`, a hundred ticks are a second.
@@ -78,17 +84,18 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
+        let Some(child) = &mut self.child else { return };
+        if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
             let _ = kill_process(pid, Signal::TERM);
         }
         for _ in 0..100 {
-            match self.child.try_wait() {
+            match child.try_wait() {
                 Ok(None) => std::thread::sleep(Duration::from_millis(50)),
                 _ => return,
             }
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -106,6 +113,21 @@ pub trait Clients {
     /// The link on which a person sends boxes to another one, where it is not that of [`Self::person`].
     fn sender(&self, _from: u32, _to: u32) -> Result<Option<Box<dyn Codec>>, Wrong> {
         Ok(None)
+    }
+
+    /// Sends boxes to somebody who is away, and hears [`super::codec::Event::Accepted`] of each that is kept.
+    fn depositor(&self, from: u32, to: u32) -> Result<Box<dyn Codec>, Wrong> {
+        self.sender(from, to)?.ok_or_else(|| Wrong::new("this server keeps no boxes"))
+    }
+
+    /// Comes back to so many boxes, takes them, acknowledges them, and hears [`super::codec::Event::Settled`].
+    fn returner(&self, number: u32, _boxes: u32) -> Result<Box<dyn Codec>, Wrong> {
+        self.person(number)
+    }
+
+    /// Fetches the keys of a person, once for each [`Codec::send`], and hears [`super::codec::Event::Accepted`].
+    fn fetcher(&self, _number: u32) -> Result<Box<dyn Codec>, Wrong> {
+        Err(Wrong::new("this server has no keys"))
     }
 
     /// Whether who sends a box hears [`super::codec::Event::Accepted`] of it.
@@ -136,6 +158,8 @@ pub struct Site {
     pub folder: tempfile::TempDir,
     /// The relay's program.
     pub relay: PathBuf,
+    /// For stores that take long to fill, where they are to be used again.
+    pub keep: Option<PathBuf>,
     /// Fewer and shorter of everything, to see whether it works.
     pub quick: bool,
 }
@@ -146,6 +170,11 @@ impl Site {
         let folder = tempfile::Builder::new().prefix(name).tempdir_in(&self.folder)?;
         Ok(folder.keep())
     }
+
+    /// Where stores are that take long to fill.
+    pub fn kept(&self) -> &Path {
+        self.keep.as_deref().unwrap_or(self.folder.path())
+    }
 }
 
 /// A port that is free at the moment, for servers that can't be told to find one and say which.
@@ -153,11 +182,12 @@ pub fn free_port() -> Result<u16, Wrong> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Waits until somebody listens there.
-pub fn listening(address: SocketAddr, name: &str) -> Result<(), Wrong> {
+/// Waits until somebody listens on this port, and gives its address.
+pub fn listening(port: u16, name: &str) -> Result<SocketAddr, Wrong> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     for _ in 0..200 {
         if std::net::TcpStream::connect(address).is_ok() {
-            return Ok(());
+            return Ok(address);
         }
         std::thread::sleep(Duration::from_millis(50));
     }

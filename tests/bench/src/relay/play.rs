@@ -1,11 +1,19 @@
 //! What servers are made to do.
+mod append;
 mod boxes;
 mod fan_out;
+mod keep;
 mod links;
+mod start_up;
+mod syncs;
 
+pub use append::{Append, nobody};
 pub use boxes::{Boxes, Talk};
 pub use fan_out::{FanOut, Pace};
+pub use keep::{Drain, Fetch, Ingest};
 pub use links::{Idle, Newcomers, PEOPLE};
+pub use start_up::StartUp;
+pub use syncs::Syncs;
 
 use std::time::Duration;
 

@@ -87,6 +87,7 @@ pub struct Contender {
 pub enum Figure {
     Cost,
     Rate,
+    P50,
     P99,
 }
 
@@ -95,6 +96,7 @@ impl Figure {
         match self {
             Self::Cost => round.cost,
             Self::Rate => round.rate,
+            Self::P50 => round.p50,
             Self::P99 => round.p99,
         }
     }
@@ -111,6 +113,8 @@ pub enum Bound {
     Cheaper(f64),
     /// Ours is at most this, whatever theirs is.
     Below(f64),
+    /// Ours is at least this, whatever theirs is.
+    Above(f64),
     /// It is only told.
     Told,
 }
@@ -174,7 +178,9 @@ impl Judged {
     pub fn reached(&self) -> Option<bool> {
         match self.bound {
             Bound::Told => None,
+            Bound::Below(_) | Bound::Above(_) if self.ours.is_nan() => None,
             Bound::Below(most) => Some(self.ours <= most),
+            Bound::Above(least) => Some(self.ours >= least),
             _ if self.ratio.is_nan() => None,
             Bound::AtMost(most) => Some(self.ratio <= most),
             Bound::AtLeast(least) => Some(self.ratio >= least),
@@ -225,7 +231,7 @@ fn judge(gate: &Gate, ran: &[Ran]) -> Judged {
     // Whoever is best sets the limit.
     let best = |one: &f64, other: &f64| match gate.figure {
         Figure::Rate => other.total_cmp(one),
-        Figure::Cost | Figure::P99 => one.total_cmp(other),
+        Figure::Cost | Figure::P50 | Figure::P99 => one.total_cmp(other),
     };
     let theirs = theirs.min_by(|one, other| best(&median(&one.1), &median(&other.1)));
     let (against, theirs) = theirs.unwrap_or((gate.against.first().copied().unwrap_or_default(), Vec::new()));

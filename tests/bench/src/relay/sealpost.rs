@@ -1,8 +1,11 @@
 //! The relay of this repository, and its clients, which say what the real ones say: they log in with a new generation,
 //! sign their posts, acknowledge what has come.
 mod anonymous;
+mod bundles;
+mod fill;
+mod filled;
 mod logged_in;
-mod people;
+pub(crate) mod people;
 mod said;
 
 use std::cell::RefCell;
@@ -11,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::ClientConfig;
 use sealpost_spec::mailbox::{Push, Seq};
@@ -20,11 +23,13 @@ use sealpost_spec::room::{PostHash, RoomName};
 use sealpost_spec::wire::{LENGTH_PREFIX, RelayFrame, encode};
 use serde_json::Value;
 
+pub use self::fill::Filling;
+pub use self::filled::Filled;
 use self::logged_in::{LoggedIn, Purpose};
 use self::people::{Person, Place};
 use super::codec::{Codec, Event, Wrong};
 use super::engine::Engine;
-use super::host::{Clients, Host, Process, Site};
+use super::host::{Clients, Host, Process, Site, installed};
 use super::tls::{self, Identity};
 
 /// The workspace that holds the relay.
@@ -79,27 +84,46 @@ pub fn post_frame(text: usize) -> usize {
 /// Starts a relay over an empty folder, registers so many people, and starts it again: what it holds of their
 /// registrations is what it holds after any start.
 pub fn start(site: &Site, people: u32) -> Result<Host, Wrong> {
-    let folder = site.folder("sealpost")?;
-    let people: Vec<Rc<Person>> = (0..people).map(|number| Rc::new(Person::new(number))).collect();
-    let host = run(site, &folder, people.clone())?;
-    register(&host, &people)?;
-    drop(host);
-    run(site, &folder, people)
+    start_as(site, people, Command::new(&site.relay))
 }
 
-fn run(site: &Site, folder: &Path, people: Vec<Rc<Person>>) -> Result<Host, Wrong> {
+/// The same under strace, which writes a line into this file for each sync; `None` where there is no strace.
+pub fn start_traced(site: &Site, people: u32, syncs: &Path) -> Result<Option<Host>, Wrong> {
+    let Some(strace) = installed("strace") else { return Ok(None) };
+    let mut command = Command::new(strace);
+    // The relay keeps the process that is started, and is stopped for nothing else.
+    command.args(["-D", "-f", "-qq", "--seccomp-bpf", "-e", "trace=fdatasync,fsync", "-o"]).arg(syncs).arg(&site.relay);
+    start_as(site, people, command).map(Some)
+}
+
+fn start_as(site: &Site, people: u32, command: Command) -> Result<Host, Wrong> {
+    let folder = site.folder("sealpost")?;
+    let people: Vec<Rc<Person>> = (0..people).map(|number| Rc::new(Person::new(number))).collect();
+    let host = run(Command::new(&site.relay), &folder, people.clone())?;
+    register(&host, &people)?;
+    drop(host);
+    run(command, &folder, people)
+}
+
+fn run(relay: Command, folder: &Path, people: Vec<Rc<Person>>) -> Result<Host, Wrong> {
+    let (process, address) = launch(relay, folder)?;
+    let tls = tls::config(Identity::RawKey)?;
+    let relay = public_key(address, &tls)?;
+    // A store that is kept for another run has the rooms of this one.
+    let rooms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let clients = Sealpost { relay, people, rooms: RefCell::new(rooms) };
+    Ok(Host { process, address, tls: Some(tls), clients: Box::new(clients) })
+}
+
+/// Starts the program over a folder, and says where it listens.
+fn launch(mut command: Command, folder: &Path) -> Result<(Process, SocketAddr), Wrong> {
     let config = folder.join("bench.toml");
     std::fs::write(&config, CONFIG)?;
-    let mut command = Command::new(&site.relay);
     command.arg("serve").args(["--listen", "127.0.0.1:0"]).arg("--config").arg(&config);
     command.arg("--data").arg(folder.join("data"));
     let (process, line) = Process::start_and_read("sealpost", &mut command, &folder.join("log"))?;
     let address: Address = line.parse().map_err(|_| Wrong(format!("no address: {line}")))?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port));
-    let tls = tls::config(Identity::RawKey)?;
-    let relay = public_key(address, &tls)?;
-    let clients = Sealpost { relay, people, rooms: RefCell::default() };
-    Ok(Host { process, address, tls: Some(tls), clients: Box::new(clients) })
+    Ok((process, SocketAddr::from((Ipv4Addr::LOCALHOST, address.port))))
 }
 
 /// The relay's key, as its TLS shows it.
@@ -172,6 +196,10 @@ impl Clients for Sealpost {
 
     fn sender(&self, _from: u32, to: u32) -> Result<Option<Box<dyn Codec>>, Wrong> {
         Ok(Some(Box::new(anonymous::Anonymous::new(self.number(to)?)?)))
+    }
+
+    fn fetcher(&self, number: u32) -> Result<Box<dyn Codec>, Wrong> {
+        Ok(Box::new(bundles::Bundles::new(self.number(number)?)?))
     }
 
     fn accepts(&self) -> bool {

@@ -42,6 +42,7 @@ pub fn sentence(judged: &Judged) -> String {
     let figure = match judged.figure {
         Figure::Cost => "",
         Figure::Rate => ", rate",
+        Figure::P50 => ", median",
         Figure::P99 => ", p99",
     };
     let about = if judged.about.is_empty() { String::new() } else { format!(" ({})", judged.about) };
@@ -52,7 +53,7 @@ pub fn sentence(judged: &Judged) -> String {
 /// The ratio as its bound speaks of it.
 pub fn ratio(judged: &Judged) -> String {
     match judged.bound {
-        Bound::Below(_) => format!("{:.2}", judged.ours),
+        Bound::Below(_) | Bound::Above(_) => format!("{:.2}", judged.ours),
         _ if judged.ratio.is_nan() => "-".to_owned(),
         Bound::Cheaper(_) => format!("1/{:.2}", 1.0 / judged.ratio),
         _ => format!("{:.2}", judged.ratio),
@@ -66,6 +67,7 @@ pub fn asked(bound: Bound) -> String {
         Bound::AtLeast(least) => format!("at least {least:.2}"),
         Bound::Cheaper(times) => format!("at most 1/{times:.0}"),
         Bound::Below(most) => format!("at most {most:.1}"),
+        Bound::Above(least) => format!("at least {least:.1}"),
         Bound::Told => String::new(),
     }
 }
@@ -80,6 +82,7 @@ pub fn verdict(judged: &Judged) -> String {
         (_, Bound::AtLeast(least)) => least / judged.ratio,
         (_, Bound::Cheaper(times)) => times * judged.ratio,
         (_, Bound::Below(most)) => judged.ours / most,
+        (_, Bound::Above(least)) => least / judged.ours,
         (_, Bound::Told) => return String::new(),
     };
     format!("MISSED by {:.0} %", 100.0 * (times - 1.0))

@@ -140,7 +140,12 @@ impl Codec for LoggedIn {
             }
             Said::Answer(Ok(
                 Answer::Registered { .. } | Answer::LoggedIn { .. } | Answer::Posted { .. } | Answer::Done,
-            )) => self.due.pop_front().ok_or_else(|| Wrong::new("an answer that nobody asked for"))?,
+            )) => match self.due.pop_front() {
+                // What has come since is still to be acknowledged.
+                Some(Event::Settled) if !(self.due.is_empty() && self.came.is_empty()) => Event::Nothing,
+                Some(means) => means,
+                None => return Err(Wrong::new("an answer that nobody asked for")),
+            },
             Said::Answer(answer) => return Err(Wrong(format!("the relay answers {answer:?}"))),
         };
         Ok(Some((length, event)))
@@ -152,7 +157,7 @@ impl Codec for LoggedIn {
             return Ok(());
         }
         let came = std::mem::take(&mut self.came);
-        self.ask(&Request::Acknowledge(came), Event::Nothing, out)
+        self.ask(&Request::Acknowledge(came), Event::Settled, out)
     }
 
     fn subscribe(&mut self, _topic: u32, out: &mut Vec<u8>) -> Result<(), Wrong> {

@@ -14,27 +14,27 @@ use sealpost_spec::wire::{Bytes, Signed};
 use crate::people::dice;
 
 /// Where a post stands: in which relay's room, after which other one of its author's.
-pub(super) struct Place<'a> {
-    pub(super) relay: &'a [u8; 32],
-    pub(super) room: RoomName,
-    pub(super) number: u64,
-    pub(super) previous: PostHash,
+pub(crate) struct Place<'a> {
+    pub(crate) relay: &'a [u8; 32],
+    pub(crate) room: RoomName,
+    pub(crate) number: u64,
+    pub(crate) previous: PostHash,
 }
 
 /// Its keys follow from its number, so that nothing has to be kept.
-pub(super) struct Person {
-    name: Name,
+pub(crate) struct Person {
+    pub(crate) name: Name,
     account: AccountSecret,
     secret: DeviceSecret,
     device: Device,
-    pub(super) token: DeliveryToken,
+    pub(crate) token: DeliveryToken,
     list: Signed,
     number: u32,
     generation: Cell<u64>,
 }
 
 impl Person {
-    pub(super) fn new(number: u32) -> Self {
+    pub(crate) fn new(number: u32) -> Self {
         let rng = &mut dice(u64::from(number) + 1_000);
         let (account, secret) = (AccountSecret::generate(rng), DeviceSecret::generate(rng));
         let device = secret.public(DeviceId::FIRST);
@@ -45,12 +45,12 @@ impl Person {
         Self { name, account, secret, device, token, list, number, generation: Cell::new(0) }
     }
 
-    pub(super) fn mailbox(&self) -> MailboxId {
+    pub(crate) fn mailbox(&self) -> MailboxId {
         mailbox(&self.device.key)
     }
 
     /// A login, with a generation above that of every login before.
-    pub(super) fn login(&self, relay: &[u8; 32], channel: &[u8; 32], challenge: &[u8; 32]) -> Login {
+    pub(crate) fn login(&self, relay: &[u8; 32], channel: &[u8; 32], challenge: &[u8; 32]) -> Login {
         self.generation.set(self.generation.get() + 1);
         let generation = self.generation.get();
         let proof = LoginProof { relay, channel, challenge, name: &self.name, device: self.device.id, generation };
@@ -58,7 +58,7 @@ impl Person {
     }
 
     /// A registration with rotating keys and one one-time key of each kind.
-    pub(super) fn registration(&self, relay: &[u8; 32], channel: &[u8; 32], challenge: &[u8; 32]) -> Registration {
+    pub(crate) fn registration(&self, relay: &[u8; 32], channel: &[u8; 32], challenge: &[u8; 32]) -> Registration {
         let rng = &mut dice(u64::from(self.number) + 1_000_000);
         let mut key =
             |role| PrekeySecret::generate(role, PrekeyId(1), 1_700_000_000, &self.secret, rng).signed().clone();
@@ -80,7 +80,7 @@ impl Person {
     }
 
     /// Joins, where there is nothing to say; else says it.
-    pub(super) fn post(&self, place: Place<'_>, text: &[u8]) -> Post {
+    pub(crate) fn post(&self, place: Place<'_>, text: &[u8]) -> Post {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let time = u64::try_from(time).unwrap_or_default();
         let mut random = [0; 10];

@@ -1,0 +1,38 @@
+//! A relay over a store that is full already.
+use std::path::PathBuf;
+use std::process::Command;
+use std::rc::Rc;
+
+use super::fill::{Filling, fill};
+use super::people::Person;
+use super::{launch, run};
+use crate::relay::codec::Wrong;
+use crate::relay::host::{Host, Process, Site};
+
+/// A relay that can be started over a full store, as often as one likes.
+pub struct Filled {
+    relay: PathBuf,
+    folder: PathBuf,
+    free: u32,
+}
+
+impl Filled {
+    /// Fills the store, unless an earlier row or run has done so.
+    pub fn new(site: &Site, filling: Filling) -> Result<Self, Wrong> {
+        let folder = site.kept().join(format!("accounts-{}", filling.accounts));
+        std::fs::create_dir_all(&folder)?;
+        fill(&folder.join("data"), filling)?;
+        Ok(Self { relay: site.relay.clone(), folder, free: filling.free })
+    }
+
+    /// Until it says that it listens.
+    pub fn start(&self) -> Result<Process, Wrong> {
+        launch(Command::new(&self.relay), &self.folder).map(|(process, _)| process)
+    }
+
+    /// With those people as clients for whom nothing waits.
+    pub fn host(&self) -> Result<Host, Wrong> {
+        let people = (0..self.free).map(|number| Rc::new(Person::new(number))).collect();
+        run(Command::new(&self.relay), &self.folder, people)
+    }
+}
