@@ -3,6 +3,7 @@
 //! measured, and how.
 pub mod clock;
 pub mod contest;
+pub mod hot;
 pub mod limit;
 pub mod operation;
 pub mod peer;
