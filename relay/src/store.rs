@@ -2,7 +2,7 @@
 //!
 //! | shape | verbs | holds |
 //! |---|---|---|
-//! | log | append, read, trim, watch, usage | mailboxes, rooms |
+//! | log | append, offer, read, trim, watch, usage | mailboxes, rooms |
 //! | table | get, put, delete, scan, count | accounts, devices, prekeys, members |
 //! | blob | put, read and delete parts | sealed attachments |
 //!
@@ -12,9 +12,12 @@
 //! - **[STORE-2]** A batch is applied in order. A crash leaves a prefix of it, each write whole; so does a [`Write`]
 //!   whose condition does not hold, which ends its batch. There is no transaction beyond that: log first, table derived.
 //! - **[STORE-3]** Within a log [`Seq`] strictly rises, from 1 at least; gaps are allowed. It goes on after a trim and
-//!   after a restart, so a trimmed seq never returns, and neither does its entry.
-//! - **[STORE-4]** The same id appended twice to one log within [`DUPLICATE_WINDOW`] gives the first seq, told apart
-//!   from a new one, even where the entry was trimmed in between. Beyond the window a store may take it for new.
+//!   after a restart, so a seq never returns: neither that of a trimmed entry nor that of one that was never written.
+//!   Reads show a log in this order: behind what a read has shown, nothing comes before it any more.
+//! - **[STORE-4]** The same id appended twice to one log gives the first seq, told apart from a new one, as long as the
+//!   entry is there, and for [`DUPLICATE_WINDOW`] after it was trimmed unless [`REMEMBERED`] others were trimmed since.
+//!   That an entry was there which was never written [STORE-11] is known until the store is opened again. Beyond that
+//!   a store may take it for new.
 //! - **[STORE-5]** A read, scan or usage sees every write that resolved before it began.
 //! - **[STORE-6]** [`Write::Put`] and [`Write::Delete`] apply only while the revision is the expected one; a revision of a
 //!   key never returns, not even after its deletion.
@@ -23,6 +26,9 @@
 //! - **[STORE-8]** Values come back bit for bit.
 //! - **[STORE-9]** Nothing of one log, table or blob shows in another, whatever bytes their names have.
 //! - **[STORE-10]** An empty store has a random id of its own, which it keeps.
+//! - **[STORE-11]** What is offered, see [`Store::offer`], resolves once it is durable or once a trim has passed it,
+//!   whichever comes first. Meanwhile it may be read, rings watches and counts as used; a crash loses it. A store that
+//!   has no place for what is not written yet writes it like anything else.
 
 pub mod bell;
 pub mod conformance;
@@ -33,6 +39,8 @@ pub mod sqlite;
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 pub use bell::{Bell, Watch};
 pub use crash::{CrashPoint, CrashPoints};
 pub use memory::Memory;
@@ -42,6 +50,10 @@ pub use sqlite::Sqlite;
 /// For at least so long a store knows the ids that were appended: a client that heard no answer asks again sooner.
 /// [STORE-4]
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
+
+/// Of so many trimmed entries, the latest, a store knows the ids: some 20 MiB of them. A full mailbox of each of 250
+/// people can be drained meanwhile. [STORE-4]
+pub const REMEMBERED: usize = 250_000;
 
 /// Names a log: a kind, which a backend may give a stream of its own, and a key in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,8 +155,8 @@ pub struct Entry {
     pub seq: Seq,
     /// Its id.
     pub id: [u8; 16],
-    /// What was appended.
-    pub bytes: Vec<u8>,
+    /// What was appended. A clone shares it.
+    pub bytes: Bytes,
 }
 
 /// How much a read may return. One entry is returned in any case, so that no entry is too large to be read.
@@ -170,8 +182,8 @@ pub struct Usage {
 pub struct Value {
     /// For the next put.
     pub rev: Rev,
-    /// What was put.
-    pub bytes: Vec<u8>,
+    /// What was put. A clone shares it.
+    pub bytes: Bytes,
 }
 
 /// The store's own trouble: nothing was promised, and whether it was written is not known.
@@ -200,6 +212,15 @@ pub trait Store: Send + Sync + 'static {
     /// Applies a batch, in order, and resolves once it is durable. Fewer results than writes: the last result is
     /// [`Written::Moved`] and what follows was not applied. [STORE-1] [STORE-2]
     fn write(&self, batch: Vec<Write>) -> impl Future<Output = Result<Vec<Written>, Fault>> + Send;
+
+    /// Appends an entry that somebody may take before it is written: resolves once it is durable, or once a
+    /// [`Write::Trim`] has passed it. [STORE-11]
+    fn offer(&self, append: Append) -> impl Future<Output = Result<Written, Fault>> + Send {
+        async {
+            let written = self.write(vec![Write::Append(append)]).await?;
+            written.first().copied().ok_or(Fault::Damaged("a log"))
+        }
+    }
 
     /// Entries of a log after this seq, in order.
     fn read(&self, log: &Log, after: Seq, limit: Limit) -> impl Future<Output = Result<Vec<Entry>, Fault>> + Send;

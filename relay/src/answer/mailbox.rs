@@ -108,8 +108,8 @@ impl<S: Store> Relay<S> {
         self.admit(now, &log, sealed.0.len(), if contact { CONTACTS } else { STRANGERS }).await?;
         let bytes = [now.to_le_bytes().as_slice(), &sealed.0].concat();
         // [BOX-2] [BOX-3]
-        match self.store.write(vec![Write::Append(Append { log, id: id.0, bytes })]).await?.as_slice() {
-            [Written::Appended(seq) | Written::Duplicate(seq)] => Ok(Answer::Accepted { seq: *seq }),
+        match self.store.offer(Append { log, id: id.0, bytes }).await? {
+            Written::Appended(seq) | Written::Duplicate(seq) => Ok(Answer::Accepted { seq }),
             _ => Err(Fault::Damaged("a mailbox").into()),
         }
     }

@@ -73,6 +73,12 @@ impl From<OpenError> for Failure {
             OpenError::Io(_) => {
                 Self::new(ENVIRONMENT, "the store can't be opened", error, "check the folder's owner and its disk")
             }
+            OpenError::Space { .. } => Self::new(
+                ENVIRONMENT,
+                "the data is not brought to this version",
+                error,
+                "free some of the disk, or go on with the version that wrote it: nothing has changed",
+            ),
             OpenError::Sqlite(_) | OpenError::Schema(_) => {
                 Self::new(RUNTIME, "the store can't be opened", error, "check the disk, or restore a backup")
             }

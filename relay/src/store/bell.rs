@@ -82,6 +82,11 @@ impl Bells {
         Watch { bells: self.clone(), log: log.clone(), number }
     }
 
+    /// Whether a bell hangs at a log.
+    pub fn hangs(&self, log: &Log) -> bool {
+        lock(&self.0).logs.contains_key(log)
+    }
+
     /// Rings all bells at a log. [STORE-7]
     pub fn ring(&self, log: &Log) {
         for (_, bell, tag) in lock(&self.0).logs.get(log).into_iter().flatten() {

@@ -3,6 +3,8 @@
 //!
 //! A backend's tests implement [`Bench`] and call [`all`] with a way to make a new one.
 
+pub mod offers;
+
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -39,6 +41,11 @@ pub async fn all<B: Bench>(mut bench: impl FnMut() -> B) {
     the_id_stays(&mut bench()).await;
     many_writers_at_once(&mut bench()).await;
     a_crash_loses_nothing_that_resolved(&mut bench).await;
+    offers::what_is_taken_in_time_resolves(&mut bench()).await;
+    offers::what_nobody_takes_is_written(&mut bench()).await;
+    offers::offers_and_appends_keep_one_order(&mut bench()).await;
+    offers::an_offer_is_told_from_its_repetition(&mut bench()).await;
+    offers::a_crash_breaks_no_promise_of_an_offer(&mut bench).await;
 }
 
 const ALL: Limit = Limit { count: 10_000, bytes: 1 << 30 };
@@ -98,7 +105,7 @@ pub async fn appends_rise_and_come_back<B: Bench>(bench: &mut B) {
     let seqs = appended(&write(&store, batch).await);
     assert!(0 < seqs[0] && seqs[0] < seqs[2]);
     let there = read(&store, b"a", 0).await;
-    assert_eq!(there[0], Entry { seq: Seq(seqs[0]), id: [1; 16], bytes: b"one".to_vec() });
+    assert_eq!(there[0], Entry { seq: Seq(seqs[0]), id: [1; 16], bytes: "one".into() });
     assert_eq!(read(&store, b"a", seqs[0]).await, there[1..]);
     drop(store);
     let store = bench.open(CrashPoints::none()).await;
@@ -179,7 +186,7 @@ pub async fn revisions_guard_values<B: Bench>(bench: &mut B) {
     assert_ne!(first, second);
     assert_eq!(write(&store, vec![put(b"a", Some(first), b"3")]).await, [Written::Moved]);
     assert_eq!(write(&store, vec![Write::Delete { key: key(b"a"), expected: first }]).await, [Written::Moved]);
-    assert_eq!(value(&store, b"a").await, Some(Value { rev: second, bytes: b"2".to_vec() }));
+    assert_eq!(value(&store, b"a").await, Some(Value { rev: second, bytes: "2".into() }));
     assert_eq!(write(&store, vec![Write::Delete { key: key(b"a"), expected: second }]).await, [Written::Done]);
     assert_eq!(value(&store, b"a").await, None);
     drop(store);
@@ -198,7 +205,7 @@ pub async fn a_moved_revision_ends_its_batch<B: Bench>(bench: &mut B) {
     assert!(matches!(written.as_slice(), [Written::Appended(_), Written::Put(_), Written::Moved]), "{written:?}");
     assert_eq!(ids(&store, b"a").await, [1]);
     assert!(value(&store, b"new").await.is_some());
-    assert_eq!(value(&store, b"taken").await.map(|value| value.bytes), Some(b"1".to_vec()));
+    assert_eq!(value(&store, b"taken").await.map(|value| value.bytes), Some("1".into()));
 }
 
 /// Pages of a prefix, in order, none twice and none left out; a count agrees.
@@ -236,7 +243,7 @@ pub async fn names_do_not_run_into_each_other<B: Bench>(bench: &mut B) {
     }
     for (id, name) in (1..).zip(names) {
         assert_eq!(ids(&store, name).await, [id]);
-        assert_eq!(value(&store, name).await.map(|value| value.bytes), Some(name.to_vec()));
+        assert_eq!(value(&store, name).await.map(|value| value.bytes), Some(name.to_vec().into()));
     }
 }
 

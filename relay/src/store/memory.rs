@@ -1,4 +1,5 @@
-//! The store that forgets with its process: for simulations and tests. Every future is ready at its first poll.
+//! The store that forgets with its process: for simulations and tests. Every future is ready at its first poll, but
+//! for that of an offer where offers are held ([`Memory::hold`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -6,7 +7,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use sealpost_spec::mailbox::{Seq, StoreId};
+use tokio::sync::oneshot;
 
 use super::bell::{Bells, lock};
 use super::{
@@ -27,6 +30,21 @@ pub struct Memory {
 struct Life {
     commits: u64,
     stopped: bool,
+    /// Offers whose log is watched wait for the next commit.
+    holds: bool,
+    held: HashMap<Log, BTreeMap<u64, Held>>,
+    /// Of entries that were held, and trimmed before any commit. [STORE-4]
+    passed: HashMap<(Log, [u8; 16]), u64>,
+}
+
+/// Who waits for an entry, and what it is told then.
+type Waiter = (oneshot::Sender<Written>, Written);
+
+/// What was offered and is not durable.
+struct Held {
+    id: [u8; 16],
+    bytes: Bytes,
+    waiters: Vec<Waiter>,
 }
 
 /// A table and a key in it.
@@ -37,13 +55,13 @@ struct State {
     last_seq: u64,
     last_rev: u64,
     logs: HashMap<Log, Contents>,
-    tables: BTreeMap<Place, (u64, Vec<u8>)>,
+    tables: BTreeMap<Place, (u64, Bytes)>,
     parts: BTreeMap<([u8; 16], u64), Vec<u8>>,
 }
 
 #[derive(Clone, Default)]
 struct Contents {
-    entries: BTreeMap<u64, ([u8; 16], Vec<u8>)>,
+    entries: BTreeMap<u64, ([u8; 16], Bytes)>,
     /// Of trimmed entries too, until [`Memory::forget_duplicates`]: longer than the window asks. [STORE-4]
     ids: HashMap<[u8; 16], u64>,
     bytes: u64,
@@ -66,10 +84,28 @@ impl Memory {
         }
     }
 
+    /// Holds offers to logs that somebody watches until the next commit, [`Memory::commit_held`] at the latest.
+    /// [STORE-11]
+    pub fn hold(&self) {
+        lock(&self.life).holds = true;
+    }
+
+    /// Makes what is held durable, as any other commit does too.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`] after a crash.
+    pub fn commit_held(&self) -> Result<(), Fault> {
+        if lock(&self.life).held.is_empty() { Ok(()) } else { self.commit(Vec::new()).map(drop) }
+    }
+
     /// What a restart finds: everything that was durable. This handle stops, as a killed process does.
     #[must_use]
     pub fn reopen(&self, crash: CrashPoints) -> Self {
-        lock(&self.life).stopped = true;
+        {
+            let mut life = lock(&self.life);
+            life.stopped = true;
+            life.held.clear();
+        }
         Self {
             id: self.id,
             bells: Bells::default(),
@@ -93,6 +129,7 @@ impl Memory {
             let Contents { entries, ids, .. } = contents;
             ids.retain(|_, seq| entries.contains_key(seq));
         }
+        lock(&self.life).passed.clear();
     }
 
     /// Whether it has crashed or was reopened elsewhere.
@@ -103,7 +140,7 @@ impl Memory {
     /// Every value and entry that it holds, for tests that look for what must not be there.
     pub fn contents(&self) -> Vec<Vec<u8>> {
         let state = lock(&self.state);
-        let entries = state.logs.values().flat_map(|log| log.entries.values().map(|(_, bytes)| bytes.clone()));
+        let entries = state.logs.values().flat_map(|log| log.entries.values().map(|(_, bytes)| bytes.to_vec()));
         let values = state.tables.iter().map(|((_, key), (_, value))| [key.as_slice(), value].concat());
         entries.chain(values).chain(state.parts.values().cloned()).collect()
     }
@@ -119,30 +156,81 @@ impl Memory {
         }
         if life.stopped || self.crash.crashes(point, life.commits) {
             life.stopped = true;
+            life.held.clear();
             return Err(Fault::Stopped);
         }
         Ok(())
     }
 
+    /// Tells whoever waits for what a trim passes; whether that was all there is to do.
+    fn pass(&self, log: &Log, through: Seq) -> Result<bool, Fault> {
+        self.alive()?;
+        let mut life = lock(&self.life);
+        let Some(held) = life.held.get_mut(log) else { return Ok(false) };
+        let kept = held.split_off(&through.0.saturating_add(1));
+        let passed = std::mem::replace(held, kept);
+        if held.is_empty() {
+            life.held.remove(log);
+        }
+        for (seq, Held { id, waiters, .. }) in passed {
+            life.passed.insert((log.clone(), id), seq);
+            tell(waiters);
+        }
+        let state = lock(&self.state);
+        let first = state.logs.get(log).and_then(|contents| contents.entries.keys().next());
+        Ok(first.is_none_or(|first| *first > through.0))
+    }
+
     fn commit(&self, batch: Vec<Write>) -> Result<Vec<Written>, Fault> {
+        if let [Write::Trim { log, through }] = batch.as_slice()
+            && self.pass(log, *through)?
+        {
+            return Ok(vec![Written::Done]);
+        }
         self.crash(CrashPoint::BeforeCommit)?;
         let mut written = Vec::with_capacity(batch.len());
         let mut woken = Vec::new();
+        let mut waiters = Vec::new();
         {
+            let mut life = lock(&self.life);
+            let held = std::mem::take(&mut life.held);
             let mut state = lock(&self.state);
+            for (log, entries) in held {
+                let contents = state.logs.entry(log.clone()).or_default();
+                for (seq, held) in entries {
+                    contents.bytes += held.bytes.len() as u64;
+                    contents.ids.insert(held.id, seq);
+                    contents.entries.insert(seq, (held.id, held.bytes));
+                    waiters.extend(held.waiters);
+                }
+                woken.push(log);
+            }
             for write in batch {
+                let mut passed = None;
                 if let Write::Append(append) = &write {
                     woken.push(append.log.clone());
+                    passed = life.passed.get(&(append.log.clone(), append.id)).copied();
                 }
-                written.push(state.apply(write));
+                written.push(match passed {
+                    Some(seq) => Written::Duplicate(Seq(seq)),
+                    None => state.apply(write),
+                });
                 if written.last() == Some(&Written::Moved) {
                     break;
                 }
             }
         }
         self.crash(CrashPoint::AfterCommit)?;
+        tell(waiters);
         woken.iter().for_each(|log| self.bells.ring(log));
         Ok(written)
+    }
+}
+
+fn tell(waiters: Vec<Waiter>) {
+    for (answer, written) in waiters {
+        // Who gave up waiting is told by the same answer to a repetition. [STORE-4]
+        let _ = answer.send(written);
     }
 }
 
@@ -157,7 +245,7 @@ impl State {
                 self.last_seq += 1;
                 contents.ids.insert(id, self.last_seq);
                 contents.bytes += bytes.len() as u64;
-                contents.entries.insert(self.last_seq, (id, bytes));
+                contents.entries.insert(self.last_seq, (id, bytes.into()));
                 Written::Appended(Seq(self.last_seq))
             }
             Write::Trim { log, through } => {
@@ -174,7 +262,7 @@ impl State {
                     return Written::Moved;
                 }
                 self.last_rev += 1;
-                self.tables.insert(key, (self.last_rev, value));
+                self.tables.insert(key, (self.last_rev, value.into()));
                 Written::Put(Rev(self.last_rev))
             }
             Write::Delete { key, expected } => {
@@ -206,38 +294,76 @@ impl Store for Memory {
         self.commit(batch)
     }
 
+    async fn offer(&self, append: Append) -> Result<Written, Fault> {
+        let Append { log, id, bytes } = append;
+        self.alive()?;
+        let (answer, answered) = oneshot::channel();
+        let holds = lock(&self.life).holds && self.bells.hangs(&log);
+        if !holds {
+            let written = self.commit(vec![Write::Append(Append { log, id, bytes })])?;
+            return written.first().copied().ok_or(Fault::Damaged("a log"));
+        }
+        {
+            let mut life = lock(&self.life);
+            let mut state = lock(&self.state);
+            let known = state.logs.get(&log).and_then(|contents| contents.ids.get(&id)).copied();
+            // [STORE-4]
+            if let Some(seq) = known.or_else(|| life.passed.get(&(log.clone(), id)).copied()) {
+                return Ok(Written::Duplicate(Seq(seq)));
+            }
+            let held = life.held.entry(log.clone()).or_default();
+            match held.iter_mut().find(|(_, held)| held.id == id) {
+                Some((seq, held)) => held.waiters.push((answer, Written::Duplicate(Seq(*seq)))),
+                None => {
+                    state.last_seq += 1;
+                    let waiters = vec![(answer, Written::Appended(Seq(state.last_seq)))];
+                    held.insert(state.last_seq, Held { id, bytes: bytes.into(), waiters });
+                }
+            }
+        }
+        self.bells.ring(&log);
+        answered.await.map_err(|_| Fault::Stopped)
+    }
+
     async fn read(&self, log: &Log, after: Seq, limit: Limit) -> Result<Vec<Entry>, Fault> {
         self.alive()?;
-        let state = lock(&self.state);
-        let Some(contents) = state.logs.get(log) else { return Ok(Vec::new()) };
+        let (life, state) = (lock(&self.life), lock(&self.state));
+        let from = after.0.saturating_add(1);
+        let stored = state.logs.get(log).into_iter().flat_map(|contents| contents.entries.range(from..));
+        let held = life.held.get(log).into_iter().flat_map(|held| held.range(from..));
+        // What is held is newer than all that is stored.
+        let all = stored.map(|(seq, (id, bytes))| (seq, id, bytes));
+        let all = all.chain(held.map(|(seq, held)| (seq, &held.id, &held.bytes)));
         let mut bytes_read = 0;
-        let next = contents.entries.range(after.0.saturating_add(1)..).take(limit.count.max(1));
-        let entries = next.take_while(|(_, (_, bytes))| {
+        let fits = all.take(limit.count.max(1)).take_while(|(_, _, bytes)| {
             let first = bytes_read == 0;
             bytes_read += bytes.len().max(1);
             first || bytes_read <= limit.bytes
         });
-        Ok(entries.map(|(seq, (id, bytes))| Entry { seq: Seq(*seq), id: *id, bytes: bytes.clone() }).collect())
+        Ok(fits.map(|(seq, id, bytes)| Entry { seq: Seq(*seq), id: *id, bytes: bytes.clone() }).collect())
     }
 
     async fn usage(&self, log: &Log) -> Result<Usage, Fault> {
         self.alive()?;
-        let state = lock(&self.state);
-        Ok(state
-            .logs
-            .get(log)
-            .map(|contents| Usage { count: contents.entries.len() as u64, bytes: contents.bytes })
-            .unwrap_or_default())
+        let (life, state) = (lock(&self.life), lock(&self.state));
+        let stored = state.logs.get(log);
+        let held = life.held.get(log).into_iter().flat_map(BTreeMap::values);
+        let stored = stored.map(|contents| Usage { count: contents.entries.len() as u64, bytes: contents.bytes });
+        Ok(held.fold(stored.unwrap_or_default(), |usage, held| Usage {
+            count: usage.count + 1,
+            bytes: usage.bytes + held.bytes.len() as u64,
+        }))
     }
 
     async fn total(&self, kind: &'static str) -> Result<Usage, Fault> {
         self.alive()?;
-        let state = lock(&self.state);
-        let logs = state.logs.iter().filter(|(log, _)| log.kind == kind).map(|(_, contents)| contents);
-        Ok(logs.fold(Usage::default(), |sum, contents| Usage {
-            count: sum.count + contents.entries.len() as u64,
-            bytes: sum.bytes + contents.bytes,
-        }))
+        let (life, state) = (lock(&self.life), lock(&self.state));
+        let stored = state.logs.iter().filter(|(log, _)| log.kind == kind);
+        let stored = stored.map(|(_, contents)| (contents.entries.len() as u64, contents.bytes));
+        let held = life.held.iter().filter(|(log, _)| log.kind == kind).flat_map(|(_, held)| held.values());
+        let all = stored.chain(held.map(|held| (1, held.bytes.len() as u64)));
+        Ok(all
+            .fold(Usage::default(), |sum, (count, bytes)| Usage { count: sum.count + count, bytes: sum.bytes + bytes }))
     }
 
     fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch {
@@ -301,26 +427,35 @@ mod tests {
     use super::super::conformance::{self, Bench};
     use super::*;
 
-    struct Drive(Option<Memory>);
+    struct Drive {
+        store: Option<Memory>,
+        holds: bool,
+    }
 
     impl Bench for Drive {
         type Store = Memory;
 
         async fn open(&mut self, crash: CrashPoints) -> Memory {
-            let store = match &self.0 {
+            let store = match &self.store {
                 Some(before) => before.reopen(crash),
                 None => Memory::crashing([7; 16], crash),
             };
             // The bench keeps a handle on the same contents, as a disk does.
-            self.0 = Some(Memory { state: Arc::clone(&store.state), ..Memory::new([7; 16]) });
+            self.store = Some(Memory { state: Arc::clone(&store.state), ..Memory::new([7; 16]) });
+            if self.holds {
+                store.hold();
+            }
             store
         }
     }
 
-    /// [STORE-1] to [STORE-10] and without any runtime: every future is ready at once.
+    /// [STORE-1] to [STORE-11] and without any runtime: every future is ready at once, with a place for what is offered
+    /// and without.
     #[test]
     fn memory_conforms() {
-        ready(conformance::all(|| Drive(None))).expect("nothing waits");
+        for holds in [false, true] {
+            ready(conformance::all(|| Drive { store: None, holds })).expect("nothing waits");
+        }
     }
 
     /// [STORE-4] beyond the window a store may forget, which a simulation wants to see.

@@ -4,72 +4,44 @@
 //! transaction, and answers once it is synced (`journal_mode=WAL`, `synchronous=FULL`). A commit that fails ends the
 //! store: Linux forgets the dirty pages of a failed sync, and a second attempt would succeed without having written
 //! them.
+//!
+//! In front of the file stand the logs' index, what was offered and is not written yet (`front`, `logs`), and the
+//! values that are asked for most (`cells`): so what is said between two people who are both there reads and writes
+//! nothing here. Nobody else may write to the file meanwhile.
 
+mod cells;
+mod front;
+mod logs;
 mod reader;
+mod schema;
+mod trimmed;
 mod writer;
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use rusqlite_migration::{M, Migrations};
+use bytes::Bytes;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use sealpost_spec::mailbox::{Seq, StoreId};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
-use super::bell::{Bells, lock};
-use super::{Bell, CrashPoints, Entry, Fault, Key, Limit, Log, Rev, Store, Usage, Value, Watch, Write, Written};
+use super::bell::lock;
+use super::{
+    Append, Bell, CrashPoints, Entry, Fault, Key, Limit, Log, Rev, Store, Usage, Value, Watch, Write, Written,
+};
+use cells::Cells;
+use front::{Front, Patience, SEQS};
+use logs::{Found, Logs};
 use reader::Readers;
+use writer::Writer;
 
-/// The schema, one step for each version of it; `user_version` counts the steps taken. A step never changes once it is
-/// released.
-const SCHEMA: &[M<'static>] = &[M::up(
-    "CREATE TABLE store (
-         id   BLOB NOT NULL,    -- 16 bytes, random
-         rev  INTEGER NOT NULL  -- the highest revision that was given to a cell
-     ) STRICT;
-     CREATE TABLE log (
-         id     INTEGER PRIMARY KEY,
-         kind   TEXT NOT NULL,
-         key    BLOB NOT NULL,
-         count  INTEGER NOT NULL,  -- entries, and their bytes
-         bytes  INTEGER NOT NULL,
-         UNIQUE (kind, key)
-     ) STRICT;
-     CREATE TABLE entry (
-         seq    INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice
-         log    INTEGER NOT NULL REFERENCES log (id),
-         id     BLOB NOT NULL,
-         bytes  BLOB NOT NULL,
-         UNIQUE (log, id)
-     ) STRICT;
-     CREATE INDEX entry_of_log ON entry (log, seq);
-     CREATE TABLE trimmed (
-         log  INTEGER NOT NULL REFERENCES log (id),
-         id   BLOB NOT NULL,
-         seq  INTEGER NOT NULL,
-         at   INTEGER NOT NULL,  -- Unix time in seconds
-         PRIMARY KEY (log, id)
-     ) STRICT, WITHOUT ROWID;
-     CREATE INDEX trimmed_at ON trimmed (at);
-     CREATE TABLE cell (
-         tbl    TEXT NOT NULL,
-         key    BLOB NOT NULL,
-         rev    INTEGER NOT NULL,
-         value  BLOB NOT NULL,
-         UNIQUE (tbl, key)
-     ) STRICT;
-     CREATE TABLE part (
-         blob   BLOB NOT NULL,
-         start  INTEGER NOT NULL,
-         bytes  BLOB NOT NULL,
-         UNIQUE (blob, start)
-     ) STRICT;",
-)];
-
-/// Most batches that wait for the writer: more wait with whoever brings them.
-const QUEUE: usize = 1024;
+/// Bytes of a page of a new file.
+const PAGE: i64 = 8192;
+/// Bytes that the log of the file gets before they are brought into it.
+const CHECKPOINT: i64 = 32 * 1024 * 1024;
 
 /// How long a write waits for somebody else who has the file open, before it fails alone.
 const BUSY: Duration = Duration::from_secs(1);
@@ -89,6 +61,14 @@ pub enum OpenError {
     /// The schema could not be brought up to date.
     #[error("{0}")]
     Schema(String),
+    /// Too little for the copy that is made before an older version's data is changed.
+    #[error("a new version of the data needs {needed} MiB beside it for a while, and {free} MiB are free")]
+    Space {
+        /// Mebibytes.
+        needed: u64,
+        /// Mebibytes.
+        free: u64,
+    },
     /// The operating system's own words.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -97,8 +77,8 @@ pub enum OpenError {
 /// A store in one file.
 pub struct Sqlite {
     id: StoreId,
-    bells: Bells,
-    queue: Option<mpsc::Sender<writer::Job>>,
+    front: Arc<Front>,
+    cells: Arc<Cells>,
     readers: Readers,
     stopped: watch::Receiver<bool>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -118,9 +98,15 @@ impl Sqlite {
     /// # Errors
     /// See [`OpenError`].
     pub fn crashing(file: &Path, crash: CrashPoints) -> Result<Self, OpenError> {
+        Self::patient(file, crash, Patience::default())
+    }
+
+    fn patient(file: &Path, crash: CrashPoints, patience: Patience) -> Result<Self, OpenError> {
         private(file)?;
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(BUSY)?;
+        // Counts for a new file. A box of 6 KiB takes one page, and a row of a table not much more than it has to.
+        connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         // What is removed is overwritten where that costs no further page.
@@ -129,9 +115,10 @@ impl Sqlite {
         connection.pragma_update(None, "trusted_schema", "OFF")?;
         // No file is opened later on, when links may have taken them all.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+        connection.pragma_update(None, "journal_size_limit", 2 * CHECKPOINT)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT / PAGE)?;
         connection.set_prepared_statement_cache_capacity(64);
-        migrate(&mut connection)?;
+        schema::migrate(&mut connection, file)?;
         // A new file, and the log beside it, are durable only with their folder.
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::File::open(folder)?.sync_all()?;
@@ -146,12 +133,22 @@ impl Sqlite {
             Ok::<_, rusqlite::Error>(connection)
         };
         let readers = Readers::start((0..READERS).map(|_| open()).collect::<Result<_, _>>()?)?;
-        let bells = Bells::default();
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let front = Arc::new(Front::new(load(&connection)?, patience));
+        let cells = Arc::new(Cells::default());
         let (stop, stopped) = watch::channel(false);
-        let writer = writer::Writer::new(connection, bells.clone(), crash, stop)?;
-        let writer = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run(jobs))?;
-        Ok(Self { id: StoreId(id), bells, queue: Some(queue), readers, stopped, writer: Mutex::new(Some(writer)) })
+        let rev = connection.query_row("SELECT rev FROM store", [], |row| row.get(0)).map(number)?;
+        let writer = Writer {
+            connection,
+            front: Arc::clone(&front),
+            cells: Arc::clone(&cells),
+            crash,
+            stop,
+            rev,
+            commits: 0,
+            forgot: None,
+        };
+        let writer = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())?;
+        Ok(Self { id: StoreId(id), front, cells, readers, stopped, writer: Mutex::new(Some(writer)) })
     }
 
     /// Resolves when the store has stopped because a commit failed: nothing is accepted any more.
@@ -167,22 +164,69 @@ impl Sqlite {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        if *self.stopped.borrow() {
-            return Err(Fault::Stopped);
-        }
+        self.alive()?;
         self.readers.run(query).await
+    }
+
+    fn alive(&self) -> Result<(), Fault> {
+        if *self.stopped.borrow() { Err(Fault::Stopped) } else { Ok(()) }
     }
 }
 
 impl Drop for Sqlite {
-    /// Waits for what is under way, so that the file can be opened again at once.
+    /// Writes what is held and waits for it, so that the file can be opened again at once.
     fn drop(&mut self) {
-        self.queue = None;
+        self.front.close();
         if let Some(writer) = lock(&self.writer).take() {
             // It panicked: that was logged, and nothing can be done here.
             let _ = writer.join();
         }
     }
+}
+
+/// The index of all logs, out of the narrow tables.
+fn load(connection: &Connection) -> Result<Logs, OpenError> {
+    let next: i64 = connection.query_row("SELECT seq FROM store", [], |row| row.get(0))?;
+    let next = number(next).max(1);
+    let reserved = match connection.execute("UPDATE store SET seq = ?1", [sql(next + SEQS)]) {
+        Ok(_) => next + SEQS,
+        // What is there is read and given out all the same.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => next,
+        Err(error) => return Err(error.into()),
+    };
+    let mut logs = Logs::new(next, reserved);
+    let mut kinds: Vec<&'static str> = Vec::new();
+    let mut names: HashMap<i64, Log> = HashMap::new();
+    let mut query = connection.prepare("SELECT id, kind, key FROM log")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let kind = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let kind = match kinds.iter().find(|known| **known == kind) {
+            Some(known) => known,
+            None => {
+                // There are two or three kinds, and they last as long as the process.
+                kinds.push(Box::leak(kind.to_owned().into_boxed_str()));
+                kinds[kinds.len() - 1]
+            }
+        };
+        let log = Log { kind, key: row.get(2)? };
+        logs.load(log.clone(), row.get(0)?);
+        names.insert(row.get(0)?, log);
+    }
+    let mut query = connection.prepare("SELECT seq, log, id, size FROM place ORDER BY seq")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(log) = names.get(&row.get(1)?) {
+            logs.load_entry(log, number(row.get(0)?), row.get(2)?, row.get(3)?);
+        }
+    }
+    let mut query = connection.prepare("SELECT number, at, log, id, seq FROM trimmed ORDER BY number")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (row_number, at, seq) = (number(row.get(0)?), number(row.get(1)?), number(row.get(4)?));
+        logs.trimmed.load(row_number, at, row.get(2)?, row.get(3)?, seq);
+    }
+    Ok(logs)
 }
 
 /// Makes the file with mode 0600; SQLite gives the files beside it the same mode.
@@ -191,20 +235,20 @@ fn private(file: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(drop)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    use rusqlite_migration::{Error, MigrationDefinitionError};
-    match Migrations::from_slice(SCHEMA).to_latest(connection) {
-        Ok(()) => {}
-        Err(Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => return Err(OpenError::Newer),
-        Err(other) => return Err(OpenError::Schema(other.to_string())),
+/// What was found, with what of it is on the disk; without what was trimmed meanwhile.
+fn entries(connection: &Connection, found: Vec<Found>) -> rusqlite::Result<Vec<Entry>> {
+    // One look at the file for all of them.
+    let look = connection.unchecked_transaction()?;
+    let mut query = look.prepare_cached("SELECT bytes FROM entry WHERE seq = ?1")?;
+    let mut entries = Vec::with_capacity(found.len());
+    for mut found in found {
+        if found.bytes.is_none() {
+            let stored = query.query_row([sql(found.seq)], |row| row.get::<_, Vec<u8>>(0));
+            found.bytes = stored.optional()?.map(Bytes::from);
+        }
+        entries.extend(found.entry());
     }
-    let known: Option<i64> = connection.query_row("SELECT 1 FROM store", [], |row| row.get(0)).optional()?;
-    if known.is_none() {
-        // [STORE-10]
-        let id: [u8; 16] = rand::random();
-        connection.execute("INSERT INTO store (id, rev) VALUES (?1, 0)", params![id])?;
-    }
-    Ok(())
+    Ok(entries)
 }
 
 /// SQLite's integers end earlier than ours; nothing is ever numbered beyond them.
@@ -236,73 +280,63 @@ impl Store for Sqlite {
     }
 
     async fn write(&self, batch: Vec<Write>) -> Result<Vec<Written>, Fault> {
-        let (answer, answered) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or(Fault::Stopped)?;
-        queue.send(writer::Job { batch, answer }).await.map_err(|_| Fault::Stopped)?;
-        answered.await.map_err(|_| Fault::Stopped)?
+        self.front.write(batch).await
     }
 
-    async fn read(&self, log: &Log, after: Seq, limit: Limit) -> Result<Vec<Entry>, Fault> {
-        let log = log.clone();
-        self.read(move |connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT seq, id, bytes FROM entry
-                 WHERE log = (SELECT id FROM log WHERE kind = ?1 AND key = ?2) AND seq > ?3 ORDER BY seq LIMIT ?4",
-            )?;
-            let mut rows = query.query(params![log.kind, log.key, sql(after.0), sql(limit.count.max(1) as u64)])?;
-            let mut entries = Vec::new();
-            let mut read = 0;
-            while let Some(row) = rows.next()? {
-                let bytes = row.get_ref(2)?.as_blob()?;
-                read += bytes.len();
-                if read > limit.bytes && !entries.is_empty() {
-                    break;
-                }
-                entries.push(Entry { seq: Seq(number(row.get(0)?)), id: row.get(1)?, bytes: bytes.to_vec() });
+    async fn offer(&self, append: Append) -> Result<Written, Fault> {
+        self.front.offer(append).await
+    }
+
+    async fn read(&self, log: &Log, mut after: Seq, limit: Limit) -> Result<Vec<Entry>, Fault> {
+        loop {
+            let found = self.front.logs(|logs| logs.read(log, after, limit))?;
+            let Some(last) = found.last() else { return Ok(Vec::new()) };
+            after = Seq(last.seq);
+            let entries = if found.iter().all(|found| found.bytes.is_some()) {
+                found.into_iter().filter_map(Found::entry).collect()
+            } else {
+                self.read(move |connection| entries(connection, found)).await?
+            };
+            // None: all of them were trimmed since we looked where they are, and not what comes behind them.
+            if !entries.is_empty() {
+                return Ok(entries);
             }
-            Ok(entries)
-        })
-        .await
+        }
     }
 
     async fn usage(&self, log: &Log) -> Result<Usage, Fault> {
-        let log = log.clone();
-        self.read(move |connection| {
-            let mut query = connection.prepare_cached("SELECT count, bytes FROM log WHERE kind = ?1 AND key = ?2")?;
-            let usage = query.query_row(params![log.kind, log.key], |row| {
-                Ok(Usage { count: number(row.get(0)?), bytes: number(row.get(1)?) })
-            });
-            Ok(usage.optional()?.unwrap_or_default())
-        })
-        .await
+        self.front.logs(|logs| logs.usage(log))
     }
 
     async fn total(&self, kind: &'static str) -> Result<Usage, Fault> {
-        self.read(move |connection| {
-            const TOTAL: &str = "SELECT coalesce(sum(count), 0), coalesce(sum(bytes), 0) FROM log WHERE kind = ?1";
-            let mut query = connection.prepare_cached(TOTAL)?;
-            query.query_row([kind], |row| Ok(Usage { count: number(row.get(0)?), bytes: number(row.get(1)?) }))
-        })
-        .await
+        self.front.logs(|logs| logs.total(kind))
     }
 
     fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch {
-        self.bells.watch(log, bell, tag)
+        self.front.bells.watch(log, bell, tag)
     }
 
     async fn get(&self, keys: Vec<Key>) -> Result<Vec<Option<Value>>, Fault> {
-        self.read(move |connection| {
-            let mut query = connection.prepare_cached("SELECT rev, value FROM cell WHERE tbl = ?1 AND key = ?2")?;
-            let mut value = |key: &Key| {
-                query
-                    .query_row(params![key.table, key.key], |row| {
-                        Ok(Value { rev: Rev(number(row.get(0)?)), bytes: row.get(1)? })
-                    })
-                    .optional()
-            };
-            keys.iter().map(&mut value).collect()
-        })
-        .await
+        self.alive()?;
+        let before = match self.cells.values(&keys) {
+            Ok(values) => return Ok(values),
+            Err(before) => before,
+        };
+        let (keys, values) = self
+            .read(move |connection| {
+                let mut query = connection.prepare_cached("SELECT rev, value FROM cell WHERE tbl = ?1 AND key = ?2")?;
+                let mut value = |key: &Key| {
+                    let found = query.query_row(params![key.table, key.key], |row| {
+                        Ok(Value { rev: Rev(number(row.get(0)?)), bytes: row.get::<_, Vec<u8>>(1)?.into() })
+                    });
+                    found.optional()
+                };
+                let values = keys.iter().map(&mut value).collect::<rusqlite::Result<Vec<_>>>()?;
+                Ok((keys, values))
+            })
+            .await?;
+        self.cells.keep(before, &keys, &values);
+        Ok(values)
     }
 
     async fn scan(
@@ -320,7 +354,8 @@ impl Store for Sqlite {
         self.read(move |connection| {
             let mut query = connection.prepare_cached(query)?;
             let rows = query.query_map(params![table, from, end, sql(limit as u64)], |row| {
-                Ok((row.get(0)?, Value { rev: Rev(number(row.get(1)?)), bytes: row.get(2)? }))
+                let bytes = row.get::<_, Vec<u8>>(2)?.into();
+                Ok((row.get(0)?, Value { rev: Rev(number(row.get(1)?)), bytes }))
             })?;
             rows.collect()
         })
@@ -328,12 +363,21 @@ impl Store for Sqlite {
     }
 
     async fn count(&self, table: &'static str, prefix: &[u8]) -> Result<u64, Fault> {
-        let (from, end) = (prefix.to_vec(), beyond(prefix));
-        self.read(move |connection| {
-            let mut query = connection.prepare_cached(COUNT)?;
-            query.query_row(params![table, from, end], |row| Ok(number(row.get(0)?)))
-        })
-        .await
+        self.alive()?;
+        let prefix = Key { table, key: prefix.to_vec() };
+        let before = match self.cells.count(&prefix) {
+            Ok(count) => return Ok(count),
+            Err(before) => before,
+        };
+        let (from, end) = (prefix.key.clone(), beyond(&prefix.key));
+        let count = self
+            .read(move |connection| {
+                let mut query = connection.prepare_cached(COUNT)?;
+                query.query_row(params![table, from, end], |row| Ok(number(row.get(0)?)))
+            })
+            .await?;
+        self.cells.keep_count(before, prefix, count);
+        Ok(count)
     }
 
     async fn part(&self, blob: [u8; 16], offset: u64) -> Result<Option<Vec<u8>>, Fault> {

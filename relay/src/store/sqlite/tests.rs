@@ -3,8 +3,8 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::CrashPoint;
 use crate::store::conformance::{self, Bench};
-use crate::store::{Append, CrashPoint};
 
 /// A folder that is opened again and again.
 struct Disk(TempDir);
@@ -27,19 +27,21 @@ impl Bench for Disk {
     }
 }
 
+fn mailbox() -> Log {
+    Log { kind: "mailbox", key: vec![1] }
+}
+
 fn append(id: u8) -> Vec<Write> {
-    let log = Log { kind: "mailbox", key: vec![1] };
-    vec![Write::Append(Append { log, id: [id; 16], bytes: vec![id; 6000] })]
+    vec![Write::Append(Append { log: mailbox(), id: [id; 16], bytes: vec![id; 6000] })]
 }
 
 const ALL: Limit = Limit { count: 1000, bytes: 1 << 30 };
 
 async fn ids(store: &Sqlite) -> Vec<u8> {
-    let log = Log { kind: "mailbox", key: vec![1] };
-    Store::read(store, &log, Seq(0), ALL).await.unwrap().iter().map(|entry| entry.id[0]).collect()
+    Store::read(store, &mailbox(), Seq(0), ALL).await.unwrap().iter().map(|entry| entry.id[0]).collect()
 }
 
-/// [STORE-1] to [STORE-10] on disk, crash points included.
+/// [STORE-1] to [STORE-11] on disk, crash points included.
 #[tokio::test]
 async fn sqlite_conforms() {
     conformance::all(Disk::new).await;
@@ -114,6 +116,173 @@ async fn what_waits_together_is_committed_together() {
     assert_eq!(ids(&store).await.len(), 50);
 }
 
+/// An hour: what is offered is written when the test says so, and not before.
+const HOUR: Patience = Patience { short: Duration::from_secs(3600), long: Duration::from_secs(3600) };
+
+fn offer(id: u8) -> Append {
+    Append { log: mailbox(), id: [id; 16], bytes: vec![id; 6000] }
+}
+
+/// Begins an offer, which waits.
+fn waits<F: Future>(future: F) -> std::pin::Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let polled = future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(polled.is_pending());
+    future
+}
+
+fn rows(file: &Path, table: &str) -> u64 {
+    let connection = Connection::open(file).unwrap();
+    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).map(number).unwrap()
+}
+
+/// [STORE-11] [BOX-3] what its recipient acknowledges in time is never written, and costs no commit at all.
+#[tokio::test]
+async fn what_is_taken_in_time_is_never_written() {
+    let disk = Disk::new();
+    let commits = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = Arc::clone(&commits);
+    let crash = CrashPoints::when(move |_, number| {
+        count.store(number, std::sync::atomic::Ordering::SeqCst);
+        false
+    });
+    let store = Sqlite::patient(&disk.file(), crash, HOUR).unwrap();
+    let _watch = store.watch(&mailbox(), &Bell::new(), 1);
+    for id in 1..=100 {
+        let offer = waits(store.offer(offer(id)));
+        let entries = Store::read(&store, &mailbox(), Seq(0), ALL).await.unwrap();
+        let trim = Write::Trim { log: mailbox(), through: entries[0].seq };
+        assert_eq!(store.write(vec![trim]).await.unwrap(), [Written::Done]);
+        assert_eq!(offer.await.unwrap(), Written::Appended(entries[0].seq));
+    }
+    assert_eq!(commits.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!((rows(&disk.file(), "entry"), rows(&disk.file(), "trimmed")), (0, 0));
+}
+
+/// [STORE-11] an end in order writes what is held, and tells who waits for it.
+#[tokio::test]
+async fn what_is_held_at_the_end_is_written() {
+    let disk = Disk::new();
+    let store = Sqlite::patient(&disk.file(), CrashPoints::none(), HOUR).unwrap();
+    let _watch = store.watch(&mailbox(), &Bell::new(), 1);
+    drop(waits(store.offer(offer(1))));
+    drop(store);
+    assert_eq!(ids(&Sqlite::open(&disk.file()).unwrap()).await, [1]);
+}
+
+/// [STORE-3] killed while entries were held: they are gone, and their seqs with them.
+#[tokio::test]
+async fn seqs_of_what_was_never_written_are_not_given_again() {
+    let disk = Disk::new();
+    let store = Sqlite::patient(&disk.file(), CrashPoints::none(), HOUR).unwrap();
+    let _watch = store.watch(&mailbox(), &Bell::new(), 1);
+    store.write(append(1)).await.unwrap();
+    let _held = waits(store.offer(offer(2)));
+    let seen = Store::read(&store, &mailbox(), Seq(0), ALL).await.unwrap();
+    assert_eq!(seen.len(), 2);
+    let killed = Disk::new();
+    for end in ["", "-wal"] {
+        let name = format!("relay.db{end}");
+        std::fs::copy(disk.0.path().join(&name), killed.0.path().join(&name)).unwrap();
+    }
+    let after = Sqlite::open(&killed.file()).unwrap();
+    assert_eq!(ids(&after).await, [1]);
+    let written = after.write(append(3)).await.unwrap();
+    assert!(matches!(written[0], Written::Appended(seq) if seq > seen[1].seq), "{written:?}");
+}
+
+/// [STORE-4] repetitions are told in a log of many entries as in one of few.
+#[tokio::test]
+async fn a_long_log_knows_its_ids() {
+    let disk = Disk::new();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    let id = |number: u16| {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&number.to_le_bytes());
+        id
+    };
+    let append = |number| Write::Append(Append { log: mailbox(), id: id(number), bytes: vec![1] });
+    let first = store.write((0..2_000).map(append).collect()).await.unwrap();
+    let again = store.write((0..2_000).map(append).collect()).await.unwrap();
+    for (first, again) in first.into_iter().zip(again) {
+        let Written::Appended(seq) = first else { panic!("appended, not {first:?}") };
+        assert_eq!(again, Written::Duplicate(seq));
+    }
+    let middle = Store::read(&store, &mailbox(), Seq(0), Limit { count: 1_500, bytes: 1 << 20 }).await.unwrap();
+    store.write(vec![Write::Trim { log: mailbox(), through: middle[1_499].seq }]).await.unwrap();
+    let again = store.write(vec![append(1_499), append(1_500), append(2_000)]).await.unwrap();
+    assert!(matches!(again[..], [Written::Duplicate(_), Written::Duplicate(_), Written::Appended(_)]), "{again:?}");
+    assert_eq!(store.usage(&mailbox()).await.unwrap(), Usage { count: 501, bytes: 501 });
+}
+
+/// [STORE-5] a value that is read from memory is the one that was written last, and so is a count of keys.
+#[tokio::test]
+async fn what_is_kept_in_memory_is_what_was_written() {
+    let disk = Disk::new();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    let key = |last: u8| Key { table: "account", key: vec![1, last] };
+    let put = |expected, value: u8| Write::Put { key: key(1), expected, value: vec![value] };
+    let mut rev = None;
+    for round in 0..20 {
+        let Written::Put(next) = store.write(vec![put(rev, round)]).await.unwrap()[0] else { panic!("it was put") };
+        rev = Some(next);
+        let more = Write::Put { key: key(2 + round), expected: None, value: vec![] };
+        store.write(vec![more]).await.unwrap();
+        // The first look is into the file, the second one into memory.
+        for _ in 0..2 {
+            let value = store.get(vec![key(1)]).await.unwrap().remove(0).unwrap();
+            assert_eq!((value.rev, &value.bytes[..]), (next, [round].as_slice()));
+            assert_eq!(store.count("account", &[1]).await.unwrap(), 2 + u64::from(round));
+        }
+    }
+    store.write(vec![Write::Delete { key: key(1), expected: rev.unwrap() }]).await.unwrap();
+    assert_eq!(store.get(vec![key(1)]).await.unwrap(), [None]);
+    assert_eq!(store.count("account", &[1]).await.unwrap(), 20);
+}
+
+/// A store of the first version opens with all that is in it, and stays beside it as it was.
+#[tokio::test]
+async fn an_older_store_is_brought_up_to_date() {
+    let disk = Disk::new();
+    let mut old = Connection::open(disk.file()).unwrap();
+    old.pragma_update(None, "journal_mode", "WAL").unwrap();
+    schema::first_version().to_latest(&mut old).unwrap();
+    old.execute("INSERT INTO store (id, rev) VALUES (?1, 41)", [[9_u8; 16]]).unwrap();
+    old.execute_batch(
+        "INSERT INTO log VALUES (3, 'mailbox', x'01', 2, 6005), (7, 'room', x'01', 1, 1);
+         INSERT INTO entry VALUES (5, 3, zeroblob(16), x'0102030405'), (9, 7, zeroblob(16), x'06');
+         INSERT INTO trimmed VALUES (3, x'01010101010101010101010101010101', 4, unixepoch());
+         INSERT INTO cell VALUES ('account', x'61', 41, x'0708');",
+    )
+    .unwrap();
+    old.execute("INSERT INTO entry VALUES (12, 3, ?1, ?2)", params![[2_u8; 16], [2_u8; 6000]]).unwrap();
+    old.execute_batch("DELETE FROM entry WHERE seq = 12; INSERT INTO entry VALUES (11, 3, x'02020202020202020202020202020202', zeroblob(6000))").unwrap();
+    drop(old);
+    let store = Sqlite::open(&disk.file()).unwrap();
+    assert_eq!(store.id(), StoreId([9; 16]));
+    let there = Store::read(&store, &mailbox(), Seq(0), ALL).await.unwrap();
+    let expected = [
+        Entry { seq: Seq(5), id: [0; 16], bytes: vec![1, 2, 3, 4, 5].into() },
+        Entry { seq: Seq(11), id: [2; 16], bytes: vec![0; 6000].into() },
+    ];
+    assert_eq!(there, expected);
+    assert_eq!(store.usage(&mailbox()).await.unwrap(), Usage { count: 2, bytes: 6005 });
+    let value = store.get(vec![Key { table: "account", key: b"a".to_vec() }]).await.unwrap();
+    assert_eq!(value, [Some(Value { rev: Rev(41), bytes: vec![7, 8].into() })]);
+    let written = store.write([append(1), append(2), append(3)].concat()).await.unwrap();
+    assert_eq!(written[..2], [Written::Duplicate(Seq(4)), Written::Duplicate(Seq(11))]);
+    assert!(matches!(written[2], Written::Appended(seq) if seq > Seq(12)), "{written:?}");
+    drop(store);
+
+    let copy = disk.0.path().join("relay.db.before-2");
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o077, 0);
+    let version: u32 = Connection::open(&copy).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!((version, rows(&copy, "entry"), rows(&copy, "trimmed")), (1, 3, 1));
+    std::fs::remove_file(&copy).unwrap();
+    drop(Sqlite::open(&disk.file()).unwrap());
+    assert!(!copy.exists(), "there was nothing to bring up to date");
+}
+
 /// Data of a version that this one does not know is left alone.
 #[test]
 fn a_newer_version_is_refused() {
@@ -169,15 +338,14 @@ fn queries_use_indexes() {
     drop(Sqlite::open(&disk.file()).unwrap());
     let connection = Connection::open(disk.file()).unwrap();
     for query in [
-        "SELECT seq, id, bytes FROM entry WHERE log = (SELECT id FROM log WHERE kind = 'a' AND key = x'00')
-         AND seq > 5 ORDER BY seq LIMIT 9",
+        "SELECT bytes FROM entry WHERE seq = 7",
         "SELECT rev, value FROM cell WHERE tbl = 'a' AND key = x'00'",
         FROM,
         AFTER,
         COUNT,
-        "SELECT seq FROM entry WHERE log = 1 AND id = x'00'",
-        "DELETE FROM entry WHERE log = 1 AND seq <= 7",
-        "DELETE FROM trimmed WHERE at < 7",
+        "DELETE FROM entry WHERE seq = 7",
+        "DELETE FROM place WHERE seq = 7",
+        "DELETE FROM trimmed WHERE number <= 7",
     ] {
         let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let any = vec![rusqlite::types::Null; plan.parameter_count()];

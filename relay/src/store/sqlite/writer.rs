@@ -1,37 +1,33 @@
 //! The one thread that writes: takes what waits, commits it together, answers each.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use bytes::Bytes;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use sealpost_spec::mailbox::Seq;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use super::{number, sql};
-use crate::store::bell::Bells;
-use crate::store::{Append, CrashPoint, CrashPoints, DUPLICATE_WINDOW, Fault, Key, Log, Rev, Write, Written};
+use super::cells::{Cells, Change};
+use super::front::{Front, Group, SEQS, seconds, tell};
+use super::logs::{Logs, Row};
+use super::sql;
+use crate::metrics::METRICS;
+use crate::store::{Append, CrashPoint, CrashPoints, Fault, Key, Log, Rev, Value, Write, Written};
 
-/// Most batches of one commit.
-const GROUP: usize = 512;
-/// Most writes of one commit: keeps it below a few milliseconds before the sync.
-const GROUP_WRITES: usize = 2048;
 /// How often ids of trimmed entries are forgotten that nobody appends again.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-/// A batch with who waits for it.
-pub(super) struct Job {
-    pub(super) batch: Vec<Write>,
-    pub(super) answer: oneshot::Sender<Result<Vec<Written>, Fault>>,
-}
-
 pub(super) struct Writer {
-    connection: Connection,
-    bells: Bells,
-    crash: CrashPoints,
-    stop: watch::Sender<bool>,
-    rev: u64,
-    commits: u64,
-    forgot: Option<Instant>,
+    pub(super) connection: Connection,
+    pub(super) front: Arc<Front>,
+    pub(super) cells: Arc<Cells>,
+    pub(super) crash: CrashPoints,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) rev: u64,
+    pub(super) commits: u64,
+    pub(super) forgot: Option<Instant>,
 }
 
 /// How a commit ended where it did not succeed.
@@ -44,56 +40,82 @@ enum End {
     Crash,
 }
 
-impl Writer {
-    pub(super) fn new(
-        connection: Connection,
-        bells: Bells,
-        crash: CrashPoints,
-        stop: watch::Sender<bool>,
-    ) -> rusqlite::Result<Self> {
-        let rev = connection.query_row("SELECT rev FROM store", [], |row| row.get(0)).map(number)?;
-        Ok(Self { connection, bells, crash, stop, rev, commits: 0, forgot: None })
-    }
+/// What a commit changes in the logs, in order.
+enum Step {
+    Stored(Log, u64),
+    Passed(Log, u64),
+}
 
+/// A commit under way.
+struct Commit<'a> {
+    transaction: Transaction<'a>,
+    front: &'a Front,
+    steps: &'a mut Vec<Step>,
+    rev: u64,
+    /// The row in which the next trimmed entry is remembered.
+    trimmed: u64,
+    now: u64,
+    /// Logs that get their row.
+    made: HashSet<i64>,
+    changes: Vec<Change>,
+}
+
+/// A commit that is durable.
+struct Done {
+    written: Vec<Vec<Written>>,
+    changes: Vec<Change>,
+    reserved: Option<u64>,
+}
+
+type Answer = oneshot::Sender<Result<Vec<Written>, Fault>>;
+
+impl Writer {
     /// Until nobody can bring anything any more, or the store stops.
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut writes = first.batch.len();
-            let mut group = vec![first];
-            while group.len() < GROUP && writes < GROUP_WRITES {
-                let Ok(job) = jobs.try_recv() else { break };
-                writes += job.batch.len();
-                group.push(job);
+    pub(super) fn run(mut self) {
+        loop {
+            let group = self.front.next();
+            let last = group.last;
+            let idle = group.rows.is_empty() && group.jobs.is_empty() && !group.reserve;
+            let goes_on = (last && idle) || self.commit(group);
+            if !goes_on {
+                return;
             }
-            let (batches, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.batch, job.answer)).unzip();
-            let woken = woken(&batches);
-            match self.commit(batches) {
-                Ok(written) => {
-                    // Who gave up waiting is told by the same answer to a repetition. [STORE-4]
-                    answers.into_iter().zip(written).for_each(|(answer, written)| drop(answer.send(Ok(written))));
-                    woken.iter().for_each(|log| self.bells.ring(log));
-                }
-                Err(End::Group(error)) => {
-                    let fault = || Fault::Backend(error.to_string());
-                    answers.into_iter().for_each(|answer| drop(answer.send(Err(fault()))));
-                }
-                Err(end) => {
-                    if let End::Store(error) = end {
-                        tracing::error!("the store stops: a commit failed: {error}");
-                    }
-                    self.stop.send_replace(true);
-                    jobs.close();
-                    answers.into_iter().for_each(|answer| drop(answer.send(Err(Fault::Stopped))));
-                    break;
-                }
+            if last {
+                return self.front.stop();
             }
         }
     }
 
-    fn commit(&mut self, batches: Vec<Vec<Write>>) -> Result<Vec<Vec<Written>>, End> {
+    /// Whether the store goes on.
+    fn commit(&mut self, group: Group) -> bool {
         self.commits += 1;
+        let begun = Instant::now();
+        let writes = group.rows.len() + group.jobs.iter().map(|job| job.batch.len()).sum::<usize>();
+        let mut steps: Vec<Step> = group.rows.iter().map(|row| Step::Stored(row.log.clone(), row.seq)).collect();
+        let (batches, answers): (Vec<_>, Vec<_>) = group.jobs.into_iter().map(|job| (job.batch, job.answer)).unzip();
+        match self.write(group.rows, batches, &mut steps) {
+            Ok(done) => {
+                METRICS.store.commit.took(begun.elapsed());
+                METRICS.store.writes.observe(writes as u64);
+                self.settle(steps, done, answers);
+            }
+            Err(End::Group(error)) => self.undo(steps, answers, &error),
+            Err(end) => {
+                if let End::Store(error) = end {
+                    tracing::error!("the store stops: a commit failed: {error}");
+                }
+                METRICS.store.refusing.set(1);
+                // Before anybody hears of it: from now on nothing is answered.
+                self.front.stop();
+                self.stop.send_replace(true);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn write(&mut self, rows: Vec<Row>, batches: Vec<Vec<Write>>, steps: &mut Vec<Step>) -> Result<Done, End> {
         let forget = self.forgot.is_none_or(|at| at.elapsed() > FORGET_EVERY);
-        let mut rev = self.rev;
         // A full disk refuses before anything was written; any other error may hide a sync that failed.
         let end = |error: rusqlite::Error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => End::Group(error),
@@ -105,13 +127,32 @@ impl Writer {
             Some(ErrorCode::DatabaseBusy) => End::Group(error),
             _ => end(error),
         })?;
+        let now = seconds();
+        let (reserved, trimmed, forgotten) = self
+            .front
+            .logs(|logs| {
+                if forget {
+                    logs.trimmed.forget(now);
+                }
+                (logs.reserve(SEQS), logs.trimmed.next_row(), logs.trimmed.forgotten())
+            })
+            .map_err(|_| End::Crash)?;
+        let (front, rev) = (&*self.front, self.rev);
+        let mut commit =
+            Commit { transaction, front, steps, rev, trimmed, now, made: HashSet::new(), changes: Vec::new() };
+        if let Some(seq) = reserved {
+            commit.transaction.execute("UPDATE store SET seq = ?1", [sql(seq)]).map_err(end)?;
+        }
+        for row in rows {
+            commit.insert(row).map_err(end)?;
+        }
         let mut written = Vec::with_capacity(batches.len());
         for batch in batches {
-            written.push(apply(&transaction, batch, &mut rev).map_err(end)?);
+            written.push(commit.apply(batch).map_err(end)?);
         }
+        let Commit { transaction, rev, changes, .. } = commit;
         if forget {
-            let before = seconds().saturating_sub(2 * DUPLICATE_WINDOW.as_secs());
-            transaction.execute("DELETE FROM trimmed WHERE at < ?1", [sql(before)]).map_err(end)?;
+            transaction.execute("DELETE FROM trimmed WHERE number <= ?1", [sql(forgotten)]).map_err(end)?;
         }
         if rev != self.rev {
             transaction.execute("UPDATE store SET rev = ?1", [sql(rev)]).map_err(end)?;
@@ -127,132 +168,164 @@ impl Writer {
         if forget {
             self.forgot = Some(Instant::now());
         }
-        Ok(written)
+        Ok(Done { written, changes, reserved })
     }
-}
 
-fn woken(batches: &[Vec<Write>]) -> HashSet<Log> {
-    let logs = batches.iter().flatten().filter_map(|write| match write {
-        Write::Append(append) => Some(append.log.clone()),
-        _ => None,
-    });
-    logs.collect()
-}
-
-/// Applies a batch, up to the first write whose revision moved. [STORE-2]
-fn apply(transaction: &Transaction<'_>, batch: Vec<Write>, rev: &mut u64) -> rusqlite::Result<Vec<Written>> {
-    let mut written = Vec::with_capacity(batch.len());
-    for write in batch {
-        let one = match write {
-            Write::Append(one) => append(transaction, &one)?,
-            Write::Trim { log, through } => trim(transaction, &log, through)?,
-            Write::Put { key, expected, value } => put(transaction, &key, expected, &value, rev)?,
-            Write::Delete { key, expected } => {
-                let mut delete =
-                    transaction.prepare_cached("DELETE FROM cell WHERE tbl = ?1 AND key = ?2 AND rev = ?3")?;
-                match delete.execute(params![key.table, key.key, sql(expected.0)])? {
-                    0 => Written::Moved,
-                    _ => Written::Done,
+    /// What is durable now is to be seen, and whoever waited is told.
+    fn settle(&self, steps: Vec<Step>, done: Done, answers: Vec<Answer>) {
+        let now = seconds();
+        self.front.undone(false);
+        METRICS.store.refusing.set(0);
+        let mut woken = HashSet::new();
+        let waiters = self.front.logs(|logs| {
+            logs.trimmed.forget(now);
+            done.reserved.into_iter().for_each(|seq| logs.reserved(seq));
+            let mut waiters = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Stored(log, seq) => {
+                        waiters.extend(logs.stored(&log, seq));
+                        woken.insert(log);
+                    }
+                    Step::Passed(log, through) => waiters.extend(logs.pass(&log, through, now)),
                 }
             }
-            Write::PutPart { blob, offset, bytes } => {
-                let put = "INSERT INTO part (blob, start, bytes) VALUES (?1, ?2, ?3)
-                           ON CONFLICT (blob, start) DO UPDATE SET bytes = excluded.bytes";
-                transaction.prepare_cached(put)?.execute(params![blob, sql(offset), bytes])?;
-                Written::Done
+            METRICS.store.mailbox_bytes.set(i64::try_from(logs.total("mailbox").bytes).unwrap_or(i64::MAX));
+            waiters
+        });
+        // Before any answer: a read that begins after it sees what was written. [STORE-5]
+        self.cells.change(done.changes);
+        woken.iter().for_each(|log| self.front.bells.ring(log));
+        tell(waiters.unwrap_or_default());
+        // Who gave up waiting is told by the same answer to a repetition. [STORE-4]
+        answers.into_iter().zip(done.written).for_each(|(answer, written)| drop(answer.send(Ok(written))));
+    }
+
+    /// Nothing of a group was written: it is as if it had not been brought.
+    fn undo(&self, steps: Vec<Step>, answers: Vec<Answer>, error: &rusqlite::Error) {
+        self.front.undone(true);
+        METRICS.store.refusing.set(1);
+        let fault = || Fault::Backend(error.to_string());
+        let waiters = self.front.logs(|logs| {
+            let mut waiters = Vec::new();
+            for step in steps {
+                if let Step::Stored(log, seq) = step {
+                    waiters.extend(logs.undone(&log, seq));
+                }
             }
-            Write::DeleteBlob { blob } => {
-                transaction.prepare_cached("DELETE FROM part WHERE blob = ?1")?.execute([blob])?;
-                Written::Done
+            waiters
+        });
+        waiters.unwrap_or_default().into_iter().for_each(|(answer, _)| drop(answer.send(Err(fault()))));
+        answers.into_iter().for_each(|answer| drop(answer.send(Err(fault()))));
+    }
+}
+
+impl Commit<'_> {
+    /// Applies a batch, up to the first write whose revision moved. [STORE-2]
+    fn apply(&mut self, batch: Vec<Write>) -> rusqlite::Result<Vec<Written>> {
+        let mut written = Vec::with_capacity(batch.len());
+        for write in batch {
+            let one = match write {
+                Write::Append(one) => self.append(one)?,
+                Write::Trim { log, through } => self.trim(log, through)?,
+                Write::Put { key, expected, value } => self.put(key, expected, value)?,
+                Write::Delete { key, expected } => self.delete(key, expected)?,
+                Write::PutPart { blob, offset, bytes } => {
+                    let put = "INSERT INTO part (blob, start, bytes) VALUES (?1, ?2, ?3)
+                               ON CONFLICT (blob, start) DO UPDATE SET bytes = excluded.bytes";
+                    self.transaction.prepare_cached(put)?.execute(params![blob, sql(offset), bytes])?;
+                    Written::Done
+                }
+                Write::DeleteBlob { blob } => {
+                    self.transaction.prepare_cached("DELETE FROM part WHERE blob = ?1")?.execute([blob])?;
+                    Written::Done
+                }
+            };
+            written.push(one);
+            if one == Written::Moved {
+                break;
             }
+        }
+        Ok(written)
+    }
+
+    fn append(&mut self, append: Append) -> rusqlite::Result<Written> {
+        let Append { log, id, bytes } = append;
+        let (row, written) = self.logs(|logs| logs.append(log, id, Bytes::from(bytes)))?;
+        if let Some(row) = row {
+            self.steps.push(Step::Stored(row.log.clone(), row.seq));
+            self.insert(row)?;
+        }
+        Ok(written)
+    }
+
+    /// Puts an entry at the end of the tables.
+    fn insert(&mut self, row: Row) -> rusqlite::Result<()> {
+        let Row { log, number, made, seq, id, bytes } = row;
+        if !made && self.made.insert(number) {
+            let make = "INSERT INTO log (id, kind, key) VALUES (?1, ?2, ?3)";
+            self.transaction.prepare_cached(make)?.execute(params![number, log.kind, log.key])?;
+        }
+        let place = "INSERT INTO place (seq, log, id, size) VALUES (?1, ?2, ?3, ?4)";
+        let size = sql(bytes.len() as u64);
+        self.transaction.prepare_cached(place)?.execute(params![sql(seq), number, id, size])?;
+        let entry = "INSERT INTO entry (seq, bytes) VALUES (?1, ?2)";
+        self.transaction.prepare_cached(entry)?.execute(params![sql(seq), &bytes[..]])?;
+        Ok(())
+    }
+
+    fn trim(&mut self, log: Log, through: Seq) -> rusqlite::Result<Written> {
+        let Some(passing) = self.logs(|logs| logs.passing(&log, through))? else { return Ok(Written::Done) };
+        for (seq, id) in passing.rows {
+            for gone in ["DELETE FROM place WHERE seq = ?1", "DELETE FROM entry WHERE seq = ?1"] {
+                self.transaction.prepare_cached(gone)?.execute([sql(seq)])?;
+            }
+            let keep = "INSERT INTO trimmed (number, log, id, seq, at) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let row = params![sql(self.trimmed), passing.number, id, sql(seq), sql(self.now)];
+            self.transaction.prepare_cached(keep)?.execute(row)?;
+            self.trimmed += 1;
+        }
+        self.steps.push(Step::Passed(log, passing.through));
+        Ok(Written::Done)
+    }
+
+    /// Every put gets a revision that none had before. [STORE-6]
+    fn put(&mut self, key: Key, expected: Option<Rev>, value: Vec<u8>) -> rusqlite::Result<Written> {
+        let next = self.rev + 1;
+        let changed = match expected {
+            Some(expected) => self
+                .transaction
+                .prepare_cached("UPDATE cell SET value = ?3, rev = ?4 WHERE tbl = ?1 AND key = ?2 AND rev = ?5")?
+                .execute(params![key.table, key.key, value, sql(next), sql(expected.0)])?,
+            None => self
+                .transaction
+                .prepare_cached(
+                    "INSERT INTO cell (tbl, key, value, rev) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![key.table, key.key, value, sql(next)])?,
         };
-        written.push(one);
-        if one == Written::Moved {
-            break;
+        if changed == 0 {
+            return Ok(Written::Moved);
         }
+        self.rev = next;
+        let value = Value { rev: Rev(next), bytes: value.into() };
+        self.changes.push(Change::Put(key, value, expected.is_none()));
+        Ok(Written::Put(Rev(next)))
     }
-    Ok(written)
-}
 
-fn append(transaction: &Transaction<'_>, append: &Append) -> rusqlite::Result<Written> {
-    let Append { log, id, bytes } = append;
-    let log = match log_id(transaction, log)? {
-        Some(log) => {
-            let mut known = transaction.prepare_cached(
-                "SELECT seq FROM entry WHERE log = ?1 AND id = ?2
-                 UNION ALL SELECT seq FROM trimmed WHERE log = ?1 AND id = ?2 LIMIT 1",
-            )?;
-            // [STORE-4]
-            if let Some(seq) = known.query_row(params![log, id], |row| row.get(0)).optional()? {
-                return Ok(Written::Duplicate(Seq(number(seq))));
+    fn delete(&mut self, key: Key, expected: Rev) -> rusqlite::Result<Written> {
+        let delete = "DELETE FROM cell WHERE tbl = ?1 AND key = ?2 AND rev = ?3";
+        match self.transaction.prepare_cached(delete)?.execute(params![key.table, key.key, sql(expected.0)])? {
+            0 => Ok(Written::Moved),
+            _ => {
+                self.changes.push(Change::Deleted(key));
+                Ok(Written::Done)
             }
-            log
-        }
-        None => {
-            let make = "INSERT INTO log (kind, key, count, bytes) VALUES (?1, ?2, 0, 0)";
-            transaction.prepare_cached(make)?.execute(params![log.kind, log.key])?;
-            transaction.last_insert_rowid()
-        }
-    };
-    let mut insert = transaction.prepare_cached("INSERT INTO entry (log, id, bytes) VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![log, id, bytes])?;
-    let seq = Seq(number(transaction.last_insert_rowid()));
-    let mut used = transaction.prepare_cached("UPDATE log SET count = count + 1, bytes = bytes + ?2 WHERE id = ?1")?;
-    used.execute(params![log, sql(bytes.len() as u64)])?;
-    Ok(Written::Appended(seq))
-}
-
-fn trim(transaction: &Transaction<'_>, log: &Log, through: Seq) -> rusqlite::Result<Written> {
-    if let Some(log) = log_id(transaction, log)? {
-        let through = sql(through.0);
-        let mut gone = transaction.prepare_cached(
-            "SELECT count(*), coalesce(sum(length(bytes)), 0) FROM entry WHERE log = ?1 AND seq <= ?2",
-        )?;
-        let (count, bytes): (i64, i64) = gone.query_row(params![log, through], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if count > 0 {
-            let keep = "INSERT OR REPLACE INTO trimmed (log, id, seq, at)
-                        SELECT log, id, seq, ?3 FROM entry WHERE log = ?1 AND seq <= ?2";
-            transaction.prepare_cached(keep)?.execute(params![log, through, sql(seconds())])?;
-            let delete = "DELETE FROM entry WHERE log = ?1 AND seq <= ?2";
-            transaction.prepare_cached(delete)?.execute(params![log, through])?;
-            let used = "UPDATE log SET count = count - ?2, bytes = bytes - ?3 WHERE id = ?1";
-            transaction.prepare_cached(used)?.execute(params![log, count, bytes])?;
         }
     }
-    Ok(Written::Done)
-}
 
-/// Every put gets a revision that none had before. [STORE-6]
-fn put(
-    transaction: &Transaction<'_>,
-    key: &Key,
-    expected: Option<Rev>,
-    value: &[u8],
-    rev: &mut u64,
-) -> rusqlite::Result<Written> {
-    let next = *rev + 1;
-    let changed = match expected {
-        Some(expected) => transaction
-            .prepare_cached("UPDATE cell SET value = ?3, rev = ?4 WHERE tbl = ?1 AND key = ?2 AND rev = ?5")?
-            .execute(params![key.table, key.key, value, sql(next), sql(expected.0)])?,
-        None => transaction
-            .prepare_cached("INSERT INTO cell (tbl, key, value, rev) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-            .execute(params![key.table, key.key, value, sql(next)])?,
-    };
-    if changed == 0 {
-        return Ok(Written::Moved);
+    /// Looks at the logs, which are there while the writer is.
+    fn logs<T>(&self, look: impl FnOnce(&mut Logs) -> T) -> rusqlite::Result<T> {
+        self.front.logs(look).map_err(|_| rusqlite::Error::InvalidQuery)
     }
-    *rev = next;
-    Ok(Written::Put(Rev(next)))
-}
-
-fn log_id(transaction: &Transaction<'_>, log: &Log) -> rusqlite::Result<Option<i64>> {
-    let mut query = transaction.prepare_cached("SELECT id FROM log WHERE kind = ?1 AND key = ?2")?;
-    query.query_row(params![log.kind, log.key], |row| row.get(0)).optional()
-}
-
-/// By the wall clock, which restarts survive; where it jumps, the window is shorter or longer, and clients tell
-/// repetitions by what is inside.
-fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,0 +1,288 @@
+//! What stands in front of the file: the logs' index, what is held, and what waits for the writer.
+//!
+//! An offer for which nobody listens goes to the writer at once. One whose log is watched waits for its recipient a
+//! little, and longer where recipients of that log have been quick: most envelopes between two people who are both
+//! there are never written. [STORE-11]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use sealpost_spec::mailbox::Seq;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
+
+use super::logs::{Logs, Offered, Row, Waiter};
+use crate::store::bell::{Bells, lock};
+use crate::store::{Append, Fault, Log, Write, Written};
+
+/// How long an offer waits for a recipient that is there.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// Longer than a quiet round trip, and unnoticed by a sender whose recipient has gone silent.
+    pub(super) short: Duration,
+    /// The same where the recipient has proved to be quick: a busy machine takes so long for a round trip.
+    pub(super) long: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { short: Duration::from_millis(25), long: Duration::from_millis(500) }
+    }
+}
+
+/// The writer looks for what has waited too long no more often than this.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Bytes that are neither written nor taken. Who brings more waits.
+const ROOM: usize = 192 * 1024 * 1024;
+/// Beyond so many of them no offer waits for its recipient.
+const HELD: usize = 128 * 1024 * 1024;
+/// The room is counted in pieces of so many bytes.
+const PIECE: usize = 1024;
+
+/// Most batches of one commit, and most entries that were offered: keeps it below some 20 ms before the sync.
+const GROUP: usize = 2048;
+
+/// So many seqs are reserved at once, and lost where the process is killed. There are enough of them.
+pub(super) const SEQS: u64 = 1 << 20;
+
+/// A batch with who waits for it.
+pub(super) struct Job {
+    pub(super) batch: Vec<Write>,
+    pub(super) answer: oneshot::Sender<Result<Vec<Written>, Fault>>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What is committed together.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) rows: Vec<Row>,
+    pub(super) jobs: Vec<Job>,
+    /// Seqs run short.
+    pub(super) reserve: bool,
+    /// Nobody brings anything any more, and this was the rest.
+    pub(super) last: bool,
+}
+
+/// An offer that is to be written unless somebody takes it.
+struct Due {
+    at: Instant,
+    log: Log,
+    seq: u64,
+    late: bool,
+}
+
+pub(super) struct State {
+    pub(super) logs: Logs,
+    jobs: VecDeque<Job>,
+    /// By when they are due, each in its order.
+    due: [VecDeque<Due>; 3],
+    /// The writer sleeps, until then where something is due by itself.
+    asleep: Option<Option<Instant>>,
+    /// The last attempt to reserve seqs was undone: the next one is made when something is to be written.
+    unreserved: bool,
+    closed: bool,
+    stopped: bool,
+}
+
+/// Shared by the store and its writer.
+pub(super) struct Front {
+    state: Mutex<State>,
+    wake: Condvar,
+    room: Arc<Semaphore>,
+    patience: Patience,
+    pub(super) bells: Bells,
+}
+
+impl Front {
+    pub(super) fn new(logs: Logs, patience: Patience) -> Self {
+        let (jobs, due) = Default::default();
+        let state = State { logs, jobs, due, asleep: None, unreserved: false, closed: false, stopped: false };
+        let room = Arc::new(Semaphore::new(ROOM / PIECE));
+        Self { state: Mutex::new(state), wake: Condvar::new(), room, patience, bells: Bells::default() }
+    }
+
+    /// A commit was undone, or not.
+    pub(super) fn undone(&self, undone: bool) {
+        lock(&self.state).unreserved = undone;
+    }
+
+    /// Looks at the logs.
+    pub(super) fn logs<T>(&self, look: impl FnOnce(&mut Logs) -> T) -> Result<T, Fault> {
+        let mut state = lock(&self.state);
+        if state.stopped { Err(Fault::Stopped) } else { Ok(look(&mut state.logs)) }
+    }
+
+    /// A batch for the writer.
+    pub(super) async fn write(&self, batch: Vec<Write>) -> Result<Vec<Written>, Fault> {
+        if let [Write::Trim { log, through }] = batch.as_slice()
+            && !self.passed(log, *through)?
+        {
+            return Ok(vec![Written::Done]);
+        }
+        let room = self.room(batch.iter().map(size).sum()).await?;
+        let (answer, answered) = oneshot::channel();
+        self.queue(Job { batch, answer, _room: room })?;
+        answered.await.map_err(|_| Fault::Stopped)?
+    }
+
+    /// See [`crate::store::Store::offer`].
+    pub(super) async fn offer(&self, append: Append) -> Result<Written, Fault> {
+        let Append { log, id, bytes } = append;
+        let room = self.room(bytes.len()).await?;
+        let bytes = Bytes::from(bytes);
+        let (answer, answered) = oneshot::channel();
+        let watched = self.bells.hangs(&log);
+        let offered = {
+            let mut state = lock(&self.state);
+            if state.stopped {
+                return Err(Fault::Stopped);
+            }
+            let (offered, answer) = state.logs.offer(&log, id, bytes.clone(), answer, room);
+            match offered {
+                Offered::Held(Seq(seq)) => {
+                    let crowded = self.room.available_permits() < (ROOM - HELD) / PIECE;
+                    let (queue, wait) = match (watched && !crowded, state.logs.swift(&log)) {
+                        (false, _) => (0, Duration::ZERO),
+                        (true, false) => (1, self.patience.short),
+                        (true, true) => (2, self.patience.long),
+                    };
+                    let at = Instant::now() + wait;
+                    state.due[queue].push_back(Due { at, log: log.clone(), seq, late: queue == 2 });
+                    self.rouse(&mut state, at);
+                }
+                Offered::Known(_) | Offered::Joined | Offered::Busy => drop(answer),
+            }
+            offered
+        };
+        match offered {
+            Offered::Held(_) => self.bells.ring(&log),
+            Offered::Joined => {}
+            Offered::Known(seq) => return Ok(Written::Duplicate(seq)),
+            Offered::Busy => {
+                let written = self.write(vec![Write::Append(Append { log, id, bytes: bytes.into() })]).await?;
+                return written.first().copied().ok_or(Fault::Damaged("a log"));
+            }
+        }
+        answered.await.map_err(|_| Fault::Stopped)?
+    }
+
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Fault> {
+        let pieces = (bytes / PIECE + 1).min(ROOM / PIECE / 2);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room);
+        match Arc::clone(&room).try_acquire_many_owned(pieces) {
+            Ok(room) => Ok(room),
+            Err(TryAcquireError::NoPermits) => room.acquire_many_owned(pieces).await.map_err(|_| Fault::Stopped),
+            Err(TryAcquireError::Closed) => Err(Fault::Stopped),
+        }
+    }
+
+    fn queue(&self, job: Job) -> Result<(), Fault> {
+        let mut state = lock(&self.state);
+        if state.stopped || state.closed {
+            return Err(Fault::Stopped);
+        }
+        state.jobs.push_back(job);
+        self.rouse(&mut state, Instant::now());
+        Ok(())
+    }
+
+    /// Wakes the writer where it would sleep for longer.
+    fn rouse(&self, state: &mut State, at: Instant) {
+        if state.asleep.is_some_and(|until| until.is_none_or(|until| at < until)) {
+            state.asleep = None;
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether a trim leaves something to write; whoever waits for what it passes is told.
+    fn passed(&self, log: &Log, through: Seq) -> Result<bool, Fault> {
+        let (waiters, written) = self.logs(|logs| logs.pass_held(log, through, seconds(), self.patience.long))?;
+        tell(waiters);
+        Ok(written)
+    }
+
+    /// What is to be committed next; waits for it.
+    pub(super) fn next(&self) -> Group {
+        let mut state = lock(&self.state);
+        loop {
+            let now = Instant::now();
+            let group = state.take(now);
+            if group.last || group.reserve || !group.rows.is_empty() || !group.jobs.is_empty() {
+                return group;
+            }
+            let first = state.due.iter().filter_map(|due| Some(due.front()?.at)).min();
+            let until = first.map(|first| first.max(now + TICK));
+            state.asleep = Some(until);
+            state = match until {
+                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let waited = self.wake.wait_timeout(state, until.saturating_duration_since(now));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            state.asleep = None;
+        }
+    }
+
+    /// Nobody brings anything any more: the writer writes the rest and ends.
+    pub(super) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.wake.notify_one();
+    }
+
+    /// Nothing is answered any more but that it has stopped.
+    pub(super) fn stop(&self) {
+        let (jobs, logs) = {
+            let mut state = lock(&self.state);
+            state.stopped = true;
+            (std::mem::take(&mut state.jobs), std::mem::replace(&mut state.logs, Logs::new(0, 0)))
+        };
+        self.room.close();
+        drop((jobs, logs));
+    }
+}
+
+impl State {
+    fn take(&mut self, now: Instant) -> Group {
+        let mut group = Group::default();
+        let all = self.closed;
+        for queue in &mut self.due {
+            while group.rows.len() < GROUP
+                && let Some(due) = queue.pop_front_if(|due| all || due.at <= now)
+            {
+                group.rows.extend(self.logs.flush(&due.log, due.seq, due.late));
+            }
+        }
+        let jobs = self.jobs.len().min(GROUP);
+        group.jobs.extend(self.jobs.drain(..jobs));
+        group.reserve = !self.unreserved && self.logs.reserve(SEQS).is_some();
+        group.last = all && self.jobs.is_empty() && self.due.iter().all(VecDeque::is_empty);
+        group
+    }
+}
+
+/// Tells each what it has waited for.
+pub(super) fn tell(waiters: Vec<Waiter>) {
+    for (answer, written) in waiters {
+        // Who gave up waiting is told by the same answer to a repetition. [STORE-4]
+        let _ = answer.send(Ok(written));
+    }
+}
+
+fn size(write: &Write) -> usize {
+    match write {
+        Write::Append(append) => append.bytes.len(),
+        Write::Put { value, .. } => value.len(),
+        Write::PutPart { bytes, .. } => bytes.len(),
+        Write::Trim { .. } | Write::Delete { .. } | Write::DeleteBlob { .. } => 0,
+    }
+}
+
+/// By the wall clock, which restarts survive; where it jumps, the window is shorter or longer, and clients tell
+/// repetitions by what is inside.
+pub(super) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

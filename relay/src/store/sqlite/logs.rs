@@ -1,0 +1,422 @@
+//! Where every entry of every log is: their only index, in memory.
+//!
+//! On the disk an index costs a page for nearly every envelope, since each goes to another mailbox: more than the
+//! envelope itself. So rows are only ever put at the end of the tables, and this knows which of them belong to whom; it
+//! is read from one narrow table when the store is opened. Some 40 bytes for each entry of 6 KiB and more: who has the
+//! disk for them has the memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sealpost_spec::mailbox::Seq;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::trimmed::Trimmed;
+use crate::metrics::METRICS;
+use crate::store::{Entry, Fault, Limit, Log, Usage, Written};
+
+/// Logs with more entries have their ids in a map; in the others, every mailbox among them, looking at each is quicker
+/// than keeping one.
+const FEW: usize = 1024;
+
+/// Who waits for an entry, and what it is told then.
+pub(super) type Waiter = (oneshot::Sender<Result<Written, Fault>>, Written);
+
+/// What has come of an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// In a commit that is under way, and not to be seen before its end.
+    Hidden,
+    /// Offered: to be seen, and not written yet.
+    Held,
+    /// Offered, and in a commit that is under way.
+    Flushed,
+    /// Durable.
+    Stored,
+}
+
+struct Slot {
+    seq: u64,
+    id: [u8; 16],
+    size: u32,
+    state: State,
+}
+
+struct Held {
+    bytes: Bytes,
+    waiters: Vec<Waiter>,
+    since: Instant,
+    /// Its share of the memory for what is not written.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Held {
+    fn new(bytes: Bytes, waiters: Vec<Waiter>, room: OwnedSemaphorePermit) -> Self {
+        METRICS.store.held.add(1);
+        METRICS.store.held_bytes.add(i64::from(size(&bytes)));
+        Self { bytes, waiters, since: Instant::now(), _room: room }
+    }
+
+    fn waiters(mut self) -> Vec<Waiter> {
+        std::mem::take(&mut self.waiters)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        METRICS.store.held.add(-1);
+        METRICS.store.held_bytes.add(-i64::from(size(&self.bytes)));
+    }
+}
+
+#[derive(Default)]
+struct Contents {
+    /// Names the log in the tables.
+    number: i64,
+    /// Whether its row is durable.
+    made: bool,
+    slots: VecDeque<Slot>,
+    bytes: u64,
+    /// Where there are more than a few.
+    ids: Option<HashMap<[u8; 16], u64>>,
+    /// Whoever reads it acknowledges before anything would have to be written.
+    swift: bool,
+    /// The latest entry that was written because nobody took it, and since when it was held.
+    late: Option<(u64, Instant)>,
+}
+
+/// All logs.
+pub(super) struct Logs {
+    all: HashMap<Log, Contents>,
+    totals: HashMap<&'static str, Usage>,
+    held: HashMap<u64, Held>,
+    last_number: i64,
+    /// The next seq, and the first one that is not reserved on the disk: none beyond it is given. [STORE-3]
+    next: u64,
+    reserved: u64,
+    pub(super) trimmed: Trimmed,
+}
+
+/// What becomes of an offer.
+pub(super) enum Offered {
+    /// It is there, durably.
+    Known(Seq),
+    /// It is held, and has this seq.
+    Held(Seq),
+    /// It is held already; the waiter waits with it.
+    Joined,
+    /// This is for the writer: there is no seq to give, or it is in a commit that is under way.
+    Busy,
+}
+
+/// An entry of a read: with what it holds where that is not on the disk yet.
+pub(super) struct Found {
+    pub(super) seq: u64,
+    pub(super) id: [u8; 16],
+    pub(super) bytes: Option<Bytes>,
+}
+
+impl Found {
+    /// Where all of it is known.
+    pub(super) fn entry(self) -> Option<Entry> {
+        Some(Entry { seq: Seq(self.seq), id: self.id, bytes: self.bytes? })
+    }
+}
+
+/// An entry that a commit writes, and its log.
+pub(super) struct Row {
+    pub(super) log: Log,
+    pub(super) number: i64,
+    /// Whether the log has a row.
+    pub(super) made: bool,
+    pub(super) seq: u64,
+    pub(super) id: [u8; 16],
+    pub(super) bytes: Bytes,
+}
+
+/// What a trim takes: everything up to this seq, and these rows.
+pub(super) struct Passing {
+    pub(super) number: i64,
+    pub(super) through: u64,
+    pub(super) rows: Vec<(u64, [u8; 16])>,
+}
+
+impl Logs {
+    /// None yet. Seqs below `reserved` may be given from `next` on.
+    pub(super) fn new(next: u64, reserved: u64) -> Self {
+        let (all, totals, held) = Default::default();
+        Self { all, totals, held, last_number: 0, next, reserved, trimmed: Trimmed::default() }
+    }
+
+    /// A log that is on the disk.
+    pub(super) fn load(&mut self, log: Log, number: i64) {
+        self.last_number = self.last_number.max(number);
+        self.all.insert(log, Contents { number, made: true, ..Contents::default() });
+    }
+
+    /// An entry that is on the disk, in the order of seqs.
+    pub(super) fn load_entry(&mut self, log: &Log, seq: u64, id: [u8; 16], size: u32) {
+        if let Some(contents) = self.all.get_mut(log) {
+            contents.push(&mut self.totals, log.kind, Slot { seq, id, size, state: State::Stored });
+        }
+    }
+
+    pub(super) fn usage(&self, log: &Log) -> Usage {
+        self.all
+            .get(log)
+            .map_or_else(Usage::default, |contents| Usage { count: contents.slots.len() as u64, bytes: contents.bytes })
+    }
+
+    pub(super) fn total(&self, kind: &str) -> Usage {
+        self.totals.get(kind).copied().unwrap_or_default()
+    }
+
+    /// How far seqs are to be reserved anew, where too few are left.
+    pub(super) fn reserve(&self, block: u64) -> Option<u64> {
+        (self.next + block / 2 > self.reserved).then_some(self.next + block)
+    }
+
+    pub(super) fn reserved(&mut self, through: u64) {
+        self.reserved = through;
+    }
+
+    /// Takes an entry in, to be seen at once.
+    pub(super) fn offer(
+        &mut self,
+        log: &Log,
+        id: [u8; 16],
+        bytes: Bytes,
+        answer: oneshot::Sender<Result<Written, Fault>>,
+        room: OwnedSemaphorePermit,
+    ) -> (Offered, Option<oneshot::Sender<Result<Written, Fault>>>) {
+        let contents = contents(&mut self.all, &mut self.last_number, log);
+        if let Some((seq, state)) = contents.find(&id) {
+            return match (state, self.held.get_mut(&seq)) {
+                (State::Stored, _) => (Offered::Known(Seq(seq)), Some(answer)),
+                (State::Held | State::Flushed, Some(held)) => {
+                    held.waiters.push((answer, Written::Duplicate(Seq(seq))));
+                    (Offered::Joined, None)
+                }
+                _ => (Offered::Busy, Some(answer)),
+            };
+        }
+        if let Some(seq) = self.trimmed.seq(contents.number, &id) {
+            return (Offered::Known(Seq(seq)), Some(answer));
+        }
+        if self.next >= self.reserved {
+            return (Offered::Busy, Some(answer));
+        }
+        let seq = self.next;
+        self.next += 1;
+        let slot = Slot { seq, id, size: size(&bytes), state: State::Held };
+        contents.push(&mut self.totals, log.kind, slot);
+        let waiters = vec![(answer, Written::Appended(Seq(seq)))];
+        self.held.insert(seq, Held::new(bytes, waiters, room));
+        (Offered::Held(Seq(seq)), None)
+    }
+
+    /// Whether what this log holds is nearly always taken before it would have to be written.
+    pub(super) fn swift(&self, log: &Log) -> bool {
+        self.all.get(log).is_some_and(|contents| contents.swift)
+    }
+
+    /// Takes an entry into the commit that is under way; none where it was taken meanwhile. `late`: it waited for
+    /// somebody to take it, as long as anything does.
+    pub(super) fn flush(&mut self, log: &Log, seq: u64, late: bool) -> Option<Row> {
+        let contents = self.all.get_mut(log)?;
+        let held = self.held.get(&seq)?;
+        let slot = contents.slot(seq).filter(|slot| slot.state == State::Held)?;
+        slot.state = State::Flushed;
+        let id = slot.id;
+        contents.swift &= !late;
+        contents.late = Some((seq, held.since));
+        let (number, made, bytes) = (contents.number, contents.made, held.bytes.clone());
+        Some(Row { log: log.clone(), number, made, seq, id, bytes })
+    }
+
+    /// Takes an entry of a batch into the commit that is under way: what it writes for it, and what it is.
+    pub(super) fn append(&mut self, log: Log, id: [u8; 16], bytes: Bytes) -> (Option<Row>, Written) {
+        let contents = contents(&mut self.all, &mut self.last_number, &log);
+        // [STORE-4]
+        match contents.find(&id) {
+            // [STORE-1] what was only offered is written now.
+            Some((seq, State::Held)) => return (self.flush(&log, seq, false), Written::Duplicate(Seq(seq))),
+            Some((seq, _)) => return (None, Written::Duplicate(Seq(seq))),
+            None => {}
+        }
+        if let Some(seq) = self.trimmed.seq(contents.number, &id) {
+            return (None, Written::Duplicate(Seq(seq)));
+        }
+        let seq = self.next;
+        self.next += 1;
+        contents.push(&mut self.totals, log.kind, Slot { seq, id, size: size(&bytes), state: State::Hidden });
+        let row = Row { number: contents.number, made: contents.made, log, seq, id, bytes };
+        (Some(row), Written::Appended(Seq(seq)))
+    }
+
+    /// The commit is done: this entry is durable. Gives who waited for it.
+    pub(super) fn stored(&mut self, log: &Log, seq: u64) -> Vec<Waiter> {
+        if let Some(contents) = self.all.get_mut(log) {
+            contents.made = true;
+            if let Some(slot) = contents.slot(seq) {
+                slot.state = State::Stored;
+            }
+        }
+        self.held.remove(&seq).map(Held::waiters).unwrap_or_default()
+    }
+
+    /// The commit was undone: this entry is not there. Gives who waited for it.
+    pub(super) fn undone(&mut self, log: &Log, seq: u64) -> Vec<Waiter> {
+        if let Some(contents) = self.all.get_mut(log) {
+            contents.remove(&mut self.totals, log.kind, seq);
+        }
+        self.held.remove(&seq).map(Held::waiters).unwrap_or_default()
+    }
+
+    /// Entries after a seq, as far as they may be seen. [STORE-3]
+    pub(super) fn read(&self, log: &Log, after: Seq, limit: Limit) -> Vec<Found> {
+        let Some(contents) = self.all.get(log) else { return Vec::new() };
+        let from = contents.slots.partition_point(|slot| slot.seq <= after.0);
+        let mut bytes = 0;
+        let next = contents.slots.range(from..).take_while(|slot| slot.state != State::Hidden);
+        let fits = next.take(limit.count.max(1)).take_while(|slot| {
+            let first = bytes == 0;
+            bytes += slot.size.max(1) as usize;
+            first || bytes <= limit.bytes
+        });
+        let held = |seq| self.held.get(seq).map(|held| held.bytes.clone());
+        fits.map(|slot| Found { seq: slot.seq, id: slot.id, bytes: held(&slot.seq) }).collect()
+    }
+
+    /// A trim without a write: where nothing up to there is written, or about to be, it is gone. Gives who waited for
+    /// what is passed, and whether there is something to write. A trim that comes in time says that the log's reader
+    /// is quick, also where the entry was written in between.
+    pub(super) fn pass_held(&mut self, log: &Log, through: Seq, now: u64, time: Duration) -> (Vec<Waiter>, bool) {
+        let Some(contents) = self.all.get_mut(log) else { return (Vec::new(), false) };
+        if contents.late.is_some_and(|(seq, since)| seq <= through.0 && since.elapsed() < time) {
+            contents.swift = true;
+        }
+        let passed = contents.slots.partition_point(|slot| slot.seq <= through.0);
+        let mut waiters = Vec::new();
+        let mut written = false;
+        for slot in contents.slots.range(..passed) {
+            written |= slot.state != State::Held;
+            // [STORE-11] whoever trims it has it: that is true now, whatever comes of the trim.
+            if let Some(held) = self.held.get_mut(&slot.seq) {
+                waiters.append(&mut held.waiters);
+            }
+        }
+        if !written {
+            contents.swift |= passed > 0;
+            contents.drop_first(&mut self.totals, log.kind, passed, |number, slot| {
+                self.held.remove(&slot.seq);
+                self.trimmed.push(now, number, slot.id, slot.seq, false);
+            });
+        }
+        (waiters, written)
+    }
+
+    /// What a trim takes that is written or is being so; none of it goes before [`Logs::pass`].
+    pub(super) fn passing(&self, log: &Log, through: Seq) -> Option<Passing> {
+        let contents = self.all.get(log)?;
+        let passed = contents.slots.partition_point(|slot| slot.seq <= through.0);
+        let last = contents.slots.get(passed.checked_sub(1)?)?.seq;
+        let rows = contents.slots.range(..passed).filter(|slot| slot.state != State::Held);
+        let rows = rows.map(|slot| (slot.seq, slot.id)).collect();
+        Some(Passing { number: contents.number, through: last, rows })
+    }
+
+    /// The commit is done: everything up to there is gone. Gives who still waited for it.
+    pub(super) fn pass(&mut self, log: &Log, through: u64, now: u64) -> Vec<Waiter> {
+        let Some(contents) = self.all.get_mut(log) else { return Vec::new() };
+        let passed = contents.slots.partition_point(|slot| slot.seq <= through);
+        let mut waiters = Vec::new();
+        contents.drop_first(&mut self.totals, log.kind, passed, |number, slot| {
+            waiters.extend(self.held.remove(&slot.seq).map(Held::waiters).unwrap_or_default());
+            self.trimmed.push(now, number, slot.id, slot.seq, slot.state != State::Held);
+        });
+        waiters
+    }
+}
+
+fn contents<'a>(all: &'a mut HashMap<Log, Contents>, last: &mut i64, log: &Log) -> &'a mut Contents {
+    if !all.contains_key(log) {
+        *last += 1;
+        all.insert(log.clone(), Contents { number: *last, ..Contents::default() });
+    }
+    all.entry(log.clone()).or_default()
+}
+
+fn size(bytes: &Bytes) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+impl Contents {
+    fn find(&self, id: &[u8; 16]) -> Option<(u64, State)> {
+        let slot = match &self.ids {
+            Some(ids) => {
+                let seq = ids.get(id)?;
+                self.slots.get(self.slots.partition_point(|slot| slot.seq < *seq))?
+            }
+            None => self.slots.iter().find(|slot| slot.id == *id)?,
+        };
+        Some((slot.seq, slot.state))
+    }
+
+    fn slot(&mut self, seq: u64) -> Option<&mut Slot> {
+        let at = self.slots.partition_point(|slot| slot.seq < seq);
+        self.slots.get_mut(at).filter(|slot| slot.seq == seq)
+    }
+
+    fn push(&mut self, totals: &mut HashMap<&'static str, Usage>, kind: &'static str, slot: Slot) {
+        let total = totals.entry(kind).or_default();
+        total.count += 1;
+        total.bytes += u64::from(slot.size);
+        self.bytes += u64::from(slot.size);
+        if let Some(ids) = &mut self.ids {
+            ids.insert(slot.id, slot.seq);
+        }
+        self.slots.push_back(slot);
+        if self.ids.is_none() && self.slots.len() > FEW {
+            self.ids = Some(self.slots.iter().map(|slot| (slot.id, slot.seq)).collect());
+        }
+    }
+
+    fn remove(&mut self, totals: &mut HashMap<&'static str, Usage>, kind: &'static str, seq: u64) {
+        let at = self.slots.partition_point(|slot| slot.seq < seq);
+        if self.slots.get(at).is_some_and(|slot| slot.seq == seq)
+            && let Some(slot) = self.slots.remove(at)
+        {
+            self.gone(totals, kind, &slot);
+        }
+    }
+
+    fn drop_first(
+        &mut self,
+        totals: &mut HashMap<&'static str, Usage>,
+        kind: &'static str,
+        count: usize,
+        mut each: impl FnMut(i64, &Slot),
+    ) {
+        for _ in 0..count {
+            let Some(slot) = self.slots.pop_front() else { break };
+            self.gone(totals, kind, &slot);
+            each(self.number, &slot);
+        }
+        if self.slots.is_empty() {
+            // A drained mailbox gives its memory back.
+            (self.slots, self.ids) = (VecDeque::new(), None);
+        }
+    }
+
+    fn gone(&mut self, totals: &mut HashMap<&'static str, Usage>, kind: &'static str, slot: &Slot) {
+        let total = totals.entry(kind).or_default();
+        total.count -= 1;
+        total.bytes -= u64::from(slot.size);
+        self.bytes -= u64::from(slot.size);
+        if let Some(ids) = &mut self.ids {
+            ids.remove(&slot.id);
+        }
+    }
+}
