@@ -67,6 +67,8 @@ pub struct Relay<S> {
     presence: Presence,
     tails: Tails,
     operator: Operator,
+    /// The mailbox at which the last sweep ended, where it did not come to the last one.
+    swept: Mutex<Option<Vec<u8>>>,
     rng: Mutex<Box<dyn CryptoRng + Send>>,
 }
 
@@ -108,6 +110,7 @@ impl<S: Store> Relay<S> {
             presence: Presence::default(),
             tails: Tails::default(),
             operator: Operator::default(),
+            swept: Mutex::default(),
             rng: Mutex::new(Box::new(rng)),
             store,
             secret,
@@ -197,7 +200,7 @@ impl<S: Store> Relay<S> {
         self.quota.tick(now);
         self.quota.forget();
         self.tails.forget();
-        self.expire_all(now).await
+        self.expire_some(now).await
     }
 
     /// What an address pins of this relay.

@@ -14,12 +14,18 @@ use sealpost_spec::wire::Bytes;
 use super::caller::Sender;
 use super::row::{Account, Mailbox, account, mailbox};
 use super::{ATTEMPTS, Caller, Outcome, Relay, price, row};
+use crate::metrics::METRICS;
+use crate::store::bell::lock;
 use crate::store::{Append, Fault, Limit, Log, Store, Usage, Watch, Write, Written};
 
 /// What waits at most for one more of a contact to be taken. [BOX-4]
 const CONTACTS: Usage = Usage { count: MAX_ENVELOPES as u64, bytes: MAX_MAILBOX_BYTES as u64 };
 /// The same for one of a stranger: two minutes of a stranger's work do not shut everybody else out. [BOX-11]
 const STRANGERS: Usage = Usage { count: CONTACTS.count / 2, bytes: CONTACTS.bytes / 2 };
+
+/// Most mailboxes of which a sweep looks at the oldest envelope, a tenth of a second's reading: with a sweep in five
+/// minutes, 100,000 mailboxes have their turn within two hours.
+const SWEPT: usize = 5_000;
 
 /// The mailbox of the device that is logged in, as one link pushes it.
 pub(super) struct Inbox {
@@ -205,24 +211,34 @@ impl<S: Store> Relay<S> {
             }
         }
         if let Some(through) = through {
+            let before = self.store.usage(log).await?.count;
             self.store.write(vec![Write::Trim { log: log.clone(), through }]).await?;
+            METRICS.store.expired.add(before.saturating_sub(self.store.usage(log).await?.count));
         }
         Ok(())
     }
 
-    /// [`Self::expire`] for every mailbox, one page of them after the other.
-    pub(super) async fn expire_all(&self, now: u64) -> Result<(), Fault> {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
+    /// [`Self::expire`] for the next [`SWEPT`] mailboxes that hold something, from where the last sweep ended: a sweep
+    /// is short however many there are, and what is too old is not pushed in any case.
+    pub(super) async fn expire_some(&self, now: u64) -> Result<(), Fault> {
+        let mut after = lock(&self.swept).take();
+        let mut looked = 0;
+        while looked < SWEPT {
             let page = self.store.scan(<Mailbox as row::Row>::TABLE, &[], after.as_deref(), 100).await?;
             for (key, _) in &page {
-                self.expire(now, &Log { kind: "mailbox", key: key.clone() }).await?;
+                let log = Log { kind: "mailbox", key: key.clone() };
+                if self.store.usage(&log).await?.count > 0 {
+                    self.expire(now, &log).await?;
+                    looked += 1;
+                }
             }
             match page.into_iter().last() {
                 Some((key, _)) => after = Some(key),
                 None => return Ok(()),
             }
         }
+        *lock(&self.swept) = after;
+        Ok(())
     }
 }
 
