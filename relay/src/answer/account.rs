@@ -160,17 +160,22 @@ impl<S: Store> Relay<S> {
         self.quota.login(caller.from)?;
         let name = &login.name;
         for _ in 0..ATTEMPTS {
-            let account = self.row::<Account>(row::account(name)).await?.ok_or(Refusal::NoSuchName)?.row;
+            let Current { rev, row: account } =
+                self.row::<Account>(row::account(name)).await?.ok_or(Refusal::NoSuchName)?;
             let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
             let device = *list.device(login.device).ok_or(Refusal::NoSuchName)?;
             self.prove(caller, &login, &device.key)?;
             let Some((before, changes)) = self.device(name, &device, login.generation, None).await? else { continue };
-            if self.store.write(changes).await?.last() == Some(&Written::Moved) {
+            if !changes.is_empty() && self.store.write(changes).await?.last() == Some(&Written::Moved) {
                 continue;
             }
             let keys = self.counts(name, device.id).await?;
-            self.enter(caller, login.name, account, device);
-            return Ok(Answer::LoggedIn { generation: before, keys });
+            self.enter(caller, name.clone(), account, device);
+            // Whoever removed the device before it was seated could not end its link.
+            if self.row::<Account>(row::account(name)).await?.is_some_and(|account| account.rev == rev) {
+                return Ok(Answer::LoggedIn { generation: before, keys });
+            }
+            caller.login = None;
         }
         Err(Fault::Contended("a device").into())
     }

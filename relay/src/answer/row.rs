@@ -59,7 +59,7 @@ pub(super) struct Claim {
 }
 
 /// What a device has published, by account name and device id.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Device {
     pub(super) key: DeviceKey,
     /// The highest generation that it presented. [ACCT-12]

@@ -114,7 +114,10 @@ impl<S: Store> Relay<S> {
         if owner.as_ref().is_none_or(|owner| (&owner.row.name, owner.row.device) != (name, device.id)) {
             batch.push(put(address, Current::rev(owner.as_ref()), &mine)?);
         }
-        batch.push(put(row::device(name, device.id), Current::rev(current.as_ref()), &next)?);
+        // A login that brings nothing new writes nothing.
+        if current.as_ref().is_none_or(|current| current.row != next) {
+            batch.push(put(row::device(name, device.id), Current::rev(current.as_ref()), &next)?);
+        }
         Ok(Some((before, batch)))
     }
 
