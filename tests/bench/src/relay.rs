@@ -8,6 +8,7 @@ pub mod codec;
 pub mod engine;
 pub mod host;
 pub mod peers;
+pub mod picture;
 pub mod play;
 pub mod row;
 pub mod rows;

@@ -7,7 +7,7 @@ use clap::Parser;
 use sealpost_bench::relay::codec::Wrong;
 use sealpost_bench::relay::host::Site;
 use sealpost_bench::relay::rows::{self, Scale};
-use sealpost_bench::relay::{bare, row, sealpost, table};
+use sealpost_bench::relay::{bare, picture, row, sealpost, table};
 
 /// What the relay costs, beside a bare server and beside what people would take instead
 #[derive(Parser)]
@@ -34,6 +34,12 @@ struct Cli {
     /// Writes everything that was measured
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draws it
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Writes what is held against what as a table for a page
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
     /// The relay to measure, instead of the one of this repository
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
@@ -45,7 +51,7 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(workers) = cli.bare {
-        return match bare::serve(workers) {
+        return match bare::serve(workers, |address| println!("{address}")) {
             Ok(()) => ExitCode::SUCCESS,
             Err(wrong) => failed(&wrong),
         };
@@ -84,16 +90,30 @@ fn run(cli: &Cli) -> Result<bool, Wrong> {
     let mut tell = |what: &str| eprintln!("{:>5} s  {what}", began.elapsed().as_secs());
     let mut outcomes: Vec<row::Outcome> = Vec::new();
     for row in rows {
-        let outcome = row.run(&site, usize::from(cli.rounds), &mut tell)?;
+        let outcome = row.run(&site, usize::from(cli.rounds), &mut tell);
         table::print(&outcome);
         outcomes.push(outcome);
     }
-    if let Some(file) = &cli.json {
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
-        let json = table::json(&outcomes, &machine(), &said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"]), &command);
-        std::fs::write(file, format!("{json:#}\n"))?;
-    }
+    table::summary(&outcomes);
+    report(cli, &outcomes)?;
     Ok(outcomes.iter().flat_map(|outcome| &outcome.judged).all(|judged| judged.reached() != Some(false)))
+}
+
+fn report(cli: &Cli, outcomes: &[row::Outcome]) -> Result<(), Wrong> {
+    let (machine, date) = (machine(), said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"]));
+    println!("\n{date}, {machine}, {} rounds", cli.rounds);
+    if let Some(file) = &cli.json {
+        let command: Vec<String> = std::env::args().skip(1).collect();
+        std::fs::write(file, format!("{:#}\n", table::json(outcomes, &machine, &date, &command.join(" "))))?;
+    }
+    if let Some(file) = &cli.markdown {
+        std::fs::write(file, table::markdown(outcomes))?;
+    }
+    if let Some(file) = &cli.svg {
+        let note = format!("{date}, {machine}, medians of {} rounds; shorter is better", cli.rounds);
+        std::fs::write(file, picture::svg(outcomes, &note))?;
+    }
+    Ok(())
 }
 
 /// Processor, cores and kernel.

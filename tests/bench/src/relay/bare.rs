@@ -50,3 +50,83 @@ pub fn start(site: &Site, workers: usize, confirms: bool) -> Result<Host, Wrong>
     let tls = Some(tls::config(Identity::RawKey)?);
     Ok(Host { process, address, tls, clients: Box::new(client::BareClients { confirms }) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::client::BareClients;
+    use super::*;
+    use crate::relay::codec::Event;
+    use crate::relay::engine::{Engine, Heard, LinkId};
+    use crate::relay::host::Clients;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn server(workers: usize) -> SocketAddr {
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || serve(workers, |address| tell.send(address).unwrap()));
+        told.recv().unwrap()
+    }
+
+    fn person(engine: &mut Engine, address: SocketAddr, number: u32) -> LinkId {
+        let tls = tls::config(Identity::RawKey).unwrap();
+        let link = engine.open(address, Some(&tls), BareClients { confirms: true }.person(number).unwrap()).unwrap();
+        let ready = |heard: &[Heard]| heard.iter().any(|heard| heard.what == Event::Ready);
+        engine.until(PATIENCE, "a link", |_, heard| Ok(ready(heard))).unwrap();
+        link
+    }
+
+    /// Every subscriber gets each post once and in order, however they are packed, cut and batched on the way.
+    #[test]
+    fn posts_come_once_and_in_order() {
+        for workers in [1, 2] {
+            let (address, mut engine) = (server(workers), Engine::new().unwrap());
+            let links: Vec<LinkId> = (0..4).map(|number| person(&mut engine, address, number)).collect();
+            let mut subscribed = 0;
+            links.iter().for_each(|link| engine.say(*link, |codec, out| codec.subscribe(7, out)).unwrap());
+            let count = |heard: &&Heard| heard.what == Event::Subscribed;
+            let done = |_: &mut Engine, heard: &[Heard]| {
+                subscribed += heard.iter().filter(count).count();
+                Ok(subscribed == links.len())
+            };
+            engine.until(PATIENCE, "subscribing", done).unwrap();
+            for stamp in 1..=2_000_u64 {
+                // From a few bytes to more than a record holds, and now and then one that nobody wants.
+                let mut payload = vec![0; (stamp as usize * 37) % 20_000 + 8];
+                payload[..8].copy_from_slice(&stamp.to_le_bytes());
+                let topic = if stamp % 9 == 0 { 8 } else { 7 };
+                engine.say(links[0], |codec, out| codec.publish(topic, &payload, out)).unwrap();
+            }
+            let wanted: Vec<u64> = (1..=2_000).filter(|stamp| stamp % 9 != 0).collect();
+            let mut came = vec![Vec::new(); links.len()];
+            let done = |_: &mut Engine, heard: &[Heard]| {
+                for heard in heard {
+                    let Event::Delivered { stamp } = heard.what else { continue };
+                    came[links.iter().position(|link| *link == heard.link).unwrap()].push(stamp);
+                }
+                Ok(came.iter().all(|came| came.len() >= wanted.len()))
+            };
+            engine.until(PATIENCE, "posts", done).unwrap();
+            assert!(came.iter().all(|came| *came == wanted));
+        }
+    }
+
+    /// A box comes to the person that it is for, and its sender hears of it.
+    #[test]
+    fn a_box_is_confirmed() {
+        let (address, mut engine) = (server(1), Engine::new().unwrap());
+        let (alice, bob) = (person(&mut engine, address, 1), person(&mut engine, address, 2));
+        let mut payload = vec![0; 6 * 1024];
+        payload[0] = 9;
+        engine.say(alice, |codec, out| codec.send(2, &payload, out)).unwrap();
+        let mut events = Vec::new();
+        let done = |_: &mut Engine, heard: &[Heard]| {
+            events.extend(heard.iter().map(|heard| (heard.link, heard.what)));
+            Ok(events.len() == 2)
+        };
+        engine.until(PATIENCE, "a box and its receipt", done).unwrap();
+        assert_eq!(events, [(bob, Event::Delivered { stamp: 9 }), (alice, Event::Accepted)]);
+    }
+}

@@ -146,10 +146,15 @@ pub struct Row {
 /// The contender that is held against the others.
 pub const OURS: &str = "sealpost";
 
-/// A contender's rounds; none where it was left out.
+/// Why a contender is left out that nobody has put on this machine.
+const NOT_INSTALLED: &str = "not installed";
+
+/// A contender's rounds.
 pub struct Ran {
     pub name: String,
     pub rounds: Vec<Round>,
+    /// Why there are none.
+    pub absent: Option<String>,
 }
 
 /// A row that was run.
@@ -167,6 +172,8 @@ pub struct Judged {
     pub against: String,
     pub figure: Figure,
     pub bound: Bound,
+    /// Ours did not finish.
+    pub failed: bool,
     pub ours: f64,
     pub theirs: f64,
     /// The median of the rounds' ratios, ours to theirs.
@@ -178,7 +185,8 @@ impl Judged {
     pub fn reached(&self) -> Option<bool> {
         match self.bound {
             Bound::Told => None,
-            Bound::Below(_) | Bound::Above(_) if self.ours.is_nan() => None,
+            _ if self.failed => Some(false),
+            _ if self.ours.is_nan() => None,
             Bound::Below(most) => Some(self.ours <= most),
             Bound::Above(least) => Some(self.ours >= least),
             _ if self.ratio.is_nan() => None,
@@ -190,34 +198,72 @@ impl Judged {
 }
 
 impl Row {
-    /// Starts all servers, lets them work in turns, and compares. `tell`: what happens meanwhile.
-    pub fn run(self, site: &Site, rounds: usize, tell: &mut dyn FnMut(&str)) -> Result<Outcome, Wrong> {
-        let mut engine = Engine::new()?;
-        let mut entered = Vec::new();
-        let mut ran: Vec<Ran> = Vec::new();
-        for mut contender in self.contenders {
-            let named = |wrong: Wrong| Wrong(format!("{}, {}: {wrong}", self.name, contender.name));
-            ran.push(Ran { name: contender.name.clone(), rounds: Vec::new() });
-            let Some(host) = (contender.start)(site).map_err(named)? else {
-                tell(&format!("{}: {} is not installed and left out", self.name, contender.name));
-                continue;
-            };
-            tell(&format!("{}: {} enters", self.name, contender.name));
-            contender.play.enter(&mut engine, &host).map_err(named)?;
-            entered.push((ran.len() - 1, host, contender.play));
+    /// Starts all servers, lets them work in turns, and compares. A server that fails is left out from there on, and the
+    /// others go on. `tell`: what happens meanwhile.
+    pub fn run(self, site: &Site, rounds: usize, tell: &mut dyn FnMut(&str)) -> Outcome {
+        let mut runs: Vec<Run> = self.contenders.into_iter().map(Run::new).collect();
+        for run in &mut runs {
+            tell(&format!("{}: {} enters", self.name, run.ran.name));
+            run.enter(site);
+            if let Some(why) = &run.ran.absent {
+                tell(&format!("{}: {} is left out: {why}", self.name, run.ran.name));
+            }
         }
         let rounds = rounds.min(self.most_rounds);
         for round in 1..=rounds {
-            for (at, host, play) in &mut entered {
-                let Some(ran) = ran.get_mut(*at) else { continue };
-                tell(&format!("{}: round {round} of {rounds}, {}", self.name, ran.name));
-                let named = |wrong: Wrong| Wrong(format!("{}, {}: {wrong}", self.name, ran.name));
-                let measured = play.round(&mut engine, host).map_err(named)?;
-                ran.rounds.push(measured);
+            for run in runs.iter_mut().filter(|run| run.ran.absent.is_none()) {
+                tell(&format!("{}: round {round} of {rounds}, {}", self.name, run.ran.name));
+                run.round();
+                if let Some(why) = &run.ran.absent {
+                    tell(&format!("{}: {} is left out: {why}", self.name, run.ran.name));
+                }
             }
         }
+        let ran: Vec<Ran> = runs.into_iter().map(|run| run.ran).collect();
         let judged = self.gates.iter().map(|gate| judge(gate, &ran)).collect();
-        Ok(Outcome { name: self.name, what: self.what, unit: self.unit, ran, judged })
+        Outcome { name: self.name, what: self.what, unit: self.unit, ran, judged }
+    }
+}
+
+/// A contender at work. Each has an engine of its own, so that nobody is troubled by another one's links.
+struct Run {
+    start: Start,
+    play: Box<dyn Play>,
+    at_work: Option<(Engine, Host)>,
+    ran: Ran,
+}
+
+impl Run {
+    fn new(contender: Contender) -> Self {
+        let Contender { name, start, play } = contender;
+        Self { start, play, at_work: None, ran: Ran { name, rounds: Vec::new(), absent: None } }
+    }
+
+    fn enter(&mut self, site: &Site) {
+        let entered = (self.start)(site).and_then(|host| {
+            let Some(host) = host else { return Ok(None) };
+            let mut engine = Engine::new()?;
+            self.play.enter(&mut engine, &host)?;
+            Ok(Some((engine, host)))
+        });
+        match entered {
+            Ok(Some(at_work)) => self.at_work = Some(at_work),
+            Ok(None) => self.ran.absent = Some(NOT_INSTALLED.to_owned()),
+            Err(wrong) => self.ran.absent = Some(wrong.to_string()),
+        }
+    }
+
+    fn round(&mut self) {
+        let Some((engine, host)) = &mut self.at_work else { return };
+        match self.play.round(engine, host) {
+            Ok(round) => self.ran.rounds.push(round),
+            Err(wrong) => {
+                // What it did before would not be comparable with what the others did since.
+                self.ran.absent = Some(wrong.to_string());
+                self.ran.rounds.clear();
+                self.at_work = None;
+            }
+        }
     }
 }
 
@@ -236,7 +282,9 @@ fn judge(gate: &Gate, ran: &[Ran]) -> Judged {
     let theirs = theirs.min_by(|one, other| best(&median(&one.1), &median(&other.1)));
     let (against, theirs) = theirs.unwrap_or((gate.against.first().copied().unwrap_or_default(), Vec::new()));
     let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    let broke = |ran: &Ran| ran.name == OURS && ran.absent.as_ref().is_some_and(|why| why != NOT_INSTALLED);
     Judged {
+        failed: ran.iter().any(broke),
         about: gate.about,
         against: against.to_owned(),
         figure: gate.figure,
@@ -278,7 +326,7 @@ mod tests {
             generator: 1.0,
             others: 0.0,
         };
-        Ran { name: name.to_owned(), rounds: costs.iter().map(round).collect() }
+        Ran { name: name.to_owned(), rounds: costs.iter().map(round).collect(), absent: None }
     }
 
     /// The limit is whoever does it cheapest, and the ratio is the median of the rounds' ratios, not that of the medians.
@@ -300,5 +348,14 @@ mod tests {
         let gate = Gate { about: "", against: vec!["none"], figure: Figure::Cost, bound: Bound::AtMost(2.0) };
         let judged = judge(&gate, &[ran(OURS, &[1.0])]);
         assert!(judged.ratio.is_nan() && judged.reached().is_none());
+    }
+
+    /// Where ours fails, nothing is reached.
+    #[test]
+    fn a_failure_is_a_miss() {
+        let gate = Gate { about: "", against: vec!["bare"], figure: Figure::Cost, bound: Bound::AtMost(2.0) };
+        let absent = |why: &str| Ran { absent: Some(why.to_owned()), ..ran(OURS, &[]) };
+        assert_eq!(judge(&gate, &[absent("it fell over"), ran("bare", &[1.0])]).reached(), Some(false));
+        assert_eq!(judge(&gate, &[absent(NOT_INSTALLED), ran("bare", &[1.0])]).reached(), None);
     }
 }

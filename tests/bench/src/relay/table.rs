@@ -1,9 +1,11 @@
 //! What was found, for people and for programs.
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use super::row::{Bound, Figure, Judged, OURS, Outcome, Round, median};
 
-/// Prints a row: each server's medians, then what ours is held to.
+/// Prints a row: each server's medians.
 pub fn print(outcome: &Outcome) {
     println!("\n{}: {}", outcome.name, outcome.what);
     println!(
@@ -11,8 +13,8 @@ pub fn print(outcome: &Outcome) {
         "server", outcome.unit, "a second", "p50 us", "p99 us", "server", "generator", "others"
     );
     for ran in &outcome.ran {
-        if ran.rounds.is_empty() {
-            println!("  {:<28} not installed, left out", ran.name);
+        if let Some(why) = &ran.absent {
+            println!("  {:<28} left out: {why}", ran.name);
             continue;
         }
         let of = |figure: fn(&Round) -> f64| median(&ran.rounds.iter().map(figure).collect::<Vec<_>>());
@@ -28,26 +30,75 @@ pub fn print(outcome: &Outcome) {
             100.0 * of(|round| round.others),
         );
     }
-    for judged in &outcome.judged {
-        println!("  {}", sentence(judged));
-    }
 }
 
 fn latency(micros: f64) -> String {
     if micros.is_nan() { "-".to_owned() } else { format!("{micros:.0}") }
 }
 
-/// What was asked, and whether it is so.
-pub fn sentence(judged: &Judged) -> String {
+/// Prints what ours is held to, all rows together.
+pub fn summary(outcomes: &[Outcome]) {
+    println!(
+        "\n{:<14} {:<54} {:>9} {:>9} {:>8}  must reach     reached",
+        "row", "held against", "theirs", OURS, "ratio"
+    );
+    for outcome in outcomes {
+        for judged in &outcome.judged {
+            println!(
+                "{:<14} {:<54} {:>9} {:>9} {:>8}  {:<14} {}",
+                outcome.name,
+                subject(judged),
+                number(judged.theirs),
+                number(judged.ours),
+                ratio(judged),
+                asked(judged.bound),
+                verdict(judged)
+            );
+        }
+    }
+}
+
+/// The same for a page: what is asked only, with the work in words.
+pub fn markdown(outcomes: &[Outcome]) -> String {
+    let mut page =
+        format!("| work | held against | theirs | {OURS} | ratio | must reach | |\n|---|---|---|---|---|---|---|\n");
+    for outcome in outcomes {
+        for judged in &outcome.judged {
+            let (theirs, ours) = (number(judged.theirs), number(judged.ours));
+            let unit = match judged.figure {
+                Figure::Cost => outcome.unit.split(' ').next().unwrap_or_default(),
+                Figure::Rate => "a second",
+                Figure::P50 | Figure::P99 => "us",
+            };
+            let (what, against) = (&outcome.what, subject(judged));
+            let (ratio, asked, verdict) = (ratio(judged), asked(judged.bound), verdict(judged));
+            // Writing to a String can't fail.
+            let _ = writeln!(
+                page,
+                "| {what} | {against} | {theirs} {unit} | {ours} {unit} | {ratio} | {asked} | {verdict} |"
+            );
+        }
+    }
+    page
+}
+
+fn subject(judged: &Judged) -> String {
     let figure = match judged.figure {
         Figure::Cost => "",
-        Figure::Rate => ", rate",
+        Figure::Rate => ", a second",
         Figure::P50 => ", median",
         Figure::P99 => ", p99",
     };
     let about = if judged.about.is_empty() { String::new() } else { format!(" ({})", judged.about) };
-    let subject = format!("{OURS} : {}{figure}{about}", judged.against);
-    format!("{subject:<72} {:>8}   {:<24} {}", ratio(judged), asked(judged.bound), verdict(judged))
+    format!("{}{figure}{about}", judged.against)
+}
+
+fn number(value: f64) -> String {
+    match value {
+        _ if value.is_nan() => "-".to_owned(),
+        _ if value < 100.0 => format!("{value:.2}"),
+        _ => format!("{value:.0}"),
+    }
 }
 
 /// The ratio as its bound speaks of it.
@@ -75,6 +126,7 @@ pub fn asked(bound: Bound) -> String {
 /// Reached, or by how much it is missed.
 pub fn verdict(judged: &Judged) -> String {
     let times = match (judged.reached(), judged.bound) {
+        _ if judged.failed => return "FAILED".to_owned(),
         (Some(true), _) => return "reached".to_owned(),
         (None, Bound::Told) => return String::new(),
         (None, _) => return "not measured".to_owned(),
@@ -107,7 +159,7 @@ pub fn json(outcomes: &[Outcome], machine: &str, date: &str, command: &str) -> V
     };
     let rows = outcomes.iter().map(|outcome| {
         let servers = outcome.ran.iter().map(|ran| {
-            json!({ "name": ran.name, "installed": !ran.rounds.is_empty(),
+            json!({ "name": ran.name, "left_out": ran.absent,
                     "rounds": ran.rounds.iter().map(round).collect::<Vec<_>>() })
         });
         json!({

@@ -3,7 +3,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -34,8 +34,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
 }
 
-/// Serves until it is killed. Prints its address once it listens. One worker is a runtime on one thread.
-pub fn serve(workers: usize) -> Result<(), Wrong> {
+/// Serves until it is killed. `listens`: is told where, once it does. One worker is a runtime on one thread.
+pub fn serve(workers: usize, listens: impl FnOnce(SocketAddr)) -> Result<(), Wrong> {
     let runtime = match workers {
         1 => tokio::runtime::Builder::new_current_thread().enable_io().build()?,
         _ => tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_io().build()?,
@@ -43,7 +43,7 @@ pub fn serve(workers: usize) -> Result<(), Wrong> {
     runtime.block_on(async {
         let tls = tls()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        println!("{}", listener.local_addr()?);
+        listens(listener.local_addr()?);
         let state = Arc::new(State::default());
         loop {
             let (tcp, _) = listener.accept().await?;

@@ -42,9 +42,9 @@ struct Count {
 }
 
 impl FanOut {
-    fn post(&mut self, engine: &mut Engine, count: &mut Count) -> Result<(), Wrong> {
+    fn post(&mut self, engine: &mut Engine, count: &mut Count, at: u64) -> Result<(), Wrong> {
         count.posts += 1;
-        stamp(&mut self.payload, nanos());
+        stamp(&mut self.payload, at);
         engine.say(self.publisher, |codec, out| codec.publish(0, &self.payload, out))
     }
 
@@ -76,15 +76,16 @@ impl FanOut {
                 Pace::Window(window) => {
                     while count.posts * (self.subscribers as u64) < count.deliveries + window * self.subscribers as u64
                     {
-                        self.post(engine, count)?;
+                        self.post(engine, count, nanos())?;
                     }
                     Duration::from_millis(100)
                 }
                 Pace::Rate(rate) => {
                     let every = self.subscribers as f64 * 1e9 / rate;
                     let due = |posts: u64| began + ((posts - before) as f64 * every) as u64;
+                    // It left when it should have: who is late lets everybody wait.
                     while nanos() >= due(count.posts) {
-                        self.post(engine, count)?;
+                        self.post(engine, count, due(count.posts))?;
                     }
                     Duration::from_nanos(due(count.posts).saturating_sub(nanos()))
                 }
