@@ -199,6 +199,10 @@ pub fn mailbox(device: &DeviceKey) -> MailboxId {
 pub fn token_hash(token: &DeliveryToken) -> TokenHash {
     TokenHash(sha256(&[label::DELIVERY_TOKEN, &token.0]))
 }
+/// What the relay stores of an invite. [ACCT-17]
+pub fn invite_hash(token: &InviteToken) -> [u8; 32] {
+    sha256(&[label::INVITE, &token.0])
+}
 /// A new random token.
 pub fn delivery_token(rng: &mut dyn CryptoRng) -> DeliveryToken {
     let mut token = DeliveryToken([0; 32]);

@@ -206,6 +206,7 @@ fn hashes(keys: &Keys) -> Vec<Context<'_>> {
     vec![
         hash("FINGERPRINT", &fingerprint(&account).0, account.0.to_vec()),
         hash("DELIVERY_TOKEN", &token_hash(&DeliveryToken([4; 32])).0, vec![4; 32]),
+        hash("INVITE", &invite_hash(&InviteToken([4; 16])), vec![4; 16]),
         hash("POST_HASH", &post_hash(b"head").0, b"head".to_vec()),
         hash("BUNDLE", &pqxdh::bundle_hash(&bundle.signed, None, &bundle.kem), served),
         hash("SESSION", &agreed, covered),

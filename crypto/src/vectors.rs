@@ -320,6 +320,7 @@ impl<'a> Vector<'a> {
                     && (receipt.generation, receipt.time) == (self.number("generation"), self.number("time")))
             }
             "skeleton" => Ok(skeleton(&self.name("text")) == self.text("result")),
+            "invite-hash" => Ok(invite_hash(&InviteToken(self.array("token"))) == self.array("hash")),
             "token-hash" => Ok(token_hash(&DeliveryToken(self.array("token"))).0 == self.array("hash")),
             "work" => {
                 let (relay, exporter) = (self.array("relay"), self.array("exporter"));

@@ -5,7 +5,7 @@ mod name;
 
 use serde::{Deserialize, Serialize};
 
-pub use link::ContactLink;
+pub use link::{ContactLink, InviteLink, InviteToken};
 pub use name::{InvalidName, Name, skeleton};
 
 use crate::wire::layout::{Reader, Writer};

@@ -33,6 +33,8 @@ labels! {
     MAILBOX = "mailbox";
     /// Hashed: a delivery token, giving what the relay stores of it.
     DELIVERY_TOKEN = "delivery token";
+    /// Hashed: an invite token, giving what the relay stores of it.
+    INVITE = "invite";
     /// Hashed: a request and its nonce, as proof of work.
     WORK = "proof of work";
     /// Hashed: the head of a post, named by the author's next one.

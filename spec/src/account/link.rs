@@ -1,5 +1,6 @@
 use crate::account::{Fingerprint, Name};
 use crate::relay::{Address, InvalidAddress};
+use crate::wire::DecodeError;
 
 /// `sealpost://HOST:PORT/KEY/alice?fp=FINGERPRINT`: a relay, a name there, and the fingerprint that makes whoever got
 /// the link in person sure of the key. `&invite=TOKEN` also registers a newcomer.
@@ -50,5 +51,54 @@ impl std::str::FromStr for ContactLink {
             fingerprint: fingerprint.ok_or(InvalidAddress)?,
             invite,
         })
+    }
+}
+
+/// Lets one newcomer or several register where a relay asks for it: 128 random bits, written as 26 characters of
+/// base32. The relay stores a hash alone. **[ACCT-17]**
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct InviteToken(pub [u8; 16]);
+
+impl std::fmt::Debug for InviteToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InviteToken(..)")
+    }
+}
+
+impl std::fmt::Display for InviteToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&data_encoding::BASE32_NOPAD.encode(&self.0).to_lowercase())
+    }
+}
+
+impl std::str::FromStr for InviteToken {
+    type Err = DecodeError;
+    fn from_str(text: &str) -> Result<Self, DecodeError> {
+        let bytes =
+            data_encoding::BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| DecodeError)?;
+        Ok(Self(bytes.try_into().map_err(|_| DecodeError)?))
+    }
+}
+
+/// `sealpost://HOST:PORT/KEY?invite=TOKEN`: what a relay's operator sends to a newcomer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InviteLink {
+    /// The relay's address.
+    pub relay: Address,
+    /// What lets the newcomer in.
+    pub token: InviteToken,
+}
+
+impl std::fmt::Display for InviteLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}?invite={}", self.relay, self.token)
+    }
+}
+
+impl std::str::FromStr for InviteLink {
+    type Err = InvalidAddress;
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let (relay, token) = text.trim().split_once("?invite=").ok_or(InvalidAddress)?;
+        Ok(Self { relay: relay.parse()?, token: token.parse().map_err(|_| InvalidAddress)? })
     }
 }

@@ -91,6 +91,7 @@ kind("agreement")(lambda v: v.same(shared=x25519(v.bytes("secret"), v.bytes("pub
 kind("signed-device-list")(lambda v: taken(account.signed_list(v.bytes("body"), v.bytes("signature"))))
 kind("fingerprint")(lambda v: v.same(text=account.base32(sha256(LABELS["FINGERPRINT"], v.bytes("account")))))
 kind("mailbox")(lambda v: v.same(mailbox=message.mailbox(v.bytes("device-key"))))
+kind("invite-hash")(lambda v: v.same(hash=sha256(LABELS["INVITE"], v.bytes("token"))))
 kind("token-hash")(lambda v: v.same(hash=sha256(LABELS["DELIVERY_TOKEN"], v.bytes("token"))))
 kind("relay-pin")(lambda v: v.same(text=account.base32(sha256(v.bytes("key")))))
 kind("session-id")(lambda v: v.same(id=message.session_id(v.bytes("part"))))
