@@ -47,6 +47,51 @@ pub enum Command {
         #[serde(default)]
         reason: Words,
     },
+    /// Keeps an account out until it is unbanned, and ends its links.
+    Ban {
+        /// Whose.
+        name: Name,
+        /// What they are told.
+        #[serde(default)]
+        reason: Words,
+    },
+    /// Lets a banned account in again.
+    Unban {
+        /// What it was called when it was banned.
+        name: Name,
+    },
+    /// Who is banned: a page of [`Record::Banned`], by account key.
+    Bans {
+        /// Where the previous page ended.
+        #[serde(default)]
+        after: Option<Digits>,
+    },
+    /// Frees a name whose owner has lost it: whoever registers it next has it.
+    Release {
+        /// The name.
+        name: Name,
+    },
+    /// Makes an invite: one [`Record::Invite`], with its token.
+    Invite {
+        /// How often it may be used.
+        uses: u32,
+        /// How long, in seconds.
+        expire_s: u64,
+        /// The operator's own note.
+        #[serde(default)]
+        label: Words,
+    },
+    /// Which invites there are: a page of [`Record::Invite`], by id.
+    Invites {
+        /// Where the previous page ended.
+        #[serde(default)]
+        after: Option<Digits>,
+    },
+    /// Takes an invite back.
+    Withdraw {
+        /// The first digits of its id, four at least.
+        invite: Digits,
+    },
 }
 
 impl Command {
@@ -56,6 +101,13 @@ impl Command {
             Self::Status => "status",
             Self::Users { .. } => "users",
             Self::Kick { .. } => "kick",
+            Self::Ban { .. } => "ban",
+            Self::Unban { .. } => "unban",
+            Self::Bans { .. } => "bans",
+            Self::Release { .. } => "release",
+            Self::Invite { .. } => "invite",
+            Self::Invites { .. } => "invites",
+            Self::Withdraw { .. } => "withdraw",
         }
     }
 }
@@ -84,6 +136,10 @@ pub enum Record {
     Status(Status),
     /// An account.
     User(User),
+    /// An account that is kept out.
+    Banned(Banned),
+    /// What lets newcomers register.
+    Invite(Invite),
     /// Something was done.
     Done {
         /// What, in a sentence.
@@ -131,6 +187,38 @@ pub struct User {
     pub waiting: u64,
     /// Bytes of those.
     pub waiting_bytes: u64,
+    /// Whether it is kept out.
+    pub banned: bool,
+}
+
+/// An account that is kept out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Banned {
+    /// What it was called when it was banned.
+    pub name: Name,
+    /// Its key.
+    pub account: Digits,
+    /// What it is told.
+    pub reason: String,
+}
+
+/// What lets newcomers register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// The hash of its token, by which it is withdrawn.
+    pub id: Digits,
+    /// The operator's own note.
+    pub label: String,
+    /// How often it may still be used.
+    pub left: u32,
+    /// Until when, in seconds since 1970.
+    pub expires_at: u64,
+    /// The token itself, told once: the relay keeps its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// A link with the token, to be sent to who is invited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// Why something was not done, in the words of every error.
@@ -158,6 +246,56 @@ impl Trouble {
     #[must_use]
     pub fn exits(self, exit: u8) -> Self {
         Self { exit, ..self }
+    }
+}
+
+/// Bytes as hexadecimal digits: a key, a hash, or the first of their digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digits(String);
+
+/// The text is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id, or its beginning, is 4 to 64 of 0-9 a-f")]
+pub struct InvalidDigits;
+
+impl Digits {
+    /// All digits of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The bytes of which these are all digits; half a byte at the end counts for nothing.
+    pub fn bytes(&self) -> Vec<u8> {
+        let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let pairs = self.0.as_bytes().chunks_exact(2);
+        pairs.filter_map(|pair| Some(value(pair.first()?)? << 4 | value(pair.last()?)?)).collect()
+    }
+}
+
+impl std::str::FromStr for Digits {
+    type Err = InvalidDigits;
+    fn from_str(text: &str) -> Result<Self, InvalidDigits> {
+        text.to_owned().try_into()
+    }
+}
+
+impl TryFrom<String> for Digits {
+    type Error = InvalidDigits;
+    fn try_from(text: String) -> Result<Self, InvalidDigits> {
+        let digit = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        if (4..=64).contains(&text.len()) && text.bytes().all(digit) { Ok(Self(text)) } else { Err(InvalidDigits) }
+    }
+}
+
+impl From<Digits> for String {
+    fn from(digits: Digits) -> Self {
+        digits.0
     }
 }
 

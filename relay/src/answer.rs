@@ -117,6 +117,7 @@ impl<S: Store> Relay<S> {
             rules,
         };
         relay.open_lobby().await?;
+        relay.remember_exceptions().await?;
         Ok(relay)
     }
 
@@ -200,6 +201,8 @@ impl<S: Store> Relay<S> {
         self.quota.tick(now);
         self.quota.forget();
         self.tails.forget();
+        self.remember_exceptions().await?;
+        self.expire_invites(now).await?;
         self.expire_some(now).await
     }
 

@@ -69,6 +69,8 @@ impl Default for Config {
 pub enum Register {
     /// Everybody.
     Open,
+    /// Who brings a token that the operator made: `sealpost-relay admin invite`.
+    Invite,
     /// Nobody new; who is known, or holds a receipt of this relay, comes in.
     Closed,
 }
@@ -170,6 +172,7 @@ impl Config {
         Rules {
             registering: match self.register {
                 Register::Open => Registering::Open,
+                Register::Invite => Registering::Invite,
                 Register::Closed => Registering::Closed,
             },
             work: WorkPrice { fetch: self.work.fetch, deliver: self.work.deliver },

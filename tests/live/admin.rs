@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use sealpost_tests::processes::{Outcome, RelayProcess, finish, programs, until};
+use sealpost_tests::processes::{Outcome, Person, RelayProcess, finish, programs, until};
 use serde_json::Value;
 
 use super::Pair;
@@ -24,6 +24,11 @@ fn records(relay: &RelayProcess, arguments: &[&str]) -> Vec<Value> {
     let mut all = vec!["--json"];
     all.extend(arguments);
     admin(relay, &all).expect(0).json()
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// An operator sees how the relay is and who is there; without a relay there is an error that says what to do.
@@ -67,6 +72,89 @@ fn a_kicked_client_sees_the_reason() {
     assert!(outcome.err.contains("bob is not connected"), "{}", outcome.err);
     let log = pair.relay.logged();
     assert!(log.contains("kick") && !log.contains("bob") && !log.contains("too loud"), "{log}");
+}
+
+/// An invite lets a newcomer in, by its token or its link, once; the next one is refused with exit 7 and a sentence,
+/// and leaves nothing behind.
+#[test]
+fn an_invite_lets_one_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = RelayProcess::start_with(folder.path(), &["--register", "invite"]);
+    let newcomer = |name: &str, arguments: &[&str]| {
+        let person = Person::new(folder.path(), name);
+        let outcome = person.run(&[&["register"], arguments, &[name]].concat());
+        (person, outcome)
+    };
+    let text = |record: &Value, field: &str| record[field].as_str().unwrap().to_owned();
+    let invite = &records(&relay, &["invite", "--label", "for the choir"])[0];
+    let token = text(invite, "token");
+    let with = |name: &str| {
+        let person = Person::new(folder.path(), name);
+        person.run(&["register", &relay.address, name, "--invite", &token])
+    };
+    let refused = newcomer("alice", &[&relay.address]).1.expect(7);
+    assert!(refused.err.contains("only who has an invite") && refused.err.contains("try: "), "{}", refused.err);
+    let _ = with("alice").expect(0);
+    let refused = with("bob").expect(7);
+    assert!(refused.err.contains("used up") && refused.err.contains("ask its operator"), "{}", refused.err);
+    let link = text(&records(&relay, &["invite", "--expire", "1h"])[0], "link");
+    assert!(link.starts_with(&relay.address), "{link}");
+    let (bob, outcome) = newcomer("bob", &[&link]);
+    let _ = outcome.expect(0);
+    let _ = bob.run(&["send", "alice", "hello"]).expect(0);
+    let left: Vec<_> = records(&relay, &["invites"]).iter().map(|invite| invite["left"].clone()).collect();
+    assert_eq!(left, [Value::from(0), Value::from(0)]);
+    // By the relay's clock: a second is over by the time that somebody comes.
+    let short = text(&records(&relay, &["invite", "--expire", "1s"])[0], "token");
+    until("the invite has expired", || {
+        let left = records(&relay, &["invites"]).into_iter().find(|invite| invite["left"] == 1)?;
+        (left["expires_at"].as_u64()? < now()).then_some(())
+    });
+    let carol = Person::new(folder.path(), "carol");
+    let refused = carol.run(&["register", &relay.address, "carol", "--invite", &short]).expect(7);
+    assert!(refused.err.contains("expired"), "{}", refused.err);
+    let log = relay.logged();
+    assert!(!log.contains(&token) && !log.contains("choir"), "{log}");
+}
+
+/// Who is banned sees the reason, cannot log in even after a restart, and comes back once unbanned.
+#[test]
+fn a_ban_lasts() {
+    let mut pair = Pair::acquainted();
+    let mut bob = pair.bob.follow();
+    until("bob is online", || records(&pair.relay, &["users"])[1]["online"].as_bool().filter(|online| *online));
+    let _ = admin(&pair.relay, &["ban", "bob", "--reason", "spam and more spam"]).expect(0);
+    let line = bob.lines.until(|line| line.contains("\"event\":\"error\""));
+    assert!(line.contains("spam and more spam") && line.contains("\"exit\":7"), "{line}");
+    pair.relay.kill();
+    pair.relay.restart();
+    let refused = pair.bob.run(&["recv", "--timeout", "20s"]).expect(7);
+    assert!(refused.err.contains("banned") && refused.err.contains("spam and more spam"), "{}", refused.err);
+    let shown = admin(&pair.relay, &["users"]).expect(0).out;
+    assert!(shown.lines().any(|line| line.starts_with("bob ") && line.ends_with("banned")), "{shown}");
+    let _ = pair.alice.run(&["send", "bob", "you are missed"]).expect(0);
+    let _ = admin(&pair.relay, &["unban", "bob"]).expect(0);
+    assert_eq!(pair.bob.receives(1), ["you are missed"]);
+}
+
+/// A name that was lost is freed: its next owner registers, contacts see a changed key and send nothing to it, and who
+/// had it before can't come back by the old receipt.
+#[test]
+fn a_released_name_has_a_changed_key() {
+    let pair = Pair::acquainted();
+    let _ = admin(&pair.relay, &["release", "bob"]).expect(0);
+    let again = tempfile::tempdir().unwrap();
+    let next = Person::registered(again.path(), "bob", &pair.relay.address);
+    let refused = pair.bob.run(&["recv", "--timeout", "20s"]).expect(7);
+    assert!(refused.err.contains("belongs to somebody else"), "{}", refused.err);
+    let _ = next.run(&["send", "alice", "it is me, with a new device"]).expect(0);
+    until("alice's client has seen the changed key", || {
+        let _ = pair.alice.run(&["recv", "--timeout", "2s"]);
+        let contacts = pair.alice.json(&["contacts"]).expect(0).events("contact");
+        contacts.iter().any(|contact| contact["trust"] == "key_changed").then_some(())
+    });
+    let refused = pair.alice.run(&["send", "bob", "hello?"]).expect(4);
+    assert!(refused.err.contains("sealpost trust"), "{}", refused.err);
 }
 
 /// Another user of the machine can't ask: not past the folder's mode, and not where somebody has opened folder and

@@ -202,6 +202,8 @@ impl Engine {
                 self.forget_acceptance()?;
                 self.register()
             }
+            // Another key has the name there: of two receipts the relay goes by the one that counts more. [ACCT-10]
+            Err(Failure::Refused(Refusal::BadSignature)) => self.register(),
             Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
             Err(Failure::Refused(refusal)) => self.no_login(refused(&refusal)),
             Err(_) => Ok(()),
@@ -417,6 +419,7 @@ pub(super) fn refused(refusal: &Refusal) -> Error {
             .advise("choose another name: sealpost register ADDRESS NAME"),
         Refusal::RegistrationClosed => error("the relay registers nobody new").advise("ask its operator"),
         Refusal::InviteNeeded => error("the relay registers only who has an invite")
+            .because("none was given, or it is unknown, expired, or used up")
             .advise("ask its operator for one: sealpost register ADDRESS NAME --invite TOKEN"),
         Refusal::Banned { reason } => error("the relay's operator has banned this account").because(words(reason)),
         Refusal::Kicked { reason } => error("the relay's operator has ended this link").because(words(reason)),

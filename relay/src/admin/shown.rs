@@ -2,13 +2,16 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Record, Status, User};
+use super::{Banned, Invite, Record, Status, User};
+use crate::listen::now;
 
 impl Display for Record {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Self::Status(status) => status.fmt(f),
             Self::User(user) => user.fmt(f),
+            Self::Banned(Banned { name, reason, .. }) => write!(f, "{:<32}  {reason}", name.as_str()),
+            Self::Invite(invite) => invite.fmt(f),
             Self::Done { text } => f.write_str(text),
             Self::End => Ok(()),
             Self::Error(trouble) => trouble.fmt(f),
@@ -31,14 +34,31 @@ impl Display for Status {
 
 impl Display for User {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Self { name, devices, online, waiting, waiting_bytes } = self;
+        let Self { name, devices, online, waiting, waiting_bytes, banned } = self;
         let presence = if *online { "online" } else { "offline" };
         let devices = counted(u64::from(*devices), "device");
         write!(f, "{:<32}  {presence:<7}  {devices}", name.as_str())?;
-        match waiting {
-            0 => Ok(()),
-            _ => write!(f, "  {} wait in {}", counted(*waiting, "envelope"), size(*waiting_bytes)),
+        if *waiting > 0 {
+            write!(f, "  {} waiting, {}", counted(*waiting, "envelope"), size(*waiting_bytes))?;
         }
+        f.write_str(if *banned { "  banned" } else { "" })
+    }
+}
+
+impl Display for Invite {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { id, label, left, expires_at, token, link } = self;
+        let id = id.as_str().get(..8).unwrap_or_default();
+        let left = counted(u64::from(*left), "use");
+        let expires = duration(expires_at.saturating_sub(now() / 1000));
+        write!(f, "{id}  {left:<9}  expires in {expires:<10}  {label}")?;
+        if let Some(token) = token {
+            write!(f, "\n\n  sealpost register ADDRESS NAME --invite {token}")?;
+        }
+        if let Some(link) = link {
+            write!(f, "\n  sealpost register '{link}' NAME")?;
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use sealpost_spec::relay::{Answer, LinkKind, Login, MAX_LISTED, Refusal, Registe
 
 use super::caller::{INBOX, LoggedIn};
 use super::mailbox::{Inbox, log};
-use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, OneTime, Row, decoded, put};
+use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, OneTime, Released, Row, decoded, put};
 use super::{ATTEMPTS, Caller, No, Outcome, Relay, only, price};
 use crate::store::{Fault, Key, Store, Write, Written};
 use prekeys::{Beyond, Verified};
@@ -49,6 +49,7 @@ impl<S: Store> Relay<S> {
             return Err(Refusal::BadSignature.into());
         }
         self.prove(caller, login, &device.key)?;
+        self.operator.admits(&list.account)?;
         let keys = Verified::new(&registration.keys, &device.key)?;
         let claimed = Claimed { registration: &registration, list, device, receipt, keys };
         for _ in 0..ATTEMPTS {
@@ -69,10 +70,12 @@ impl<S: Store> Relay<S> {
         let Claimed { registration, list, device, receipt, keys } = claimed;
         let name = &list.name;
         let skeleton = skeleton(name);
-        let read = vec![row::account(name), row::claim(&skeleton)];
+        let read = vec![row::account(name), row::claim(&skeleton), row::released(name)];
         let mut values = self.store.get(read).await?.into_iter();
         let current = values.next().flatten().map(decoded::<Account>).transpose()?;
         let claim = values.next().flatten().map(decoded::<Claim>).transpose()?;
+        let released = values.next().flatten().map(decoded::<Released>).transpose()?;
+        let released = released.map_or(0, |released| released.row.generation);
 
         let mut batch = Vec::new();
         let mut evicted = None;
@@ -92,8 +95,12 @@ impl<S: Store> Relay<S> {
             }
             Some(current) => {
                 self.outranked(&current.row.receipt(name), receipt.as_ref())?;
-                batch.extend(self.eviction(name, &current.row, (name, device)).await?);
+                batch.extend(self.eviction(name, &current.row, Some((name, device))).await?);
                 evicted = Some(name.clone());
+            }
+            // [ACCT-18] what was shown before the name was freed is worth nothing.
+            None if receipt.as_ref().is_some_and(|receipt| receipt.generation < released) => {
+                return Err(Refusal::NameTaken.into());
             }
             None => {}
         }
@@ -102,26 +109,26 @@ impl<S: Store> Relay<S> {
             && let Some(holder) = self.row::<Account>(row::account(other)).await?
         {
             self.outranked(&holder.row.receipt(other), receipt.as_ref())?;
-            batch.extend(self.eviction(other, &holder.row, (name, device)).await?);
+            batch.extend(self.eviction(other, &holder.row, Some((name, device))).await?);
             batch.push(Write::Delete { key: row::account(other), expected: holder.rev });
             evicted = Some(other.clone());
         }
         if of_the_name.is_none() && receipt.is_none() {
             match self.rules.registering {
                 Registering::Open => {}
-                Registering::Invite => return Err(Refusal::InviteNeeded.into()),
+                Registering::Invite => batch.extend(self.used(now, registration.invite.as_deref(), list).await?),
                 Registering::Closed => return Err(Refusal::RegistrationClosed.into()),
             }
         }
         for old in &dropped {
-            batch.extend(self.without_device(name, old, (name, device)).await?);
+            batch.extend(self.without_device(name, old, Some((name, device))).await?);
         }
 
         // Whatever is higher of what stands here and what the account can show: a name keeps its first time. [ACCT-10]
         let shown = receipt.clone().unwrap_or_else(|| NameReceipt {
             name: name.clone(),
             account: list.account,
-            generation: 0,
+            generation: released,
             time: now,
         });
         let best = of_the_name.filter(|stored| !shown.outranks(stored)).unwrap_or(shown);
@@ -165,6 +172,7 @@ impl<S: Store> Relay<S> {
             let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
             let device = *list.device(login.device).ok_or(Refusal::NoSuchName)?;
             self.prove(caller, &login, &device.key)?;
+            self.operator.admits(&account.account)?;
             let Some((before, changes)) = self.device(name, &device, login.generation, None).await? else { continue };
             if !changes.is_empty() && self.store.write(changes).await?.last() == Some(&Written::Moved) {
                 continue;
@@ -245,6 +253,10 @@ impl<S: Store> Relay<S> {
     /// Seats the device and begins to push its mailbox.
     fn enter(&self, caller: &mut Caller, name: Name, account: Account, device: Device) {
         let present = self.presence.enter(&name, device.id, &caller.bell);
+        // Banned since it was let in: whoever banned it did not find the link yet.
+        if let Err(banned) = self.operator.admits(&account.account) {
+            self.presence.end(&name, None, &banned);
+        }
         // [BOX-1]
         let log = log(&mailbox(&device.key));
         let watch = self.store.watch(&log, &caller.bell, INBOX);
@@ -263,7 +275,12 @@ impl<S: Store> Relay<S> {
     }
 
     /// Removes all that an account has here but its own row and its posts.
-    async fn eviction(&self, name: &Name, account: &Account, by: (&Name, &Device)) -> Result<Vec<Write>, Fault> {
+    pub(super) async fn eviction(
+        &self,
+        name: &Name,
+        account: &Account,
+        by: Option<(&Name, &Device)>,
+    ) -> Result<Vec<Write>, Fault> {
         let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
         let mut batch = Vec::new();
         for device in &list.devices {
@@ -282,13 +299,18 @@ impl<S: Store> Relay<S> {
     }
 
     /// Removes a device with its keys and mailbox; but not the rows that `by`, which takes its place, writes itself.
-    async fn without_device(&self, name: &Name, device: &Device, by: (&Name, &Device)) -> Result<Vec<Write>, Fault> {
+    async fn without_device(
+        &self,
+        name: &Name,
+        device: &Device,
+        by: Option<(&Name, &Device)>,
+    ) -> Result<Vec<Write>, Fault> {
         let address = mailbox(&device.key);
         let mut batch = Vec::new();
         // Whoever lists a foreign device's key has no say over its mailbox.
         if let Some(current) = self.row::<Mailbox>(row::mailbox(&address)).await?
             && (&current.row.name, current.row.device) == (name, device.id)
-            && device.key != by.1.key
+            && by.is_none_or(|(_, by)| device.key != by.key)
         {
             batch.push(Write::Trim { log: log(&address), through: Seq(u64::MAX) });
             batch.push(Write::Delete { key: row::mailbox(&address), expected: current.rev });
@@ -299,7 +321,7 @@ impl<S: Store> Relay<S> {
                 batch.push(Write::Delete { key: Key { table: OneTime::TABLE, key }, expected: value.rev });
             }
         }
-        if (name, device.id) != (by.0, by.1.id)
+        if by.is_none_or(|(by, new)| (name, device.id) != (by, new.id))
             && let Some(current) = self.row::<row::Device>(row::device(name, device.id)).await?
         {
             batch.push(Write::Delete { key: row::device(name, device.id), expected: current.rev });

@@ -1,15 +1,19 @@
 //! What the relay answers its operator: see [`crate::admin`].
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod invites;
+mod people;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use sealpost_crypto::identity::mailbox;
-use sealpost_spec::account::{DeviceList, Name};
-use sealpost_spec::relay::{LinkKind, Refusal};
+use sealpost_spec::account::{AccountKey, DeviceList, Name};
+use sealpost_spec::relay::{Address, LinkKind, Refusal};
 
 use super::row::{self, Account, Row};
 use super::{Relay, mailbox as mailboxes};
-use crate::admin::{Command, PAGE, Record, Status, Trouble, User, Words};
+use crate::admin::{Command, PAGE, Record, Status, Trouble, User};
 use crate::store::{Fault, Store};
 
 /// What is kept of links and time for the operator's sake.
@@ -18,6 +22,36 @@ pub(super) struct Operator {
     links: Arc<[AtomicU64; 2]>,
     /// Unix milliseconds of the first look at the clock.
     started: AtomicU64,
+    /// Where clients find the relay, for the links of invites.
+    address: OnceLock<Address>,
+    bans: Exceptions<AccountKey, String>,
+}
+
+/// What holds for a few accounts and not for others, in memory: most requests look, and find that there is nothing.
+struct Exceptions<K, V> {
+    any: AtomicBool,
+    all: RwLock<HashMap<K, V>>,
+}
+
+impl<K, V> Default for Exceptions<K, V> {
+    fn default() -> Self {
+        Self { any: AtomicBool::new(false), all: RwLock::default() }
+    }
+}
+
+impl<K: Eq + std::hash::Hash, V: Clone> Exceptions<K, V> {
+    fn of(&self, key: &K) -> Option<V> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashMap<K, V>)) {
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut all);
+        self.any.store(!all.is_empty(), Ordering::Release);
+    }
 }
 
 /// A link that is counted until this is dropped.
@@ -29,6 +63,14 @@ impl Operator {
         let counted = Counted(Arc::clone(&self.links), kind);
         counted.count().fetch_add(1, Ordering::Relaxed);
         counted
+    }
+
+    /// Refuses an account that is banned. [RELAY-18]
+    pub(super) fn admits(&self, account: &AccountKey) -> Result<(), Refusal> {
+        match self.bans.of(account) {
+            Some(reason) => Err(Refusal::Banned { reason }),
+            None => Ok(()),
+        }
     }
 
     fn links(&self, kind: LinkKind) -> u64 {
@@ -76,12 +118,24 @@ impl<S: Store> Relay<S> {
             Command::Status => self.status(now).await,
             Command::Users { after } => self.users(after).await,
             Command::Kick { name, reason } => self.kick(&name, &reason).await,
+            Command::Ban { name, reason } => self.ban(&name, &reason).await,
+            Command::Unban { name } => self.unban(&name).await,
+            Command::Bans { after } => self.bans(after).await,
+            Command::Release { name } => self.release(&name).await,
+            Command::Invite { uses, expire_s, label } => self.invite(now, uses, expire_s, &label).await,
+            Command::Invites { after } => self.invites(after).await,
+            Command::Withdraw { invite } => self.withdraw(&invite).await,
         };
         match &answer {
             Ok(_) => tracing::info!(command = word, "done for the operator"),
             Err(_) => tracing::info!(command = word, "not done for the operator"),
         }
         answer
+    }
+
+    /// Where clients find it, for the links of invites.
+    pub fn found_at(&self, address: Address) {
+        let _ = self.operator.address.set(address);
     }
 
     async fn status(&self, now: u64) -> Answer {
@@ -119,17 +173,8 @@ impl<S: Store> Relay<S> {
             (waiting, waiting_bytes) = (waiting + usage.count, waiting_bytes + usage.bytes);
         }
         let devices = u32::try_from(list.devices.len()).unwrap_or(u32::MAX);
-        Ok(User { online: self.presence.online(&name), name, devices, waiting, waiting_bytes })
-    }
-
-    async fn kick(&self, name: &Name, reason: &Words) -> Answer {
-        self.known(self.row::<Account>(row::account(name)).await)?.ok_or_else(|| nobody(name))?;
-        let ended = self.presence.end(name, None, &Refusal::Kicked { reason: reason.as_str().to_owned() });
-        if ended == 0 {
-            let advice = format!("sealpost-relay admin ban {}    # keeps them out", name.as_str());
-            return Err(Trouble::new(format!("{} is not connected", name.as_str()), "no link is theirs", advice));
-        }
-        done(format!("{}: {} ended", name.as_str(), crate::admin::counted(ended as u64, "link")))
+        let banned = self.operator.admits(&account.account).is_err();
+        Ok(User { online: self.presence.online(&name), name, devices, waiting, waiting_bytes, banned })
     }
 
     /// The store's own trouble, logged under a number that the operator is told.

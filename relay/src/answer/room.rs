@@ -48,6 +48,8 @@ impl<S: Store> Relay<S> {
         if author != (&login.name, login.account, login.device, login.key) {
             return Err(Refusal::BadSignature.into());
         }
+        // [RELAY-18]
+        self.operator.admits(&login.account)?;
         let hash = post_hash(&post.head.body.0);
         for _ in 0..ATTEMPTS {
             if let Some(answer) = self.try_post(now, &post, &head, hash).await? {

@@ -33,6 +33,9 @@ tables! {
     Joined = "joined";
     Author = "author";
     StoredPost = "post";
+    Ban = "ban";
+    Released = "released";
+    Invite = "invite";
 }
 
 /// An account, by its name.
@@ -116,6 +119,34 @@ pub(super) struct StoredPost {
     pub(super) body: Option<Bytes>,
 }
 
+/// An account that the operator keeps out, by its key. [RELAY-18]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Ban {
+    /// What it was called then.
+    pub(super) name: Name,
+    pub(super) reason: String,
+}
+
+/// A name that the operator has freed, by the name. [ACCT-18]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Released {
+    /// What the next receipt for it has; lower ones are worth nothing.
+    pub(super) generation: u32,
+}
+
+/// What lets newcomers register, by the hash of its token. [ACCT-17]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Invite {
+    /// The operator's own note.
+    pub(super) label: String,
+    /// How often it may still be used.
+    pub(super) left: u32,
+    /// Unix milliseconds.
+    pub(super) expires: u64,
+    /// Who used it last: their registration may be repeated.
+    pub(super) last: Option<(Name, AccountKey)>,
+}
+
 /// A row with its revision.
 pub(super) struct Current<R> {
     pub(super) rev: Rev,
@@ -132,6 +163,15 @@ pub(super) fn account(name: &Name) -> Key {
 }
 pub(super) fn claim(skeleton: &str) -> Key {
     key::<Claim>(&[skeleton.as_bytes()])
+}
+pub(super) fn ban(account: &AccountKey) -> Key {
+    key::<Ban>(&[&account.0])
+}
+pub(super) fn released(name: &Name) -> Key {
+    key::<Released>(&[name.as_str().as_bytes()])
+}
+pub(super) fn invite(hash: &[u8]) -> Key {
+    key::<Invite>(&[hash])
 }
 pub(super) fn device(name: &Name, device: DeviceId) -> Key {
     key::<Device>(&[name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()])

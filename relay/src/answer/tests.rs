@@ -2,6 +2,7 @@
 
 mod accounts;
 mod mailboxes;
+mod operator;
 mod rooms;
 
 use rand::SeedableRng;

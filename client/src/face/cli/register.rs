@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use sealpost_spec::account::{ContactLink, Name};
+use sealpost_spec::account::{ContactLink, InviteLink, Name};
 use sealpost_spec::relay::Address;
 use tokio::time::timeout;
 
@@ -25,6 +25,9 @@ impl Relay {
     fn parse(text: &str) -> Result<Self, Error> {
         if let Ok(link) = text.parse::<ContactLink>() {
             return Ok(Self { address: link.relay, invite: link.invite });
+        }
+        if let Ok(link) = text.parse::<InviteLink>() {
+            return Ok(Self { address: link.relay, invite: Some(link.token.to_string()) });
         }
         let address = text.parse::<Address>().map_err(|error| {
             Error::new(ErrorCode::Usage, "that is no address of a relay")
