@@ -17,8 +17,9 @@ mod shown;
 pub mod socket;
 
 use sealpost_spec::account::Name;
+use sealpost_spec::room::RoomName;
 use serde::{Deserialize, Serialize};
-pub(crate) use shown::counted;
+pub(crate) use shown::{counted, duration, size};
 
 /// Longest line that asks, in bytes: the longest of an operator's words fit several times.
 pub const MAX_LINE: usize = 16 * 1024;
@@ -92,6 +93,44 @@ pub enum Command {
         /// The first digits of its id, four at least.
         invite: Digits,
     },
+    /// Which rooms there are and what they hold: a page of [`Record::Room`], by name.
+    Rooms {
+        /// Where the previous page ended.
+        #[serde(default)]
+        after: Option<RoomName>,
+    },
+    /// Changes what a room keeps; what is not given stays as it is.
+    Retention {
+        /// Which.
+        room: RoomName,
+        /// The newest posts, so many of them.
+        #[serde(default)]
+        posts: Option<u32>,
+        /// None older than so many seconds; 0 is no bound.
+        #[serde(default)]
+        age_s: Option<u64>,
+    },
+    /// Removes the body of a post, whoever wrote it.
+    DeletePost {
+        /// All digits of its id.
+        post: Digits,
+    },
+    /// What each limit is, and how full: [`Record::Limit`]s.
+    Limits,
+    /// What the mailboxes of an account may hold: one [`Record::Mailbox`], or sets what is given.
+    Mailbox {
+        /// Whose.
+        name: Name,
+        /// So many envelopes.
+        #[serde(default)]
+        envelopes: Option<u64>,
+        /// So many bytes.
+        #[serde(default)]
+        bytes: Option<u64>,
+        /// What everybody's may.
+        #[serde(default)]
+        reset: bool,
+    },
 }
 
 impl Command {
@@ -108,6 +147,11 @@ impl Command {
             Self::Invite { .. } => "invite",
             Self::Invites { .. } => "invites",
             Self::Withdraw { .. } => "withdraw",
+            Self::Rooms { .. } => "rooms",
+            Self::Retention { .. } => "retention",
+            Self::DeletePost { .. } => "delete-post",
+            Self::Limits => "limits",
+            Self::Mailbox { .. } => "mailbox",
         }
     }
 }
@@ -140,6 +184,12 @@ pub enum Record {
     Banned(Banned),
     /// What lets newcomers register.
     Invite(Invite),
+    /// A room.
+    Room(RoomRecord),
+    /// A limit.
+    Limit(LimitRecord),
+    /// What the mailboxes of an account hold.
+    Mailbox(MailboxRecord),
     /// Something was done.
     Done {
         /// What, in a sentence.
@@ -247,6 +297,53 @@ impl Trouble {
     pub fn exits(self, exit: u8) -> Self {
         Self { exit, ..self }
     }
+}
+
+/// A room and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomRecord {
+    /// Its name, without `#`.
+    pub room: RoomName,
+    /// Members.
+    pub members: u64,
+    /// Posts.
+    pub posts: u64,
+    /// Bytes of their heads; a body has at most 16 KiB more.
+    pub bytes: u64,
+    /// The newest posts that it keeps.
+    pub keeps_posts: u32,
+    /// For how many seconds; 0 for ever.
+    pub keeps_s: u64,
+}
+
+/// A limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitRecord {
+    /// Of what, as the configuration names it where it does.
+    pub what: String,
+    /// How much there may be; of a rate, at once.
+    pub limit: u64,
+    /// Of a rate: milliseconds until one more is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_ms: Option<u32>,
+    /// How much there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u64>,
+}
+
+/// What the mailboxes of an account hold, and what each may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxRecord {
+    /// Whose.
+    pub name: Name,
+    /// Envelopes that each may hold.
+    pub envelopes: u64,
+    /// Bytes that each may hold.
+    pub bytes: u64,
+    /// Envelopes that wait in them.
+    pub waiting: u64,
+    /// Bytes of those.
+    pub waiting_bytes: u64,
 }
 
 /// Bytes as hexadecimal digits: a key, a hash, or the first of their digits.

@@ -203,6 +203,7 @@ impl<S: Store> Relay<S> {
         self.tails.forget();
         self.remember_exceptions().await?;
         self.expire_invites(now).await?;
+        self.let_go_all(now).await?;
         self.expire_some(now).await
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use sealpost_tests::processes::{Outcome, Person, RelayProcess, finish, programs, until};
+use sealpost_tests::processes::{Following, Outcome, Person, RelayProcess, finish, programs, until};
 use serde_json::Value;
 
 use super::Pair;
@@ -155,6 +155,58 @@ fn a_released_name_has_a_changed_key() {
     });
     let refused = pair.alice.run(&["send", "bob", "hello?"]).expect(4);
     assert!(refused.err.contains("sealpost trust"), "{}", refused.err);
+}
+
+/// A post that the operator removes is gone from who reads along at that moment and from who comes back, and both say
+/// whose doing it was; a room that keeps few posts shows newcomers what is missing.
+#[test]
+fn an_operator_moderates_a_room() {
+    let pair = Pair::new();
+    for person in [&pair.alice, &pair.bob] {
+        let _ = person.run(&["join", "#lobby"]).expect(0);
+    }
+    for line in ["first", "something foul", "last"] {
+        let _ = pair.alice.run(&["send", "#lobby", line]).expect(0);
+    }
+    let texts = |person: &Person| person.history("#lobby").into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+    until("bob has read them", || {
+        let _ = pair.bob.run(&["recv", "--timeout", "20s"]);
+        texts(&pair.bob).iter().any(|text| text == "last").then_some(())
+    });
+    let history = pair.bob.json(&["history", "#lobby"]).expect(0);
+    let foul = history.events("message").into_iter().find(|line| line["text"] == "something foul").unwrap();
+    let mut reading = Following::start(pair.bob.command(&["--json", "chat"]));
+    until("bob is online", || records(&pair.relay, &["users"])[1]["online"].as_bool().filter(|online| *online));
+    let done = admin(&pair.relay, &["delete-post", foul["id"].as_str().unwrap()]).expect(0);
+    assert!(done.out.contains("removed from #lobby"), "{}", done.out);
+    reading.lines.until(|line| line.contains("removed by the relay's operator"));
+    reading.kill();
+    let gone = |person: &Person| {
+        let texts = texts(person);
+        !texts.contains(&"something foul".to_owned()) && texts.contains(&"removed by the relay's operator".to_owned())
+    };
+    assert!(gone(&pair.bob));
+    until("alice hears of it when she comes back", || {
+        let _ = pair.alice.run(&["recv", "--timeout", "20s"]);
+        gone(&pair.alice).then_some(())
+    });
+    let rooms = &records(&pair.relay, &["rooms"])[0];
+    assert_eq!(
+        (&rooms["room"], &rooms["members"], &rooms["keeps_posts"]),
+        (&"lobby".into(), &2.into(), &10_000.into())
+    );
+    let kept = admin(&pair.relay, &["room", "retention", "#lobby", "--posts", "2"]).expect(0);
+    assert!(kept.out.starts_with("#lobby keeps 2 posts"), "{}", kept.out);
+    let carol = Person::registered(pair.folder.path(), "carol", &pair.relay.address);
+    until("carol sees what is kept", || {
+        let _ = carol.run(&["recv", "--timeout", "20s"]);
+        texts(&carol).iter().any(|text| text == "last").then_some(())
+    });
+    assert!(!texts(&carol).contains(&"first".to_owned()));
+    let limits = admin(&pair.relay, &["quota"]).expect(0).out;
+    assert!(limits.contains("rooms                   1 of 10000"), "{limits}");
+    let set = admin(&pair.relay, &["quota", "bob", "--envelopes", "5000", "--mebibytes", "128"]).expect(0);
+    assert_eq!(set.out, "bob: 5000 envelopes and 128 MiB\n");
 }
 
 /// Another user of the machine can't ask: not past the folder's mode, and not where somebody has opened folder and

@@ -48,6 +48,10 @@ impl Engine {
             if self.fills_a_gap(&head, hash)? {
                 return self.add_post(name, &head, post, None);
             }
+            if post.body.is_none() {
+                // Removed by the operator, told once more, and its room no longer keeps the post itself. [ROOM-10]
+                return Ok(());
+            }
             let reason = format!("a post of @{} does not follow their last one: altered or forged", head.author);
             self.refuse_in(Some(name.to_string()), reason);
             return Ok(());
@@ -77,6 +81,9 @@ impl Engine {
             // [ROOM-6] by its author it would be removed already: their delete post came before.
             line.text = "removed by the relay's operator".into();
             self.rows().put_line(&line)?;
+            // [ROOM-10] it stands on somebody's screen.
+            let message = self.view(&line);
+            self.tell(None, Event::Message(message));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Banned, Invite, Record, Status, User};
+use super::{Banned, Invite, LimitRecord, MailboxRecord, Record, RoomRecord, Status, User};
 use crate::listen::now;
 
 impl Display for Record {
@@ -12,6 +12,9 @@ impl Display for Record {
             Self::User(user) => user.fmt(f),
             Self::Banned(Banned { name, reason, .. }) => write!(f, "{:<32}  {reason}", name.as_str()),
             Self::Invite(invite) => invite.fmt(f),
+            Self::Room(room) => room.fmt(f),
+            Self::Limit(limit) => limit.fmt(f),
+            Self::Mailbox(mailbox) => mailbox.fmt(f),
             Self::Done { text } => f.write_str(text),
             Self::End => Ok(()),
             Self::Error(trouble) => trouble.fmt(f),
@@ -59,6 +62,36 @@ impl Display for Invite {
             write!(f, "\n  sealpost register '{link}' NAME")?;
         }
         Ok(())
+    }
+}
+
+impl Display for RoomRecord {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { room, members, posts, bytes, keeps_posts, keeps_s } = self;
+        let (members, posts) = (counted(*members, "member"), counted(*posts, "post"));
+        write!(f, "{:<33}  {members}, {posts}, heads of {}; keeps {keeps_posts}", room.to_string(), size(*bytes))?;
+        if *keeps_s == 0 { Ok(()) } else { write!(f, ", for {}", duration(*keeps_s)) }
+    }
+}
+
+impl Display for LimitRecord {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { what, limit, every_ms, used } = self;
+        write!(f, "{what:<22}  ")?;
+        match (used, every_ms) {
+            (Some(used), _) => write!(f, "{used} of {limit}"),
+            (None, Some(every_ms)) => write!(f, "{limit} at once, then one in {every_ms} ms"),
+            (None, None) => write!(f, "{limit}"),
+        }
+    }
+}
+
+impl Display for MailboxRecord {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { name, envelopes, bytes, waiting, waiting_bytes } = self;
+        let waiting = counted(*waiting, "envelope");
+        write!(f, "{}: {waiting} waiting, {}; ", name.as_str(), size(*waiting_bytes))?;
+        write!(f, "a mailbox holds {envelopes}, {}", size(*bytes))
     }
 }
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use sealpost_crypto::identity;
 use sealpost_spec::mailbox::{
-    DeliveryToken, Envelope, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MAX_ENVELOPES, MAX_MAILBOX_BYTES, MailboxId,
-    Push, Seq, TokenHash,
+    DeliveryToken, Envelope, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MailboxId, Push, Seq, TokenHash,
 };
 use sealpost_spec::message::BOX_SIZES;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal};
@@ -17,11 +16,6 @@ use super::{ATTEMPTS, Caller, Outcome, Relay, price, row};
 use crate::metrics::METRICS;
 use crate::store::bell::lock;
 use crate::store::{Append, Fault, Limit, Log, Store, Usage, Watch, Write, Written};
-
-/// What waits at most for one more of a contact to be taken. [BOX-4]
-const CONTACTS: Usage = Usage { count: MAX_ENVELOPES as u64, bytes: MAX_MAILBOX_BYTES as u64 };
-/// The same for one of a stranger: two minutes of a stranger's work do not shut everybody else out. [BOX-11]
-const STRANGERS: Usage = Usage { count: CONTACTS.count / 2, bytes: CONTACTS.bytes / 2 };
 
 /// Most mailboxes of which a sweep looks at the oldest envelope, a tenth of a second's reading: with a sweep in five
 /// minutes, 100,000 mailboxes have their turn within two hours.
@@ -111,7 +105,7 @@ impl<S: Store> Relay<S> {
         }
         sender.recipient.serves(&owner.name)?;
         let log = log(&to);
-        self.admit(now, &log, sealed.0.len(), if contact { CONTACTS } else { STRANGERS }).await?;
+        self.admit(now, &log, sealed.0.len(), self.share(&owner.name, contact)).await?;
         let bytes = [now.to_le_bytes().as_slice(), &sealed.0].concat();
         // [BOX-2] [BOX-3]
         match self.store.offer(Append { log, id: id.0, bytes }).await? {

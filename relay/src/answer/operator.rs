@@ -1,7 +1,9 @@
 //! What the relay answers its operator: see [`crate::admin`].
 
 mod invites;
+mod limits;
 mod people;
+mod rooms;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,7 +16,7 @@ use sealpost_spec::relay::{Address, LinkKind, Refusal};
 use super::row::{self, Account, Row};
 use super::{Relay, mailbox as mailboxes};
 use crate::admin::{Command, PAGE, Record, Status, Trouble, User};
-use crate::store::{Fault, Store};
+use crate::store::{Fault, Store, Usage};
 
 /// What is kept of links and time for the operator's sake.
 #[derive(Default)]
@@ -24,7 +26,13 @@ pub(super) struct Operator {
     started: AtomicU64,
     /// Where clients find the relay, for the links of invites.
     address: OnceLock<Address>,
+    /// Held while the store and what is in memory of it change together.
+    changing: tokio::sync::Mutex<()>,
     bans: Exceptions<AccountKey, String>,
+    mailboxes: Exceptions<Name, Usage>,
+    /// Posts so far: every so many, one looks whether its room is full.
+    posts: AtomicU64,
+    most_links: AtomicU64,
 }
 
 /// What holds for a few accounts and not for others, in memory: most requests look, and find that there is nothing.
@@ -125,6 +133,13 @@ impl<S: Store> Relay<S> {
             Command::Invite { uses, expire_s, label } => self.invite(now, uses, expire_s, &label).await,
             Command::Invites { after } => self.invites(after).await,
             Command::Withdraw { invite } => self.withdraw(&invite).await,
+            Command::Rooms { after } => self.rooms_held(after).await,
+            Command::Retention { room, posts, age_s } => self.retain(now, &room, posts, age_s).await,
+            Command::DeletePost { post } => self.delete_post(&post).await,
+            Command::Limits => self.limits().await,
+            Command::Mailbox { name, envelopes, bytes, reset } => {
+                self.mailbox_limit(name, envelopes, bytes, reset).await
+            }
         };
         match &answer {
             Ok(_) => tracing::info!(command = word, "done for the operator"),
@@ -133,9 +148,10 @@ impl<S: Store> Relay<S> {
         answer
     }
 
-    /// Where clients find it, for the links of invites.
-    pub fn found_at(&self, address: Address) {
+    /// Where clients find it, for the links of invites, and how many links it may have.
+    pub fn found_at(&self, address: Address, links: usize) {
         let _ = self.operator.address.set(address);
+        self.operator.most_links.store(links as u64, Ordering::Relaxed);
     }
 
     async fn status(&self, now: u64) -> Answer {

@@ -197,7 +197,9 @@ impl<S: Store> Relay<S> {
         let mut posts = Vec::with_capacity(entries.len());
         for (entry, body) in entries.into_iter().zip(bodies) {
             let LoggedPost { head, author } = decode(&entry.bytes).map_err(|_| Fault::Damaged("a post"))?;
-            let removes = PostHead::parse(&head.body.0).is_ok_and(|head| head.kind == PostKind::Delete);
+            // The second kind is a post whose body the operator has removed, once more under another id. [ROOM-10]
+            let removes =
+                PostHead::parse(&head.body.0).is_ok_and(|head| head.kind == PostKind::Delete || head.id.0 != entry.id);
             let body = body.map(decoded::<StoredPost>).transpose()?.and_then(|stored| stored.row.body);
             let post = Post { head, author, body };
             let push = Push::Post { room: room.clone(), seq: entry.seq, post };

@@ -9,7 +9,8 @@ use sealpost_spec::wire::encode;
 
 use super::push::{Following, LoggedPost, room_log};
 use super::row::{
-    self, Account, Author, Current, Joined, Member, Room, Row, StoredPost, account, author, joined, member, put, room,
+    self, Account, Author, Current, Joined, Member, Retention, Room, Row, StoredPost, account, author, joined, member,
+    put, room,
 };
 use super::{ATTEMPTS, Caller, No, Outcome, Relay};
 use crate::store::{Append, Fault, Store, Write, Written};
@@ -22,6 +23,8 @@ struct Before {
     author: Option<Current<Author>>,
     stored: Option<Current<StoredPost>>,
     target: Option<Current<StoredPost>>,
+    /// Whether the room has let posts go.
+    trimmed: bool,
 }
 
 impl<S: Store> Relay<S> {
@@ -53,6 +56,7 @@ impl<S: Store> Relay<S> {
         let hash = post_hash(&post.head.body.0);
         for _ in 0..ATTEMPTS {
             if let Some(answer) = self.try_post(now, &post, &head, hash).await? {
+                self.posted_to(now, &head.room).await?;
                 return Ok(answer);
             }
         }
@@ -98,6 +102,7 @@ impl<S: Store> Relay<S> {
             author(&head.room, &head.author, head.device.id),
             row::post(&head.room, &head.id),
             row::post(&head.room, &head.target),
+            row::retention(&head.room),
         ];
         let mut values = self.store.get(keys).await?.into_iter();
         let mut next = || values.next().flatten();
@@ -108,6 +113,7 @@ impl<S: Store> Relay<S> {
             author: next().map(row::decoded).transpose()?,
             stored: next().map(row::decoded).transpose()?,
             target: next().map(row::decoded).transpose()?,
+            trimmed: next().map(row::decoded::<Retention>).transpose()?.is_some_and(|row| row.row.trimmed),
         };
         // A chain of somebody who had this name before is not the author's.
         let own = before.author.as_ref().is_none_or(|author| author.row.account == head.account);
@@ -156,7 +162,8 @@ impl<S: Store> Relay<S> {
         let lost = offered_again || before.author.as_ref().is_some_and(|author| author.row.first > 1);
         let own = match &before.target {
             Some(target) => target.row.account == head.account && target.row.hash == head.target_hash,
-            None => lost,
+            // [ROOM-11] it may have been let go.
+            None => lost || before.trimmed,
         };
         if matches!(head.kind, PostKind::Edit | PostKind::Delete) && !own {
             return Err(Refusal::NoSuchPost.into());

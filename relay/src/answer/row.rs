@@ -36,6 +36,8 @@ tables! {
     Ban = "ban";
     Released = "released";
     Invite = "invite";
+    Retention = "retention";
+    MailboxLimit = "limit";
 }
 
 /// An account, by its name.
@@ -147,6 +149,23 @@ pub(super) struct Invite {
     pub(super) last: Option<(Name, AccountKey)>,
 }
 
+/// What a room keeps, by its name. [ROOM-11]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Retention {
+    pub(super) posts: u32,
+    /// Seconds; 0 for ever.
+    pub(super) age_s: u64,
+    /// Whether anything has gone so far.
+    pub(super) trimmed: bool,
+}
+
+/// What the mailboxes of an account may hold where that is not what others may, by its name.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct MailboxLimit {
+    pub(super) envelopes: u64,
+    pub(super) bytes: u64,
+}
+
 /// A row with its revision.
 pub(super) struct Current<R> {
     pub(super) rev: Rev,
@@ -172,6 +191,12 @@ pub(super) fn released(name: &Name) -> Key {
 }
 pub(super) fn invite(hash: &[u8]) -> Key {
     key::<Invite>(&[hash])
+}
+pub(super) fn retention(room: &RoomName) -> Key {
+    key::<Retention>(&[room.as_str().as_bytes()])
+}
+pub(super) fn mailbox_limit(name: &Name) -> Key {
+    key::<MailboxLimit>(&[name.as_str().as_bytes()])
 }
 pub(super) fn device(name: &Name, device: DeviceId) -> Key {
     key::<Device>(&[name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()])

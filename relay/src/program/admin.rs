@@ -7,6 +7,7 @@ use sealpost_relay::admin::client::Conversation;
 use sealpost_relay::admin::{Command, Digits, Line, PAGE, Record, Trouble, Words};
 use sealpost_relay::config::Config;
 use sealpost_spec::account::Name;
+use sealpost_spec::room::RoomName;
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -92,6 +93,48 @@ enum What {
         /// Its id, or the first digits of it
         invite: Digits,
     },
+    /// Lists the rooms: members, posts, what each keeps
+    Rooms,
+    /// Changes a room
+    Room {
+        #[command(subcommand)]
+        change: Change,
+    },
+    /// Removes what a post says, whoever wrote it. Its place stays, and clients say that the operator removed it
+    DeletePost {
+        /// Its id: 32 digits, as a client shows them with --json
+        post: Digits,
+    },
+    /// Shows what each limit is and how full; of an account, what its mailboxes may hold
+    Quota {
+        /// The account's name
+        name: Option<Name>,
+        /// Let each of its mailboxes hold so many envelopes
+        #[arg(long, value_name = "N", requires = "name")]
+        envelopes: Option<u64>,
+        /// Let each of its mailboxes hold so many mebibytes
+        #[arg(long, value_name = "N", requires = "name")]
+        mebibytes: Option<u64>,
+        /// Let them hold what everybody's may
+        #[arg(long, requires = "name", conflicts_with_all = ["envelopes", "mebibytes"])]
+        default: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Change {
+    /// Has it keep the newest posts, so many of them or so long; older ones go at once
+    #[command(group = clap::ArgGroup::new("kept").required(true).multiple(true))]
+    Retention {
+        /// The room: '#lobby'
+        room: RoomName,
+        /// So many posts
+        #[arg(long, value_name = "N", group = "kept")]
+        posts: Option<u32>,
+        /// None older than that by its author's clock: 30d; 0s is no bound
+        #[arg(long, value_name = "TIME", value_parser = seconds, group = "kept")]
+        age: Option<u64>,
+    },
 }
 
 /// Asks the relay and prints what it answers.
@@ -114,6 +157,18 @@ pub(crate) fn admin(admin: &Admin) -> Result<(), Failure> {
             Command::Invite { uses: *uses, expire_s: *expire, label: label.clone() }
         }
         What::Invites => return listed(&mut relay, print, |last| Command::Invites { after: last }, id),
+        What::Rooms => return listed(&mut relay, print, |last| Command::Rooms { after: last }, room),
+        What::Room { change: Change::Retention { room, posts, age } } => {
+            Command::Retention { room: room.clone(), posts: *posts, age_s: *age }
+        }
+        What::DeletePost { post } => Command::DeletePost { post: post.clone() },
+        What::Quota { name: None, .. } => Command::Limits,
+        What::Quota { name: Some(name), envelopes, mebibytes, default } => Command::Mailbox {
+            name: name.clone(),
+            envelopes: *envelopes,
+            bytes: mebibytes.map(|mebibytes| mebibytes.saturating_mul(1024 * 1024)),
+            reset: *default,
+        },
         What::Withdraw { invite } => Command::Withdraw { invite: invite.clone() },
     };
     relay.ask(&command, print)?;
@@ -143,6 +198,13 @@ fn listed<K>(
 fn named(record: &Record) -> Option<Name> {
     match record {
         Record::User(user) => Some(user.name.clone()),
+        _ => None,
+    }
+}
+
+fn room(record: &Record) -> Option<RoomName> {
+    match record {
+        Record::Room(room) => Some(room.room.clone()),
         _ => None,
     }
 }

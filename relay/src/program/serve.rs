@@ -72,7 +72,7 @@ async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
     let rng = rand::rngs::StdRng::try_from_rng(&mut rand::rngs::SysRng).map_err(|error| runtime(&error))?;
     let relay = Relay::new(store, secret, config.rules(), rng).await.map_err(|fault| runtime(&fault))?;
     let relay = Arc::new(relay);
-    relay.found_at(address.clone());
+    relay.found_at(address.clone(), config.links.links);
     let operator = Socket::bind(&config.data, runtime_folder().as_deref())?;
     let server = Server::new(Arc::clone(&relay), acceptor, config.links.clone(), Timing::default());
 

@@ -12,7 +12,7 @@ use crate::store::bell::lock;
 use crate::store::{Fault, Key, Store, Write, Written};
 
 /// Most invites at once: a school sends one to each of its people.
-const MAX_INVITES: u64 = 10_000;
+pub(super) const MAX_INVITES: u64 = 10_000;
 /// Most uses of one.
 const MAX_USES: u32 = 10_000;
 /// Longest that one is good, in seconds: a year.

@@ -10,7 +10,7 @@ use crate::answer::{ATTEMPTS, Relay};
 use crate::store::{Fault, Key, Store, Write, Written};
 
 /// Most accounts that are banned: each is a row in memory, too.
-const MAX_BANS: u64 = 10_000;
+pub(super) const MAX_BANS: u64 = 10_000;
 /// What the holder of a released name is told.
 const RELEASED: &str = "the name was released: whoever registers it next has it";
 
@@ -32,6 +32,7 @@ impl<S: Store> Relay<S> {
             return Err(Trouble::new("nobody more can be banned", format!("{MAX_BANS} are"), advice));
         }
         let reason = reason.as_str().to_owned();
+        let _changing = self.operator.changing.lock().await;
         let ban = Ban { name: name.clone(), reason: reason.clone() };
         self.known(self.set(row::ban(&account.account), &ban).await)?;
         // Durable first, then for every request from now on, then for the links that there are.
@@ -41,6 +42,7 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn unban(&self, name: &Name) -> Answer {
+        let _changing = self.operator.changing.lock().await;
         let mut after: Option<Vec<u8>> = None;
         loop {
             let page = self.known(self.store.scan(Ban::TABLE, &[], after.as_deref(), PAGE).await)?;
@@ -94,6 +96,7 @@ impl<S: Store> Relay<S> {
     /// Reads what the operator has decided about few: when the relay begins, and now and then, since another relay of
     /// the cluster may have been told.
     pub(in crate::answer) async fn remember_exceptions(&self) -> Result<(), Fault> {
+        let _changing = self.operator.changing.lock().await;
         let mut bans = Vec::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -106,7 +109,7 @@ impl<S: Store> Relay<S> {
             }
         }
         self.operator.bans.change(|all| *all = bans.into_iter().collect());
-        Ok(())
+        self.remember_mailboxes().await
     }
 
     /// Sets a row, whatever there was.

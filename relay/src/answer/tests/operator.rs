@@ -1,5 +1,5 @@
 use super::*;
-use crate::admin::{self, Command, Digits, Record, Trouble, Words};
+use crate::admin::{self, Command, Digits, Record, RoomRecord, Trouble, Words};
 use crate::store::{CrashPoint, CrashPoints};
 
 fn operate_at(relay: &Relay<Memory>, now: u64, command: Command) -> Result<Vec<Record>, Trouble> {
@@ -232,4 +232,168 @@ fn an_invite_has_bounds() {
     }
     let records = operate(&relay, Command::Invite { uses: 1, expire_s: 60, label: Words::default() }).unwrap();
     assert!(matches!(&records[1], Record::Done { text } if text.contains("--register invite")), "{records:?}");
+}
+
+fn follow(relay: &Relay<Memory>, caller: &mut Caller, after: u64) -> Vec<(Seq, Post)> {
+    let request = Request::Follow { room: RoomName::lobby(), after: Seq(after) };
+    assert_eq!(ask(relay, caller, request), Ok(Answer::Done));
+    posts(relay, caller)
+}
+
+fn posts(relay: &Relay<Memory>, caller: &mut Caller) -> Vec<(Seq, Post)> {
+    let post = |push| match push {
+        Push::Post { seq, post, .. } => (seq, post),
+        other => panic!("a post, not {other:?}"),
+    };
+    pushes(relay, caller).into_iter().map(post).collect()
+}
+
+/// Joins the lobby and says these lines there.
+fn talk(relay: &Relay<Memory>, person: &mut Person, caller: &mut Caller, lines: &[&str]) -> Vec<Post> {
+    let mut said = vec![person.says(relay, "lobby", PostKind::Join, b"", None)];
+    said.extend(lines.iter().map(|line| person.says(relay, "lobby", PostKind::Text, line.as_bytes(), None)));
+    for post in &said {
+        assert!(ask(relay, caller, Request::Post(post.clone())).is_ok());
+    }
+    said
+}
+
+fn id(post: &Post) -> Digits {
+    Digits::of(&PostHead::parse(&post.head.body.0).unwrap().id.0)
+}
+
+/// [ROOM-6] [ROOM-10] a body that the operator removes is gone from the store, from who follows the room, from who comes
+/// back to it and from newcomers; its head stays, and the author goes on after it.
+#[test]
+fn a_post_that_the_operator_removes_is_gone_everywhere() {
+    let relay = relay(|_| {});
+    let (mut alice, mut bob) = (Person::new("alice", 10), Person::new("bob", 20));
+    let (mut a, _) = alice.register(&relay);
+    let (mut b, _) = bob.register(&relay);
+    let said = talk(&relay, &mut alice, &mut a, &["a secret of mine", "and more"]);
+    let before = follow(&relay, &mut b, 0);
+    assert_eq!(before.len(), 3);
+    operate(&relay, Command::DeletePost { post: id(&said[1]) }).unwrap();
+    let told = posts(&relay, &mut b);
+    let [(seq, told)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((&told.head, &told.author, &told.body), (&said[1].head, &said[1].author, &None));
+    assert!(*seq > before[2].0);
+    assert_eq!(follow(&relay, &mut b, before[2].0.0).len(), 1, "who comes back hears of it");
+    let newcomer: Vec<_> = follow(&relay, &mut a, 0).into_iter().map(|(_, post)| post.body).collect();
+    assert_eq!(newcomer, [said[0].body.clone(), None, said[2].body.clone(), None]);
+    let marker = b"a secret of mine";
+    let held = relay.store().contents();
+    assert!(!held.iter().any(|bytes| bytes.windows(marker.len()).any(|window| window == marker)));
+    let more = alice.says(&relay, "lobby", PostKind::Text, b"on we go", None);
+    assert!(ask(&relay, &mut a, Request::Post(more)).is_ok());
+    let again = operate(&relay, Command::DeletePost { post: id(&said[1]) }).unwrap_err();
+    assert!(again.error.contains("gone already"), "{again:?}");
+    let unknown = operate(&relay, Command::DeletePost { post: "0123456789abcdef0123456789abcdef".parse().unwrap() });
+    assert!(unknown.unwrap_err().error.contains("no such post"));
+    assert_eq!(operate(&relay, Command::DeletePost { post: "0123".parse().unwrap() }).unwrap_err().exit, 2);
+}
+
+/// [ROOM-11] a room keeps its newest posts, the older ones go with all that they said, newcomers get what is kept, and
+/// its authors go on; an edit of what has gone is taken.
+#[test]
+fn a_room_keeps_its_newest_posts() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    let (mut a, _) = alice.register(&relay);
+    let said = talk(&relay, &mut alice, &mut a, &["one", "two", "three", "four"]);
+    let retention = |posts, age_s| Command::Retention { room: RoomName::lobby(), posts, age_s };
+    let done = operate(&relay, retention(Some(2), None)).unwrap();
+    assert_eq!(done, [Record::Done { text: "#lobby keeps 2 posts; 3 posts gone".to_owned() }]);
+    let kept: Vec<_> = follow(&relay, &mut a, 0).into_iter().map(|(_, post)| post).collect();
+    assert_eq!(kept, said[3..]);
+    let held = relay.store().contents();
+    assert!(!held.iter().any(|bytes| bytes.ends_with(b"two")), "it stands nowhere");
+    let edit = alice.says(&relay, "lobby", PostKind::Edit, b"2", Some(&said[2]));
+    assert!(ask(&relay, &mut a, Request::Post(edit)).is_ok());
+    ready(relay.sweep(NOW)).unwrap().unwrap();
+    let rooms = operate(&relay, Command::Rooms { after: None }).unwrap();
+    let [Record::Room(RoomRecord { members: 1, posts: 2, keeps_posts: 2, keeps_s: 0, .. })] = rooms.as_slice() else {
+        panic!("{rooms:?}");
+    };
+    for (posts, room) in [(Some(0), "lobby"), (Some(10_000_001), "lobby"), (None, "nowhere")] {
+        let command = Command::Retention { room: room.parse().unwrap(), posts, age_s: None };
+        assert!(operate(&relay, command).is_err(), "{posts:?} {room}");
+    }
+}
+
+/// [ROOM-11] posts grow old by their authors' clocks; one from the future keeps nothing behind it, and one from long ago
+/// takes nothing before it along.
+#[test]
+fn posts_grow_old() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    let (mut a, _) = alice.register(&relay);
+    let day = 24 * 3_600_000;
+    let mut said = Vec::new();
+    for (kind, time) in [
+        (PostKind::Join, NOW + 90 * day),
+        (PostKind::Text, NOW - 40 * day),
+        (PostKind::Text, NOW),
+        (PostKind::Text, NOW - 50 * day),
+    ] {
+        let head = PostHead { time, ..alice.head(&relay, "lobby", kind, b"") };
+        let post = alice.signed(&head, b"");
+        (alice.number, alice.previous) = (alice.number + 1, post_hash(&post.head.body.0));
+        assert!(ask(&relay, &mut a, Request::Post(post.clone())).is_ok());
+        said.push(post);
+    }
+    let month = Command::Retention { room: RoomName::lobby(), posts: None, age_s: Some(30 * 86_400) };
+    let done = operate(&relay, month).unwrap();
+    assert_eq!(done, [Record::Done { text: "#lobby keeps 10000 posts of the last 30 d 0 h; 2 posts gone".to_owned() }]);
+    let kept: Vec<_> = follow(&relay, &mut a, 0).into_iter().map(|(_, post)| post).collect();
+    assert_eq!(kept, said[2..]);
+    ready(relay.sweep(NOW + 31 * day)).unwrap().unwrap();
+    assert_eq!(follow(&relay, &mut a, 0), []);
+}
+
+/// [ROOM-11] nobody has to wait for the sweep where a lot is posted.
+#[test]
+fn a_flood_of_posts_is_let_go() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    let (mut a, _) = alice.register(&relay);
+    operate(&relay, Command::Retention { room: RoomName::lobby(), posts: Some(10), age_s: None }).unwrap();
+    talk(&relay, &mut alice, &mut a, &vec!["again"; 600]);
+    let rooms = operate(&relay, Command::Rooms { after: None }).unwrap();
+    assert!(matches!(&rooms[0], Record::Room(room) if room.posts < 10 + 256), "{rooms:?}");
+}
+
+/// [BOX-4] [BOX-11] the mailboxes of one account may hold less or more than those of others, after a restart too, until
+/// they are as everybody's again; strangers fill half.
+#[test]
+fn a_mailbox_has_a_limit_of_its_own() {
+    let before = relay(|_| {});
+    let mut bob = Person::new("bob", 20);
+    bob.register(&before);
+    let command = |envelopes, reset| Command::Mailbox { name: bob.name.clone(), envelopes, bytes: None, reset };
+    operate(&before, command(Some(4), false)).unwrap();
+    let relay = over(before.store().reopen(CrashPoints::none()), |_| {});
+    let deliver = |id: u8, token| {
+        let mut link = link(&relay, LinkKind::Anonymous);
+        let envelope = Envelope { mailbox: bob.mailbox(), id: EnvelopeId([id; 16]), sealed: Bytes(vec![0; 6 * 1024]) };
+        ask(&relay, &mut link, Request::Deliver { token, envelope }).map(drop)
+    };
+    assert_eq!((deliver(1, None), deliver(2, None)), (Ok(()), Ok(())));
+    assert_eq!(deliver(3, None), Err(Refusal::MailboxFull));
+    assert_eq!((deliver(3, Some(bob.token)), deliver(4, Some(bob.token))), (Ok(()), Ok(())));
+    assert_eq!(deliver(5, Some(bob.token)), Err(Refusal::MailboxFull));
+    let shown = operate(&relay, command(None, false)).unwrap();
+    assert!(
+        matches!(&shown[0], Record::Mailbox(mailbox) if (mailbox.envelopes, mailbox.waiting) == (4, 4)),
+        "{shown:?}"
+    );
+    operate(&relay, command(None, true)).unwrap();
+    assert_eq!(deliver(5, None), Ok(()));
+    assert_eq!(operate(&relay, command(Some(u64::MAX), false)).unwrap_err().exit, 2);
+    let limits = operate(&relay, Command::Limits).unwrap();
+    let what = |name: &str| limits.iter().any(|record| matches!(record, Record::Limit(limit) if limit.what == name));
+    assert!(
+        ["links", "rooms", "bans", "invites", "mailbox.envelopes", "rates.posts"].into_iter().all(what),
+        "{limits:?}"
+    );
 }
