@@ -40,6 +40,7 @@ pub async fn all<B: Bench>(mut bench: impl FnMut() -> B) {
     watches_never_miss(&mut bench()).await;
     the_id_stays(&mut bench()).await;
     many_writers_at_once(&mut bench()).await;
+    many_trims_at_once(&mut bench()).await;
     a_crash_loses_nothing_that_resolved(&mut bench).await;
     offers::what_is_taken_in_time_resolves(&mut bench()).await;
     offers::what_nobody_takes_is_written(&mut bench()).await;
@@ -335,6 +336,41 @@ pub async fn many_writers_at_once<B: Bench>(bench: &mut B) {
     seqs.dedup();
     assert_eq!(seqs.len(), 100, "no seq was given twice");
     assert_eq!(read(&store, b"a", 0).await.len(), 100);
+}
+
+/// [STORE-3] [STORE-4] trims of one log that are under way together take what they say, once, and what they took is known.
+pub async fn many_trims_at_once<B: Bench>(bench: &mut B) {
+    let store = bench.open(CrashPoints::none()).await;
+    for round in 0..3 {
+        let first = round * 40;
+        let seqs = appended(&write(&store, (first..first + 40).map(|id| append(b"a", id, b"x")).collect()).await);
+        let trim = |through: &u64| vec![Write::Trim { log: log(b"a"), through: Seq(*through) }];
+        // Some of them say less than one before them.
+        let throughs = (0..40).step_by(5).flat_map(|at| [seqs[at + 2], seqs[at]]);
+        let mut trims: Vec<_> = throughs.map(|through| Box::pin(store.write(trim(&through)))).collect();
+        let mut done = Vec::new();
+        for trim in &mut trims {
+            done.push(trim.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        }
+        for (trim, done) in trims.into_iter().zip(done) {
+            let written = match done {
+                Poll::Ready(written) => written,
+                Poll::Pending => trim.await,
+            };
+            assert_eq!(written.expect("it trims"), [Written::Done]);
+        }
+        assert_eq!(read(&store, b"a", 0).await.first().map(|entry| entry.seq), Some(Seq(seqs[38])));
+        write(&store, trim(&u64::MAX)).await;
+        let again = write(&store, (first..first + 40).map(|id| append(b"a", id, b"x")).collect()).await;
+        let known: Vec<_> = seqs.iter().map(|seq| Written::Duplicate(Seq(*seq))).collect();
+        assert_eq!(again, known);
+        assert_eq!(store.usage(&log(b"a")).await.expect("it counts"), Usage::default());
+    }
+    drop(store);
+    let store = bench.open(CrashPoints::none()).await;
+    assert!(matches!(write(&store, vec![append(b"a", 7, b"x")]).await[..], [Written::Duplicate(_)]));
+    let last = appended(&write(&store, vec![append(b"a", 200, b"x")]).await)[0];
+    assert_eq!(write(&store, vec![Write::Trim { log: log(b"a"), through: Seq(last) }]).await, [Written::Done]);
 }
 
 /// [STORE-1] [STORE-2] killed at each point of each commit: what resolved is there, what did not is there wholly or

@@ -317,12 +317,14 @@ impl Logs {
         (waiters, written)
     }
 
-    /// What a trim takes that is written or is being so; none of it goes before [`Logs::pass`].
-    pub(super) fn passing(&self, log: &Log, through: Seq) -> Option<Passing> {
+    /// What a trim takes that is written or is being so, and that the same commit has not taken: what comes after `passed`.
+    /// None of it goes before [`Logs::pass`].
+    pub(super) fn passing(&self, log: &Log, passed: u64, through: Seq) -> Option<Passing> {
         let contents = self.all.get(log)?;
-        let passed = contents.slots.partition_point(|slot| slot.seq <= through.0);
-        let last = contents.slots.get(passed.checked_sub(1)?)?.seq;
-        let rows = contents.slots.range(..passed).filter(|slot| slot.state != State::Held);
+        let from = contents.slots.partition_point(|slot| slot.seq <= passed);
+        let to = contents.slots.partition_point(|slot| slot.seq <= through.0).max(from);
+        let last = contents.slots.range(from..to).next_back()?.seq;
+        let rows = contents.slots.range(from..to).filter(|slot| slot.state != State::Held);
         let rows = rows.map(|slot| (slot.seq, slot.id)).collect();
         Some(Passing { number: contents.number, through: last, rows })
     }

@@ -1,6 +1,6 @@
 //! The one thread that writes: takes what waits, commits it together, answers each.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,8 @@ struct Commit<'a> {
     now: u64,
     /// Logs that get their row.
     made: HashSet<i64>,
+    /// How far logs are trimmed already.
+    passed: HashMap<Log, u64>,
     changes: Vec<Change>,
 }
 
@@ -138,8 +140,8 @@ impl Writer {
             })
             .map_err(|_| End::Crash)?;
         let (front, rev) = (&*self.front, self.rev);
-        let mut commit =
-            Commit { transaction, front, steps, rev, trimmed, now, made: HashSet::new(), changes: Vec::new() };
+        let (made, passed, changes) = Default::default();
+        let mut commit = Commit { transaction, front, steps, rev, trimmed, now, made, passed, changes };
         if let Some(seq) = reserved {
             commit.transaction.execute("UPDATE store SET seq = ?1", [sql(seq)]).map_err(end)?;
         }
@@ -252,7 +254,9 @@ impl Commit<'_> {
     fn append(&mut self, append: Append) -> rusqlite::Result<Written> {
         let Append { log, id, bytes } = append;
         let (row, written) = self.logs(|logs| logs.append(log, id, Bytes::from(bytes)))?;
-        if let Some(row) = row {
+        // What this commit trims already is not written by it.
+        let passed = |row: &Row| self.passed.get(&row.log).is_some_and(|passed| row.seq <= *passed);
+        if let Some(row) = row.filter(|row| !passed(row)) {
             self.steps.push(Step::Stored(row.log.clone(), row.seq));
             self.insert(row)?;
         }
@@ -275,7 +279,8 @@ impl Commit<'_> {
     }
 
     fn trim(&mut self, log: Log, through: Seq) -> rusqlite::Result<Written> {
-        let Some(passing) = self.logs(|logs| logs.passing(&log, through))? else { return Ok(Written::Done) };
+        let passed = self.passed.get(&log).copied().unwrap_or_default();
+        let Some(passing) = self.logs(|logs| logs.passing(&log, passed, through))? else { return Ok(Written::Done) };
         for (seq, id) in passing.rows {
             for gone in ["DELETE FROM place WHERE seq = ?1", "DELETE FROM entry WHERE seq = ?1"] {
                 self.transaction.prepare_cached(gone)?.execute([sql(seq)])?;
@@ -285,6 +290,7 @@ impl Commit<'_> {
             self.transaction.prepare_cached(keep)?.execute(row)?;
             self.trimmed += 1;
         }
+        self.passed.insert(log.clone(), passing.through);
         self.steps.push(Step::Passed(log, passing.through));
         Ok(Written::Done)
     }
