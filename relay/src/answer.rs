@@ -8,9 +8,11 @@ mod presence;
 mod push;
 mod room;
 mod row;
+mod tail;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::pin::Pin;
 use std::sync::Mutex;
 
 use sealpost_crypto::identity::{self, RelaySecret};
@@ -29,7 +31,8 @@ use crate::store::bell::lock;
 use crate::store::{Fault, Store};
 use operator::Operator;
 use presence::Presence;
-use push::Tails;
+pub use tail::Shard;
+use tail::Tails;
 
 /// How often a request is tried again when another one changed what it had read.
 const ATTEMPTS: usize = 8;
@@ -89,6 +92,26 @@ impl From<Fault> for No {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
+}
+
+/// An answer that is on its way.
+pub(crate) type Waits<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send + 'a>>;
+
+/// A request that was begun.
+pub(crate) enum Begun<'a> {
+    /// There was nothing to wait for.
+    Answered(Result<Answer, Refusal>),
+    /// It borrows nothing of the link, which may go on.
+    Waits {
+        /// Resolves to the answer.
+        answer: Waits<'a>,
+        /// Nobody waits for the answer.
+        lazy: bool,
+    },
+    /// It needs the link for itself: [`Relay::answer`] goes on with it.
+    Alone(Box<Request>),
+    /// It does, and others are not answered yet. Nothing has happened.
+    NotYet,
 }
 
 type Outcome = Result<Answer, No>;
@@ -160,6 +183,45 @@ impl<S: Store> Relay<S> {
         self.answer(now, caller, request).await
     }
 
+    /// Begins what [`Relay::handle`] does. `others`: requests of the link wait already, and only what borrows nothing of
+    /// it may join them.
+    pub(crate) fn begin<'a>(
+        &'a self,
+        now: u64,
+        caller: &mut Caller,
+        work: Option<Work>,
+        body: &[u8],
+        others: bool,
+    ) -> Begun<'a> {
+        let Ok(request) = decode::<Request>(body) else { return Begun::Answered(Err(Refusal::Malformed)) };
+        if others && !matches!(request, Request::Deliver { .. } | Request::Acknowledge(_)) {
+            return Begun::NotYet;
+        }
+        caller.paid = self.paid(caller, &request, work, body);
+        match request {
+            Request::Deliver { token, envelope } => {
+                self.quota.tick(now);
+                let sender = caller.sender();
+                caller.paid = false;
+                let answer = async move { self.told(self.deliver(now, sender, token, envelope).await) };
+                Begun::Waits { answer: Box::pin(answer), lazy: false }
+            }
+            Request::Acknowledge(pairs) => {
+                self.quota.tick(now);
+                let trim = self.acknowledged(caller, pairs);
+                Begun::Waits { answer: Box::pin(async move { self.told(self.acknowledge(trim).await) }), lazy: true }
+            }
+            request => Begun::Alone(Box::new(request)),
+        }
+    }
+
+    fn told(&self, outcome: Outcome) -> Result<Answer, Refusal> {
+        outcome.map_err(|no| match no {
+            No::Refused(refusal) => refusal,
+            No::Fault(fault) => self.internal(&fault),
+        })
+    }
+
     /// Answers a request.
     ///
     /// # Errors
@@ -186,10 +248,7 @@ impl<S: Store> Relay<S> {
             Request::PutBlob { .. } | Request::FetchBlob { .. } => Err(Refusal::Unsupported.into()),
         };
         caller.paid = false;
-        outcome.map_err(|no| match no {
-            No::Refused(refusal) => refusal,
-            No::Fault(fault) => self.internal(&fault),
-        })
+        self.told(outcome)
     }
 
     /// Does what is due now and then: expired envelopes go, limiters forget. Call it every few minutes.
@@ -200,7 +259,6 @@ impl<S: Store> Relay<S> {
         self.operator.begin(now);
         self.quota.tick(now);
         self.quota.forget();
-        self.tails.forget();
         self.remember_exceptions().await?;
         self.expire_invites(now).await?;
         self.let_go_all(now).await?;

@@ -48,4 +48,4 @@ pub mod metrics;
 pub mod quota;
 pub mod store;
 
-pub use answer::{Caller, Peer, Relay, Rules};
+pub use answer::{Caller, Peer, Relay, Rules, Shard};

@@ -1,8 +1,10 @@
 //! Where links come from: TLS 1.3 with the relay's own key, within limits, until the relay stops.
 
 mod handshakes;
+mod workers;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -16,18 +18,19 @@ use rustls::sign::CertifiedKey;
 use sealpost_crypto::identity::RelaySecret;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::Relay;
-use crate::connection::{Arrival, Timing, serve, stopped};
+use crate::answer::Shard;
+use crate::connection::{Arrival, Timing, Tls, serve, stopped};
 use crate::quota::Prefix;
 use crate::store::Store;
 use crate::store::bell::lock;
 use handshakes::{Handshakes, Lost, Turn};
+use workers::Workers;
 
 /// For a TLS handshake: three flights over the slowest network that one can chat on.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -48,18 +51,20 @@ const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// In all; less where the process may not open so many files. 10,000 idle links take some 500 MiB.
+    /// In all; less where the process may not open so many files. 10,000 idle links take some 130 MiB.
     pub links: usize,
     /// From one address: a household behind one, each with an authenticated link and some anonymous ones.
     pub links_per_address: usize,
     /// Handshakes at once: they are the dearest thing that a stranger can ask for, half a millisecond each. Beyond it
     /// the oldest makes room for a newcomer.
     pub handshakes: usize,
+    /// Threads that serve links; 0: half of the cores, one at least. The store needs the others.
+    pub workers: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { links: 10_000, links_per_address: 100, handshakes: 512 }
+        Self { links: 10_000, links_per_address: 100, handshakes: 512, workers: 0 }
     }
 }
 
@@ -101,6 +106,7 @@ pub struct Server<S> {
     timing: Timing,
     handshakes: Handshakes,
     links: Links,
+    workers: Workers,
 }
 
 /// How many links there are, from each address and in all.
@@ -151,29 +157,42 @@ impl Drop for Place {
 }
 
 impl<S: Store> Server<S> {
-    /// A door to this relay.
+    /// A door to this relay, whose links are served by the runtime that runs it.
     pub fn new(relay: Arc<Relay<S>>, tls: TlsAcceptor, limits: Limits, timing: Timing) -> Self {
         let handshakes = Handshakes::new(limits.handshakes);
-        Self { relay, tls, limits, timing, handshakes, links: Links::default() }
+        let workers = Workers::none(relay.shard());
+        Self { relay, tls, limits, timing, handshakes, links: Links::default(), workers }
+    }
+
+    /// Serves the links by so many threads instead; 0: half of the cores, one at least.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub fn on_threads(mut self, count: usize) -> std::io::Result<Self> {
+        let count = if count == 0 { workers::usual() } else { count };
+        self.workers = Workers::start(count, || self.relay.shard())?;
+        Ok(self)
     }
 
     /// Takes links until `stopping` is true; then tells them all and waits for their end.
     pub async fn run(self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
         let server = Arc::new(self);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(sweep(Arc::clone(&server.relay), stopping.clone()));
+        // Every task has the other end, or a copy of it, until it ends.
+        let (serving, mut ended) = mpsc::channel::<Infallible>(1);
+        tokio::spawn(sweep(Arc::clone(&server.relay), stopping.clone(), serving.clone()));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stopped(&mut stopping) => break,
-                Some(_) = tasks.join_next() => continue,
             };
             match accepted {
                 Ok((tcp, address)) => {
                     let Some((turn, lost)) = server.turn(address.ip()).await else { continue };
-                    let arrived = Arrived { tcp, address: address.ip(), turn, lost };
-                    let (server, stopping) = (Arc::clone(&server), stopping.clone());
-                    tasks.spawn(async move { server.link(arrived, stopping).await });
+                    let Ok(tcp) = tcp.into_std() else { continue };
+                    let worker = server.workers.next();
+                    let arrived = Arrived { tcp, address: address.ip(), shard: worker.shard.clone(), turn, lost };
+                    let (server, stopping, serving) = (Arc::clone(&server), stopping.clone(), serving.clone());
+                    worker.spawn(server.arrive(arrived, stopping, serving));
                 }
                 // It went before it was served, which is nobody else's matter.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -183,8 +202,8 @@ impl<S: Store> Server<S> {
                 }
             }
         }
-        drop(listener);
-        let _ = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+        drop((listener, serving));
+        let _ = timeout(DRAIN, ended.recv()).await;
     }
 
     /// A newcomer's turn for a handshake; `None` where its address has so many links that it is not worth one.
@@ -202,21 +221,27 @@ impl<S: Store> Server<S> {
         }
     }
 
-    async fn link(&self, arrived: Arrived, stopping: watch::Receiver<bool>) {
-        let Arrived { tcp, address, turn, lost } = arrived;
+    /// From the first byte to a link, which is a task of its own: what the handshake needed has gone by then.
+    async fn arrive(self: Arc<Self>, arrived: Arrived, stopping: watch::Receiver<bool>, serving: Serving) {
+        let Arrived { tcp, address, shard, turn, lost } = arrived;
+        let Ok(tcp) = TcpStream::from_std(tcp) else { return };
         options(&tcp);
         let shaken = tokio::select! {
             shaken = timeout(HANDSHAKE, self.handshake(tcp, &turn)) => shaken,
             () = lost.lost() => return,
         };
         let Ok(Ok(stream)) = shaken else { return };
-        let (_place, here, all) = self.links.enter(address.into());
+        let (place, here, all) = self.links.enter(address.into());
         drop(turn);
         let Ok(channel) = stream.get_ref().1.export_keying_material([0; 32], EXPORTER, None) else { return };
         // A little beyond the limits a link is told so; further beyond it would not have come so far.
         let surplus = here > self.limits.links_per_address || all > self.limits.links;
-        let arrival = Arrival { address, channel, surplus };
-        serve(&self.relay, stream, arrival, &self.timing, now, stopping).await;
+        let arrival = Arrival { address, channel, surplus, shard };
+        let tls = Tls::from(stream);
+        tokio::spawn(async move {
+            serve(&self.relay, tls, arrival, &self.timing, now, stopping).await;
+            drop((place, serving));
+        });
     }
 
     async fn handshake(&self, tcp: TcpStream, turn: &Turn) -> std::io::Result<TlsStream<TcpStream>> {
@@ -226,9 +251,13 @@ impl<S: Store> Server<S> {
     }
 }
 
+/// Kept by whatever has to end before the relay has stopped.
+type Serving = mpsc::Sender<Infallible>;
+
 struct Arrived {
-    tcp: TcpStream,
+    tcp: std::net::TcpStream,
     address: IpAddr,
+    shard: Shard,
     turn: Turn,
     lost: Lost,
 }
@@ -241,7 +270,7 @@ fn options(tcp: &TcpStream) {
     let _ = rustix::net::sockopt::set_tcp_user_timeout(tcp, 30_000);
 }
 
-async fn sweep<S: Store>(relay: Arc<Relay<S>>, mut stopping: watch::Receiver<bool>) {
+async fn sweep<S: Store>(relay: Arc<Relay<S>>, mut stopping: watch::Receiver<bool>, _serving: Serving) {
     loop {
         if let Err(fault) = relay.sweep(now()).await {
             relay.internal(&fault);
@@ -260,4 +289,4 @@ pub(crate) fn now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use bell::{Bell, Watch};
+pub use bell::{Bell, Tags, Watch};
 pub use crash::{CrashPoint, CrashPoints};
 pub use memory::Memory;
 use sealpost_spec::mailbox::{Seq, StoreId};
@@ -232,7 +232,7 @@ pub trait Store: Send + Sync + 'static {
     fn total(&self, kind: &'static str) -> impl Future<Output = Result<Usage, Fault>> + Send;
 
     /// Rings this bell with this tag whenever the log has something new, until the watch is dropped. [STORE-7]
-    fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch;
+    fn watch(&self, log: &Log, bell: &Bell, tag: u8) -> Watch;
 
     /// The values of these keys, in this order.
     fn get(&self, keys: Vec<Key>) -> impl Future<Output = Result<Vec<Option<Value>>, Fault>> + Send;

@@ -1,8 +1,8 @@
 //! Who asks, and what is pushed to them: everything that the relay keeps of one link.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name};
 use sealpost_spec::mailbox::{EnvelopeId, Seq};
@@ -12,8 +12,9 @@ use super::mailbox::Inbox;
 use super::operator::Counted;
 use super::presence::Present;
 use super::push::Following;
+use super::tail::{Shard, Tail};
 use crate::quota::Prefix;
-use crate::store::Bell;
+use crate::store::{Bell, Tags};
 
 /// Where a link comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +38,13 @@ pub struct Caller {
     /// The request at hand came with the work that it costs.
     pub(super) paid: bool,
     pub(super) recipient: Recipient,
-    pub(super) following: BTreeMap<u32, Following>,
-    pub(super) next_tag: u32,
+    pub(super) following: BTreeMap<u8, Following>,
     /// What may have something new to push.
-    pub(super) fresh: BTreeSet<u32>,
+    pub(super) fresh: Tags,
+    /// The links that its thread serves; `None` where nothing runs between two calls, as in a simulation.
+    pub(super) shard: Option<Shard>,
+    /// Tails that it was the first of its shard to follow.
+    pub(super) new_tails: Vec<Weak<Tail>>,
     _counted: Counted,
 }
 
@@ -55,7 +59,7 @@ pub(super) struct LoggedIn {
 }
 
 /// The bell's tag of the mailbox; rooms have higher ones, and 0 says that the link is to end.
-pub(super) const INBOX: u32 = 1;
+pub(super) const INBOX: u8 = 1;
 
 impl Caller {
     pub(super) fn new(kind: LinkKind, peer: Peer, challenge: [u8; 32], counted: Counted) -> Self {
@@ -70,8 +74,9 @@ impl Caller {
             paid: false,
             recipient: Recipient::default(),
             following: BTreeMap::new(),
-            next_tag: INBOX + 1,
-            fresh: BTreeSet::new(),
+            fresh: Tags::default(),
+            shard: None,
+            new_tails: Vec::new(),
             _counted: counted,
         }
     }
@@ -98,7 +103,22 @@ impl Caller {
 
     /// Why the relay wants this link closed, where it does.
     pub fn ended(&self) -> Option<Refusal> {
-        self.login.as_ref().and_then(|login| login.present.ended())
+        self.login.as_ref().and_then(|login| login.present.ended().cloned())
+    }
+
+    /// The link is one of these.
+    pub(crate) fn sits_in(&mut self, shard: Shard) {
+        self.shard = Some(shard);
+    }
+
+    /// Tails that somebody has to listen for from now on, with [`super::Relay::pass_on`].
+    pub(crate) fn take_new_tails(&mut self) -> Vec<Weak<Tail>> {
+        std::mem::take(&mut self.new_tails)
+    }
+
+    /// A tag for one more room. There are more tags than rooms that a link may follow.
+    pub(super) fn free_tag(&self) -> Option<u8> {
+        (INBOX + 1..=u8::MAX).find(|tag| !self.following.contains_key(tag))
     }
 
     /// Whether something was pushed that nobody has acknowledged yet.
@@ -112,7 +132,7 @@ impl Caller {
         // A link that is to end, for another one of its device or by the operator, acts no more, pushes included.
         match login.present.ended() {
             None => Ok(login),
-            Some(reason) => Err(reason),
+            Some(reason) => Err(reason.clone()),
         }
     }
 

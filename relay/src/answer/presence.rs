@@ -1,7 +1,7 @@
 //! Which devices are logged in on this relay: presence, and the end of links that another one replaces.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use sealpost_spec::account::{DeviceId, Name};
 use sealpost_spec::relay::Refusal;
@@ -10,7 +10,7 @@ use crate::store::Bell;
 use crate::store::bell::lock;
 
 /// The bell's tag that says: look at [`Present::ended`].
-const END: u32 = 0;
+const END: u8 = 0;
 
 #[derive(Clone, Default)]
 pub(super) struct Presence(Arc<Mutex<HashMap<Name, Vec<Arc<Seat>>>>>);
@@ -18,7 +18,7 @@ pub(super) struct Presence(Arc<Mutex<HashMap<Name, Vec<Arc<Seat>>>>>);
 struct Seat {
     device: DeviceId,
     bell: Bell,
-    ended: Mutex<Option<Refusal>>,
+    ended: OnceLock<Refusal>,
 }
 
 /// A logged-in device's seat; dropping it leaves.
@@ -31,7 +31,7 @@ pub(super) struct Present {
 impl Presence {
     /// Seats a device. Another link of the same device is told to end. [RELAY-6]
     pub(super) fn enter(&self, name: &Name, device: DeviceId, bell: &Bell) -> Present {
-        let seat = Arc::new(Seat { device, bell: bell.clone(), ended: Mutex::new(None) });
+        let seat = Arc::new(Seat { device, bell: bell.clone(), ended: OnceLock::new() });
         let mut seats = lock(&self.0);
         let seats = seats.entry(name.clone()).or_default();
         for other in seats.iter().filter(|other| other.device == device) {
@@ -50,24 +50,22 @@ impl Presence {
 
     /// Whether a device of this account is logged in.
     pub(super) fn online(&self, name: &Name) -> bool {
-        lock(&self.0).get(name).is_some_and(|seats| seats.iter().any(|seat| lock(&seat.ended).is_none()))
+        lock(&self.0).get(name).is_some_and(|seats| seats.iter().any(|seat| seat.ended.get().is_none()))
     }
 }
 
 impl Seat {
-    /// Tells the link to end; false where it was told before.
+    /// Tells the link to end; false where it was told before: the first reason stays.
     fn end(&self, reason: Refusal) -> bool {
-        let mut ended = lock(&self.ended);
-        let first = ended.is_none();
-        ended.get_or_insert(reason);
+        let first = self.ended.set(reason).is_ok();
         self.bell.ring(END);
         first
     }
 }
 
 impl Present {
-    pub(super) fn ended(&self) -> Option<Refusal> {
-        lock(&self.seat.ended).clone()
+    pub(super) fn ended(&self) -> Option<&Refusal> {
+        self.seat.ended.get()
     }
 }
 

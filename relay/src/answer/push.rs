@@ -1,138 +1,102 @@
 //! What a link is told without asking: its mailbox, and the rooms that it follows.
 //!
-//! A post is encoded once for all links that follow its room: they share the frame, each with a place of its own. What
-//! waits to be written is never more than the caller asked for: cursors stand in the store, not in queues.
+//! What waits to be written is never more than the caller asked for: cursors stand in the store, not in queues.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use sealpost_spec::mailbox::{Push, Seq};
-use sealpost_spec::room::{Post, PostHead, PostKind, RoomName};
-use sealpost_spec::wire::{RelayFrame, Signed, decode, encode, frame};
+use sealpost_spec::room::{Post, PostHead, PostId, PostKind, RoomName};
+use sealpost_spec::wire::{LENGTH_PREFIX, RelayFrame, Signed, decode, encode, frame};
 
 use super::caller::INBOX;
 use super::row::{StoredPost, decoded, post};
+use super::tail::{Chunk, Shard, TAIL_BYTES, Tail, Taken};
 use super::{Caller, Relay};
-use crate::store::bell::lock;
-use crate::store::{Entry, Fault, Limit, Log, Store, Watch};
+use crate::store::{Entry, Fault, Limit, Store, Watch};
 
-/// Most frames of a room that wait encoded for the links that follow it: a burst of posts.
-const TAIL_FRAMES: usize = 64;
-/// Most bytes of them.
-const TAIL_BYTES: usize = 256 * 1024;
-/// Most bytes of them in all rooms: beyond it a room's posts are read again for each link.
-const TAILS_BYTES: usize = 32 * 1024 * 1024;
+/// Most posts that are read at once.
+const POSTS: usize = 256;
+/// Most bytes of an entry of a room's log: it came in a frame.
+const ENTRY: usize = sealpost_spec::wire::MAX_FRAME;
 
 /// A room that a link follows.
 pub(super) struct Following {
     pub(super) tail: Arc<Tail>,
-    pub(super) after: Seq,
-    pub(super) _watch: Watch,
-}
-
-/// The tails of all rooms that somebody follows.
-#[derive(Default)]
-pub(super) struct Tails {
-    rooms: Mutex<HashMap<RoomName, Weak<Tail>>>,
-    held: Held,
-}
-
-/// Bytes that all tails hold.
-#[derive(Clone, Default)]
-struct Held(Arc<AtomicUsize>);
-
-/// The newest posts of a room, encoded.
-pub(super) struct Tail {
-    pub(super) room: RoomName,
-    pub(super) log: Log,
-    /// Held while the newest posts are read: of a thousand links that one post wakes, one reads and encodes it. Nobody
-    /// waits here who holds anything else.
-    frames: tokio::sync::Mutex<Frames>,
-}
-
-/// All posts with `from < seq <= through`.
-struct Frames {
-    from: Seq,
-    through: Seq,
-    posts: VecDeque<(Seq, Bytes)>,
-    bytes: usize,
-    held: Held,
-}
-
-pub(super) fn room_log(room: &RoomName) -> Log {
-    Log { kind: "room", key: room.as_str().as_bytes().to_vec() }
-}
-
-impl Tails {
-    pub(super) fn of(&self, room: &RoomName) -> Arc<Tail> {
-        let mut tails = lock(&self.rooms);
-        if let Some(tail) = tails.get(room).and_then(Weak::upgrade) {
-            return tail;
-        }
-        let frames = tokio::sync::Mutex::new(Frames::at(Seq(0), &self.held));
-        let tail = Arc::new(Tail { room: room.clone(), log: room_log(room), frames });
-        tails.insert(room.clone(), Arc::downgrade(&tail));
-        tail
-    }
-
-    pub(super) fn forget(&self) {
-        lock(&self.rooms).retain(|_, tail| tail.strong_count() > 0);
-    }
-}
-
-impl Frames {
-    /// None, from here on.
-    fn at(place: Seq, held: &Held) -> Self {
-        Self { from: place, through: place, posts: VecDeque::new(), bytes: 0, held: held.clone() }
-    }
-
-    fn push(&mut self, seq: Seq, frame: Bytes, removes: bool) {
-        self.through = seq;
-        self.bytes += frame.len();
-        let all = self.held.0.fetch_add(frame.len(), Ordering::Relaxed) + frame.len();
-        self.posts.push_back((seq, frame));
-        // A delete takes a body away, which must not be given out any longer. [ROOM-6]
-        let empty = removes || all > TAILS_BYTES;
-        while empty || self.posts.len() > TAIL_FRAMES || self.bytes > TAIL_BYTES {
-            let Some((seq, frame)) = self.posts.pop_front() else { break };
-            self.from = seq;
-            self.bytes -= frame.len();
-            self.held.0.fetch_sub(frame.len(), Ordering::Relaxed);
-        }
-    }
-
-    fn after(&self, after: Seq, bytes: usize) -> Vec<(Seq, Bytes)> {
-        let mut taken = 0;
-        let newer = self.posts.iter().skip_while(|(seq, _)| *seq <= after);
-        let fits = newer.take_while(|(_, frame)| {
-            let first = taken == 0;
-            taken += frame.len();
-            first || taken <= bytes
-        });
-        fits.cloned().collect()
-    }
-}
-
-impl Drop for Frames {
-    fn drop(&mut self) {
-        self.held.0.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
+    after: Seq,
+    _watch: Watch,
 }
 
 impl<S: Store> Relay<S> {
+    /// The links of one more thread.
+    pub fn shard(&self) -> Shard {
+        Shard::beside(&self.tails)
+    }
+
+    /// Begins to follow a room. Links of a shard are rung by their tail, and somebody has to listen for a new one.
+    pub(super) fn following(&self, caller: &mut Caller, room: &RoomName, after: Seq, tag: u8) -> Following {
+        let watch = |log: &_, bell: &_| self.store.watch(log, bell, 0);
+        match &caller.shard {
+            Some(shard) => {
+                let (tail, new) = shard.tails().of(room, watch);
+                caller.new_tails.extend(new.then(|| Arc::downgrade(&tail)));
+                Following { _watch: tail.follow(&caller.bell, tag), tail, after }
+            }
+            None => {
+                let (tail, _) = self.tails.of(room, watch);
+                Following { _watch: self.store.watch(tail.log(), &caller.bell, tag), tail, after }
+            }
+        }
+    }
+
+    /// Listens for a tail: reads what is new, once, and tells the links that follow. Until the tail has gone.
+    pub(crate) async fn pass_on(self: Arc<Self>, tail: Weak<Tail>) {
+        let Some(bell) = tail.upgrade().map(|tail| tail.bell()) else { return };
+        loop {
+            bell.rung().await;
+            // Taken first, read after: what comes in between rings again. [STORE-7]
+            bell.take();
+            let Some(tail) = tail.upgrade() else { return };
+            if let Err(fault) = self.read_on(&tail).await {
+                self.internal(&fault);
+            }
+            tail.ring();
+        }
+    }
+
+    /// Posts that stand encoded in memory, at most about so many bytes for each room. What only the store has stays
+    /// with [`Caller::more`] for [`Relay::pushed`].
+    pub(crate) fn posts_at_hand(&self, caller: &mut Caller, most: usize, mut give: impl FnMut(Bytes)) {
+        caller.fresh.extend(caller.bell.take());
+        let Caller { fresh, following, shard: Some(_), .. } = caller else { return };
+        let mut tags = *fresh;
+        while let Some(tag) = tags.first() {
+            tags.remove(tag);
+            let Some(following) = following.get_mut(&tag) else { continue };
+            match following.tail.take(following.after, most, &mut give) {
+                Taken::Through(seq) => following.after = seq,
+                Taken::Nothing => fresh.remove(tag),
+                Taken::Older => {}
+            }
+        }
+    }
+
     /// Frames to write next on this link, about `bytes` of them (one at least, where there is one); none where there
     /// is nothing new until the bell rings again. Each is a length prefix and an encoded [`RelayFrame::Push`].
     ///
     /// # Errors
     /// The store's own: the link is to be closed.
     pub async fn pushes(&self, now: u64, caller: &mut Caller, bytes: usize) -> Result<Vec<Bytes>, Fault> {
+        Ok(self.pushed(now, caller, bytes).await?.into_iter().flat_map(frames).collect())
+    }
+
+    /// The same in pieces, each of one frame or several.
+    pub(crate) async fn pushed(&self, now: u64, caller: &mut Caller, bytes: usize) -> Result<Vec<Bytes>, Fault> {
         // Tags first, store after: what comes in between rings again. [STORE-7]
         caller.fresh.extend(caller.bell.take());
         let mut frames = Vec::new();
         let mut left = bytes;
-        while let Some(tag) = caller.fresh.first().copied() {
+        while let Some(tag) = caller.fresh.first() {
             let read = match (tag, caller.following.get_mut(&tag), &mut caller.login) {
                 (INBOX, _, Some(login)) if login.present.ended().is_none() => {
                     let (pushes, drained) = self.inbox(now, &mut login.inbox, left).await?;
@@ -140,17 +104,12 @@ impl<S: Store> Relay<S> {
                     (encoded.collect::<Result<Vec<_>, _>>()?, drained)
                 }
                 (_, Some(following), Some(login)) if login.present.ended().is_none() => {
-                    let posts = self.room(&following.tail, following.after, left).await?;
-                    if let Some((seq, _)) = posts.last() {
-                        following.after = *seq;
-                    }
-                    let drained = posts.is_empty();
-                    (posts.into_iter().map(|(_, frame)| frame).collect(), drained)
+                    self.room(following, left).await?
                 }
                 _ => (Vec::new(), true),
             };
             if read.1 {
-                caller.fresh.remove(&tag);
+                caller.fresh.remove(tag);
             }
             left = left.saturating_sub(read.0.iter().map(Bytes::len).sum());
             frames.extend(read.0);
@@ -161,52 +120,97 @@ impl<S: Store> Relay<S> {
         Ok(frames)
     }
 
-    /// Posts of a room after a place: out of the tail where it has them, else out of the store.
-    async fn room(&self, tail: &Tail, after: Seq, bytes: usize) -> Result<Vec<(Seq, Bytes)>, Fault> {
-        let limit = Limit { count: TAIL_FRAMES, bytes: bytes.min(TAIL_BYTES) };
-        let mut frames = tail.frames.lock().await;
-        if after < frames.from {
-            // History: read by who asks for it, and not kept.
-            drop(frames);
-            let entries = self.store.read(&tail.log, after, limit).await?;
-            return Ok(self
-                .posts(&tail.room, entries)
-                .await?
-                .into_iter()
-                .map(|(seq, frame, _)| (seq, frame))
-                .collect());
+    /// Posts of a room after a place, out of the tail where it has them, else out of the store; and whether that was
+    /// all.
+    async fn room(&self, following: &mut Following, bytes: usize) -> Result<(Vec<Bytes>, bool), Fault> {
+        let tail = Arc::clone(&following.tail);
+        let mut frames = Vec::new();
+        let mut taken = tail.take(following.after, bytes, |frame| frames.push(frame));
+        if taken == Taken::Nothing {
+            self.read_on(&tail).await?;
+            taken = tail.take(following.after, bytes, |frame| frames.push(frame));
         }
-        if after >= frames.through {
-            let entries = self.store.read(&tail.log, after, limit).await?;
-            let read = self.posts(&tail.room, entries).await?;
-            // The tail moves on to where there are posts, and not to any place that a client may name.
-            if after > frames.through && !read.is_empty() {
-                *frames = Frames::at(after, &self.tails.held);
+        match taken {
+            Taken::Through(seq) => {
+                following.after = seq;
+                Ok((frames, false))
             }
-            let mine = read.iter().map(|(seq, frame, _)| (*seq, frame.clone())).collect();
-            read.into_iter().for_each(|(seq, frame, removes)| frames.push(seq, frame, removes));
-            return Ok(mine);
+            Taken::Nothing => Ok((frames, true)),
+            // History: read by who asks for it, and not kept.
+            Taken::Older => {
+                let (chunk, last) = self.read_posts(&tail, following.after, bytes.min(TAIL_BYTES)).await?;
+                let read = chunk.ends.last().map(|(seq, _)| *seq);
+                let new = last && tail.through().is_none();
+                let frames = read.map(|_| chunk.frames.clone()).into_iter().collect();
+                if new && (read.is_some() || self.stands(&tail, following.after).await?) {
+                    tail.begin(following.after, chunk);
+                }
+                following.after = read.unwrap_or(following.after);
+                Ok((frames, read.is_none()))
+            }
         }
-        Ok(frames.after(after, bytes))
     }
 
-    /// Entries of a room's log with their bodies, as frames; and whether one takes another one's body away.
-    async fn posts(&self, room: &RoomName, entries: Vec<Entry>) -> Result<Vec<(Seq, Bytes, bool)>, Fault> {
-        let keys = entries.iter().map(|entry| post(room, &sealpost_spec::room::PostId(entry.id))).collect();
+    /// Whether a place is the beginning of a room or one of its posts, and not any number that a client may name.
+    async fn stands(&self, tail: &Tail, at: Seq) -> Result<bool, Fault> {
+        let Some(before) = at.0.checked_sub(1) else { return Ok(true) };
+        let entries = self.store.read(tail.log(), Seq(before), Limit { count: 1, bytes: ENTRY }).await?;
+        Ok(entries.first().is_some_and(|entry| entry.seq == at))
+    }
+
+    /// Puts into a tail what is new behind it.
+    async fn read_on(&self, tail: &Tail) -> Result<(), Fault> {
+        let _alone = tail.reading.lock().await;
+        while let Some(through) = tail.through() {
+            let (chunk, last) = self.read_posts(tail, through, TAIL_BYTES / 2).await?;
+            tail.push(chunk);
+            if last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Posts of a room after a place; and whether there were no more.
+    async fn read_posts(&self, tail: &Tail, after: Seq, bytes: usize) -> Result<(Chunk, bool), Fault> {
+        let limit = Limit { count: POSTS, bytes };
+        let entries = self.store.read(tail.log(), after, limit).await?;
+        let read: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
+        let last = entries.len() < limit.count && read + ENTRY <= limit.bytes;
+        Ok((self.chunk(tail.room(), entries).await?, last))
+    }
+
+    /// Entries of a room's log with their bodies, as frames.
+    async fn chunk(&self, room: &RoomName, entries: Vec<Entry>) -> Result<Chunk, Fault> {
+        if entries.is_empty() {
+            return Ok(Chunk::default());
+        }
+        let keys = entries.iter().map(|entry| post(room, &PostId(entry.id))).collect();
         let bodies = self.store.get(keys).await?;
-        let mut posts = Vec::with_capacity(entries.len());
+        let (mut frames, mut ends, mut removes) = (Vec::new(), Vec::with_capacity(entries.len()), false);
         for (entry, body) in entries.into_iter().zip(bodies) {
             let LoggedPost { head, author } = decode(&entry.bytes).map_err(|_| Fault::Damaged("a post"))?;
+            let parsed = PostHead::parse(&head.body.0);
             // The second kind is a post whose body the operator has removed, once more under another id. [ROOM-10]
-            let removes =
-                PostHead::parse(&head.body.0).is_ok_and(|head| head.kind == PostKind::Delete || head.id.0 != entry.id);
+            removes |= parsed.is_ok_and(|head| head.kind == PostKind::Delete || head.id.0 != entry.id);
             let body = body.map(decoded::<StoredPost>).transpose()?.and_then(|stored| stored.row.body);
             let post = Post { head, author, body };
-            let push = Push::Post { room: room.clone(), seq: entry.seq, post };
-            posts.push((entry.seq, encoded(&RelayFrame::Push(push))?, removes));
+            let push = RelayFrame::Push(Push::Post { room: room.clone(), seq: entry.seq, post });
+            frames.extend_from_slice(&encoded(&push)?);
+            ends.push((entry.seq, frames.len()));
         }
-        Ok(posts)
+        Ok(Chunk { frames: frames.into(), ends, removes })
     }
+}
+
+/// The frames of a piece.
+fn frames(mut piece: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let prefix = piece.first_chunk::<LENGTH_PREFIX>()?;
+        let length = usize::try_from(u32::from_le_bytes(*prefix)).ok()?;
+        let end = (LENGTH_PREFIX + length).min(piece.len());
+        Some(piece.split_to(end))
+    })
 }
 
 /// A post as it stands in its room's log: all but the body, which may have to go.
@@ -219,28 +223,4 @@ pub(super) struct LoggedPost {
 /// What fits a request fits a push: both have the same things around the box or post.
 fn encoded(push: &RelayFrame) -> Result<Bytes, Fault> {
     encode(push).as_deref().and_then(frame).map(Bytes::from).ok_or(Fault::Damaged("a push"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// [RELAY-15] [THREAT-21] the tails of many rooms together are bounded, and what no tail holds is read again.
-    #[test]
-    fn all_tails_together_are_bounded() {
-        let tails = Tails::default();
-        let rooms: Vec<RoomName> = (0..200).map(|room| format!("room{room}").parse().unwrap()).collect();
-        let followed: Vec<Arc<Tail>> = rooms.iter().map(|room| tails.of(room)).collect();
-        let frame = Bytes::from(vec![7; 16 * 1024]);
-        for tail in &followed {
-            let mut frames = tail.frames.try_lock().unwrap();
-            (1..=40).for_each(|seq| frames.push(Seq(seq), frame.clone(), false));
-            let last = frames.posts.front().map_or(frames.through, |(seq, _)| Seq(seq.0 - 1));
-            assert_eq!((frames.from, frames.through), (last, Seq(40)), "it knows what it holds");
-        }
-        let held = tails.held.0.load(Ordering::Relaxed);
-        assert!(held <= TAILS_BYTES && held > TAILS_BYTES - 2 * TAIL_BYTES, "{held}");
-        drop(followed);
-        assert_eq!(tails.held.0.load(Ordering::Relaxed), 0);
-    }
 }

@@ -7,11 +7,12 @@ use sealpost_spec::relay::{Answer, MAX_LISTED, Member as Listed, Refusal, RoomSu
 use sealpost_spec::room::{MAX_POST_BODY, MAX_ROOMS, MAX_ROOMS_JOINED, Post, PostHash, PostHead, PostKind, RoomName};
 use sealpost_spec::wire::encode;
 
-use super::push::{Following, LoggedPost, room_log};
+use super::push::LoggedPost;
 use super::row::{
     self, Account, Author, Current, Joined, Member, Retention, Room, Row, StoredPost, account, author, joined, member,
     put, room,
 };
+use super::tail::room_log;
 use super::{ATTEMPTS, Caller, No, Outcome, Relay};
 use crate::store::{Append, Fault, Store, Write, Written};
 
@@ -217,19 +218,17 @@ impl<S: Store> Relay<S> {
         if caller.following.len() >= MAX_ROOMS_JOINED {
             return Err(Refusal::QuotaReached { limit: MAX_ROOMS_JOINED as u64 }.into());
         }
-        let tag = caller.next_tag;
-        caller.next_tag = caller.next_tag.wrapping_add(1).max(super::caller::INBOX + 1);
-        let tail = self.tails.of(&name);
-        let watch = self.store.watch(&tail.log, &caller.bell, tag);
+        let tag = caller.free_tag().ok_or(Refusal::QuotaReached { limit: MAX_ROOMS_JOINED as u64 })?;
         // [ROOM-9] the oldest first, then each as it comes.
-        caller.following.insert(tag, Following { tail, after, _watch: watch });
+        let following = self.following(caller, &name, after, tag);
+        caller.following.insert(tag, following);
         caller.bell.ring(tag);
         Ok(Answer::Done)
     }
 
     pub(super) fn unfollow(&self, caller: &mut Caller, room: &RoomName) -> Outcome {
         caller.logged_in()?;
-        caller.following.retain(|_, following| following.tail.room != *room);
+        caller.following.retain(|_, following| following.tail.room() != room);
         Ok(Answer::Done)
     }
 

@@ -1,44 +1,74 @@
-//! Deadlines and limits of a link, over a pipe and tokio's paused clock: no test waits.
+//! Deadlines and limits of a link, over TLS in a pipe and tokio's paused clock: no test waits.
 
+use sealpost_crypto::identity::{RelaySecret, relay_pin};
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, Push};
-use sealpost_spec::relay::{Answer, RelayHello, Request};
+use sealpost_spec::relay::{Answer, LinkKind, RelayHello, Request};
 use sealpost_spec::room::PostKind;
-use sealpost_spec::wire::{Bytes as Opaque, LENGTH_PREFIX};
+use sealpost_spec::wire::{Bytes as Opaque, ClientFrame, LENGTH_PREFIX, decode, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+use super::link::{PUSH_BATCH, PUSH_BELOW};
 use super::*;
 use crate::answer::tests::{NOW, Person, ask, link, relay};
+use crate::listen::tests::client;
+use crate::listen::tls;
 use crate::store::Memory;
-use std::sync::Arc;
 
 const CHANNEL: [u8; 32] = [9; 32];
 
 /// The client's end of a link that the relay serves.
 struct End {
-    pipe: DuplexStream,
+    pipe: TlsStream<DuplexStream>,
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
-fn open_with(relay: &Arc<Relay<Memory>>, pipe: usize, surplus: bool) -> End {
+/// Both ends of a link after the handshake, through a pipe that holds so much.
+async fn shaken(pipe: usize) -> (TlsStream<DuplexStream>, Tls<DuplexStream>) {
     let (ours, theirs) = duplex(pipe);
-    let (stop, stopping) = watch::channel(false);
-    let relay = Arc::clone(relay);
-    let arrival = Arrival { address: [127, 0, 0, 1].into(), channel: CHANNEL, surplus };
-    let task = tokio::spawn(async move {
-        serve(&relay, theirs, arrival, &Timing::default(), || NOW, stopping).await;
-    });
-    End { pipe: ours, task, stop }
+    let secret = RelaySecret::generate(&mut rand::rng());
+    let connector = TlsConnector::from(Arc::new(client(relay_pin(&secret.public()))));
+    let name = IpAddr::from([127, 0, 0, 1]).into();
+    let acceptor = tls(&secret).unwrap();
+    let (ours, theirs) = tokio::join!(connector.connect(name, ours), acceptor.accept(theirs));
+    (ours.unwrap(), Tls::from(theirs.unwrap()))
 }
 
-fn open(relay: &Arc<Relay<Memory>>) -> End {
-    open_with(relay, 64 * 1024, false)
+async fn open_with(relay: &Arc<Relay<Memory>>, pipe: usize, surplus: bool) -> End {
+    let address = [127, 0, 0, 1].into();
+    arrive(relay, pipe, Arrival { address, channel: CHANNEL, surplus, shard: relay.shard() }).await
+}
+
+async fn open_in(relay: &Arc<Relay<Memory>>, shard: Shard) -> End {
+    let address = [127, 0, 0, 1].into();
+    arrive(relay, 64 * 1024, Arrival { address, channel: CHANNEL, surplus: false, shard }).await
+}
+
+async fn arrive(relay: &Arc<Relay<Memory>>, pipe: usize, arrival: Arrival) -> End {
+    let (pipe, tls) = shaken(pipe).await;
+    let (stop, stopping) = watch::channel(false);
+    let relay = Arc::clone(relay);
+    let task = tokio::spawn(async move {
+        serve(&relay, tls, arrival, &Timing::default(), || NOW, stopping).await;
+    });
+    End { pipe, task, stop }
+}
+
+async fn open(relay: &Arc<Relay<Memory>>) -> End {
+    open_with(relay, 64 * 1024, false).await
 }
 
 impl End {
+    async fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.pipe.write_all(bytes).await?;
+        self.pipe.flush().await
+    }
+
     async fn write(&mut self, body: &[u8]) {
-        self.pipe.write_all(&frame(body).unwrap()).await.unwrap();
+        self.raw(&frame(body).unwrap()).await.unwrap();
     }
 
     /// The next frame's body; `None` at the end.
@@ -110,8 +140,8 @@ async fn garbage_is_not_answered() {
     let relay = new();
     let http = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n";
     for garbage in [&http[..], &[0; 64], &[255; 64], b"\x09\0\0\0LAES\x01\0\x01\0\x01", b"\x01\0\0\0x"] {
-        let mut end = open(&relay);
-        end.pipe.write_all(garbage).await.unwrap();
+        let mut end = open(&relay).await;
+        end.raw(garbage).await.unwrap();
         end.ended().await;
     }
 }
@@ -121,13 +151,13 @@ async fn garbage_is_not_answered() {
 async fn a_hello_has_a_deadline() {
     let relay = new();
     let start = Instant::now();
-    open(&relay).ended().await;
+    open(&relay).await.ended().await;
     assert_eq!(start.elapsed().as_secs(), 10);
-    let mut slow = open(&relay);
+    let mut slow = open(&relay).await;
     let start = Instant::now();
     for byte in [9, 0, 0, 0, b'S', b'E'] {
         tokio::time::advance(Duration::from_secs(2)).await;
-        if slow.pipe.write_all(&[byte]).await.is_err() {
+        if slow.raw(&[byte]).await.is_err() {
             break;
         }
     }
@@ -139,13 +169,13 @@ async fn a_hello_has_a_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_frame_has_a_limit() {
     let relay = new();
-    let mut early = open(&relay);
-    early.pipe.write_all(&4097_u32.to_le_bytes()).await.unwrap();
+    let mut early = open(&relay).await;
+    early.raw(&4097_u32.to_le_bytes()).await.unwrap();
     early.ended().await;
     for length in [68 * 1024 + 1, u32::MAX, 0] {
-        let mut end = open(&relay);
+        let mut end = open(&relay).await;
         end.hello(LinkKind::Anonymous).await;
-        end.pipe.write_all(&length.to_le_bytes()).await.unwrap();
+        end.raw(&length.to_le_bytes()).await.unwrap();
         end.goodbye(Refusal::TooLarge { limit: 68 * 1024 }).await;
     }
 }
@@ -154,7 +184,7 @@ async fn a_frame_has_a_limit() {
 #[tokio::test(start_paused = true)]
 async fn an_unknown_version_is_told() {
     let relay = new();
-    let mut end = open(&relay);
+    let mut end = open(&relay).await;
     end.write(&ClientHello { lowest: 2, highest: 3, kind: LinkKind::Anonymous }.layout()).await;
     assert_eq!(RelayHello::parse(&end.read().await.unwrap()), Ok(Err((1, 1))));
     end.ended().await;
@@ -164,7 +194,7 @@ async fn an_unknown_version_is_told() {
 #[tokio::test(start_paused = true)]
 async fn what_can_not_be_decoded_is_malformed() {
     let relay = new();
-    let mut end = open(&relay);
+    let mut end = open(&relay).await;
     end.hello(LinkKind::Anonymous).await;
     let body = Opaque(b"what".to_vec());
     end.write(&encode(&ClientFrame::Request { id: 5, work: None, body }).unwrap()).await;
@@ -177,7 +207,7 @@ async fn what_can_not_be_decoded_is_malformed() {
 #[tokio::test(start_paused = true)]
 async fn answers_keep_the_order() {
     let relay = new();
-    let mut end = open(&relay);
+    let mut end = open(&relay).await;
     end.hello(LinkKind::Anonymous).await;
     for id in [7, 3, 7, 9] {
         end.request(id, &Request::FetchBundle("nobody".parse().unwrap())).await;
@@ -193,7 +223,7 @@ async fn silence_is_asked_about() {
     let relay = new();
     let mut alice = Person::new("alice", 10);
     alice.register(&relay);
-    let mut end = open(&relay);
+    let mut end = open(&relay).await;
     end.login(&relay, &alice, 2).await;
     let start = Instant::now();
     for ping in 1..=20 {
@@ -213,11 +243,11 @@ async fn dribbling_is_silence() {
     let relay = new();
     let mut alice = Person::new("alice", 10);
     alice.register(&relay);
-    let mut end = open(&relay);
+    let mut end = open(&relay).await;
     end.login(&relay, &alice, 2).await;
     let start = Instant::now();
-    end.pipe.write_all(&1000_u32.to_le_bytes()).await.unwrap();
-    while end.pipe.write_all(b"x").await.is_ok() {
+    end.raw(&1000_u32.to_le_bytes()).await.unwrap();
+    while end.raw(b"x").await.is_ok() {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
     assert!(start.elapsed().as_secs() <= 100, "{:?}", start.elapsed());
@@ -228,7 +258,7 @@ async fn dribbling_is_silence() {
 async fn links_do_not_live_for_ever() {
     let relay = new();
     for (kind, seconds) in [(LinkKind::Anonymous, 600), (LinkKind::Authenticated, 60)] {
-        let mut end = open(&relay);
+        let mut end = open(&relay).await;
         end.hello(kind).await;
         let start = Instant::now();
         let last = loop {
@@ -255,7 +285,7 @@ async fn a_stalled_reader_is_closed() {
     let mut bob = Person::new("bob", 20);
     bob.register(&relay);
     (0..100).for_each(|id| deliver(&relay, envelope(&bob, id)));
-    let mut end = open_with(&relay, 4 * 1024, false);
+    let mut end = open_with(&relay, 4 * 1024, false).await;
     end.login(&relay, &bob, 2).await;
     let start = Instant::now();
     let task = std::mem::replace(&mut end.task, tokio::spawn(async {}));
@@ -271,25 +301,12 @@ async fn what_waits_is_bounded() {
     bob.register(&relay);
     (0..100).for_each(|id| deliver(&relay, envelope(&bob, id)));
     let caller = bob.enter(&relay, 2);
-    let (_ours, theirs) = duplex(1024);
-    let (reader, writer) = tokio::io::split(theirs);
-    let (timing, now) = (Timing::default(), Instant::now());
-    let outbox = Outbox::new(writer);
-    let reader = Reader::new(reader);
-    let mut link = Link {
-        relay: &*relay,
-        caller,
-        reader,
-        outbox,
-        timing: &timing,
-        now: || NOW,
-        opened: now,
-        heard: now,
-        pinged: None,
-        pings: 0,
-    };
+    let (_ours, tls) = shaken(1024).await;
     let (_stop, stopping) = watch::channel(false);
-    let ran = timeout(Duration::from_secs(15), link.run(stopping)).await;
+    let timing = Timing::default();
+    let ends = (tls, Incoming::new(), Outbox::default());
+    let mut link = Link::new(&relay, caller, ends, &timing, || NOW, Instant::now(), stopping);
+    let ran = timeout(Duration::from_secs(15), poll_fn(|context| link.poll(context))).await;
     assert!(ran.is_err(), "it waits for its reader");
     assert!(link.outbox.waiting() >= PUSH_BELOW && link.outbox.waiting() < PUSH_BELOW + 2 * PUSH_BATCH);
 }
@@ -300,7 +317,7 @@ async fn a_replaced_link_is_told() {
     let relay = new();
     let mut bob = Person::new("bob", 20);
     bob.register(&relay);
-    let (mut first, mut second) = (open(&relay), open(&relay));
+    let (mut first, mut second) = (open(&relay).await, open(&relay).await);
     first.login(&relay, &bob, 2).await;
     second.login(&relay, &bob, 3).await;
     first.goodbye(Refusal::Replaced).await;
@@ -312,7 +329,7 @@ async fn a_replaced_link_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_stopping_relay_says_so() {
     let relay = new();
-    let mut end = open(&relay);
+    let mut end = open(&relay).await;
     end.hello(LinkKind::Authenticated).await;
     end.stop.send_replace(true);
     end.goodbye(Refusal::Stopping).await;
@@ -322,7 +339,7 @@ async fn a_stopping_relay_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_link_too_many_is_told() {
     let relay = new();
-    let mut end = open_with(&relay, 1024, true);
+    let mut end = open_with(&relay, 1024, true).await;
     end.hello(LinkKind::Authenticated).await;
     end.goodbye(Refusal::TooManyLinks).await;
 }
@@ -337,7 +354,7 @@ async fn everything_comes_through_a_narrow_pipe() {
     let post = bob.says(&relay, "lobby", PostKind::Join, b"", None);
     ask(&relay, &mut caller, Request::Post(post)).unwrap();
     (0..100).for_each(|id| deliver(&relay, envelope(&bob, id)));
-    let mut end = open_with(&relay, 700, false);
+    let mut end = open_with(&relay, 700, false).await;
     end.login(&relay, &bob, 2).await;
     let follow = Request::Follow { room: "lobby".parse().unwrap(), after: Default::default() };
     end.request(2, &follow).await;
@@ -355,4 +372,34 @@ async fn everything_comes_through_a_narrow_pipe() {
         }
     }
     assert_eq!(ids, (0..100).collect::<Vec<_>>());
+}
+
+/// [STORE-7] [ROOM-9] who follows a room hears of every post by itself: also after the bell has rung for nothing, as it does
+/// when somebody else begins to follow.
+#[tokio::test(start_paused = true)]
+async fn each_post_wakes_its_followers() {
+    let relay = new();
+    let mut alice = Person::new("alice", 10);
+    let (mut caller, _) = alice.register(&relay);
+    let join = alice.says(&relay, "lobby", PostKind::Join, b"", None);
+    ask(&relay, &mut caller, Request::Post(join)).unwrap();
+    let (shard, mut ends) = (relay.shard(), Vec::new());
+    for mut follower in [Person::new("bob", 20), Person::new("carol", 30)] {
+        follower.register(&relay);
+        let mut end = open_in(&relay, shard.clone()).await;
+        end.login(&relay, &follower, 2).await;
+        let follow = Request::Follow { room: "lobby".parse().unwrap(), after: Default::default() };
+        assert_eq!(end.ask(2, &follow).await, Ok(Answer::Done));
+        assert!(matches!(end.next().await, Some(RelayFrame::Push(Push::Post { .. }))));
+        ends.push(end);
+    }
+    for _ in 0..3 {
+        let post = alice.says(&relay, "lobby", PostKind::Text, b"hi", None);
+        ask(&relay, &mut caller, Request::Post(post.clone())).unwrap();
+        for end in &mut ends {
+            assert!(
+                matches!(end.next().await, Some(RelayFrame::Push(Push::Post { post: pushed, .. })) if pushed == post)
+            );
+        }
+    }
 }

@@ -91,7 +91,7 @@ async fn door(limits: Limits) -> Door {
     Door { address, pin: relay.pin(), relay, stop, task }
 }
 
-fn client(pin: RelayPin) -> ClientConfig {
+pub(crate) fn client(pin: RelayPin) -> ClientConfig {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -37,7 +37,8 @@ pub(crate) fn serve(options: &Options, demo: bool) -> Result<(), Failure> {
     if !config.dumpable {
         shut_memory();
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // For the door and for signals; links have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(ENVIRONMENT, "the relay could not start", error, "allow it more threads"))?;
@@ -75,6 +76,9 @@ async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
     relay.found_at(address.clone(), config.links.links);
     let operator = Socket::bind(&config.data, runtime_folder().as_deref())?;
     let server = Server::new(Arc::clone(&relay), acceptor, config.links.clone(), Timing::default());
+    let server = server.on_threads(config.links.workers).map_err(|error| {
+        Failure::new(ENVIRONMENT, "the relay could not start", error, "allow it more threads, or set links.workers")
+    })?;
 
     let (stop, stopping) = watch::channel(false);
     let asked = tokio::spawn(operator.serve(relay, stopping.clone()));

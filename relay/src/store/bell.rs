@@ -1,21 +1,30 @@
 //! How a store wakes a link: one bell per link, and a tag for each log that it watches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
-use tokio::sync::Notify;
+use atomic_waker::AtomicWaker;
 
 use super::Log;
 
-/// Rung by stores and by the relay itself; heard by one link. Cheap to clone: a clone is the same bell.
+/// Rung by stores and by the relay itself; heard by one link. Cheap to clone: a clone is the same bell. Ringing and
+/// hearing take no lock and no memory: a post rings a thousand of them.
 #[derive(Clone, Default)]
 pub struct Bell(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    tags: Mutex<BTreeSet<u32>>,
-    wake: Notify,
+    /// A bit for each tag that it was rung with.
+    tags: [AtomicU64; Tags::WORDS],
+    wake: AtomicWaker,
 }
+
+/// A set of tags.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tags([u64; Tags::WORDS]);
 
 impl Bell {
     /// A bell that nobody has rung.
@@ -24,22 +33,102 @@ impl Bell {
     }
 
     /// Rings it with a tag.
-    pub fn ring(&self, tag: u32) {
-        lock(&self.0.tags).insert(tag);
-        self.0.wake.notify_one();
+    pub fn ring(&self, tag: u8) {
+        let (word, bit) = Tags::place(tag);
+        if let Some(tags) = self.0.tags.get(word) {
+            // Whoever has the tag already will wake, or is about to look.
+            if tags.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
+                self.0.wake.wake();
+            }
+        }
     }
 
     /// The tags that it was rung with since the last time; none where it was not.
-    pub fn take(&self) -> Vec<u32> {
-        std::mem::take(&mut *lock(&self.0.tags)).into_iter().collect()
+    pub fn take(&self) -> Tags {
+        let mut taken = Tags::default();
+        for (taken, tags) in taken.0.iter_mut().zip(&self.0.tags) {
+            if tags.load(Ordering::Relaxed) != 0 {
+                *taken = tags.swap(0, Ordering::AcqRel);
+            }
+        }
+        taken
     }
 
     /// Waits until it is rung, or returns at once where it was. Tags stay until [`Bell::take`]; dropping the future
     /// loses nothing.
     pub async fn rung(&self) {
-        while lock(&self.0.tags).is_empty() {
-            self.0.wake.notified().await;
+        poll_fn(|context| self.poll_rung(context)).await;
+    }
+
+    /// [`Bell::rung`] for who polls.
+    pub fn poll_rung(&self, context: &Context<'_>) -> Poll<()> {
+        let rung = || self.0.tags.iter().any(|tags| tags.load(Ordering::Acquire) != 0);
+        if rung() {
+            return Poll::Ready(());
         }
+        // Looked at again once who rings knows whom to wake.
+        self.0.wake.register(context.waker());
+        if rung() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Tags {
+    const WORDS: usize = 4;
+
+    fn place(tag: u8) -> (usize, u64) {
+        (usize::from(tag / 64), 1 << (tag % 64))
+    }
+
+    /// None of them.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; Self::WORDS]
+    }
+
+    /// Adds those of another set.
+    pub fn extend(&mut self, others: Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(word, other)| *word |= other);
+    }
+
+    /// The lowest.
+    pub fn first(&self) -> Option<u8> {
+        let (at, word) = self.0.iter().enumerate().find(|(_, word)| **word != 0)?;
+        u8::try_from(at * 64 + word.trailing_zeros() as usize).ok()
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, tag: u8) {
+        let (word, bit) = Self::place(tag);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    /// Takes one away.
+    pub fn remove(&mut self, tag: u8) {
+        let (word, bit) = Self::place(tag);
+        if let Some(word) = self.0.get_mut(word) {
+            *word &= !bit;
+        }
+    }
+}
+
+impl FromIterator<u8> for Tags {
+    fn from_iter<I: IntoIterator<Item = u8>>(tags: I) -> Self {
+        let mut all = Self::default();
+        tags.into_iter().for_each(|tag| all.insert(tag));
+        all
+    }
+}
+
+impl std::fmt::Debug for Tags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut rest = *self;
+        let all = std::iter::from_fn(|| {
+            let first = rest.first()?;
+            rest.remove(first);
+            Some(first)
+        });
+        f.debug_set().entries(all).finish()
     }
 }
 
@@ -54,7 +143,10 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let mut register = lock(&self.bells.0);
         if let Some(watchers) = register.logs.get_mut(&self.log) {
-            watchers.retain(|(number, ..)| *number != self.number);
+            // In the order of their numbers: a thousand that leave together don't look at each other.
+            if let Ok(at) = watchers.binary_search_by_key(&self.number, |(number, ..)| *number) {
+                watchers.remove(at);
+            }
             if watchers.is_empty() {
                 register.logs.remove(&self.log);
             }
@@ -69,16 +161,18 @@ pub struct Bells(Arc<Mutex<Register>>);
 #[derive(Default)]
 struct Register {
     next: u64,
-    logs: HashMap<Log, Vec<(u64, Bell, u32)>>,
+    logs: HashMap<Log, Vec<(u64, Bell, u8)>>,
 }
 
 impl Bells {
     /// Hangs a bell at a log.
-    pub fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch {
+    pub fn watch(&self, log: &Log, bell: &Bell, tag: u8) -> Watch {
         let mut register = lock(&self.0);
         register.next += 1;
         let number = register.next;
-        register.logs.entry(log.clone()).or_default().push((number, bell.clone(), tag));
+        // Nearly every log has one watcher: its mailbox's device, or a room's followers together.
+        let watchers = register.logs.entry(log.clone()).or_insert_with(|| Vec::with_capacity(1));
+        watchers.push((number, bell.clone(), tag));
         Watch { bells: self.clone(), log: log.clone(), number }
     }
 

@@ -366,7 +366,7 @@ impl Store for Memory {
             .fold(Usage::default(), |sum, (count, bytes)| Usage { count: sum.count + count, bytes: sum.bytes + bytes }))
     }
 
-    fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch {
+    fn watch(&self, log: &Log, bell: &Bell, tag: u8) -> Watch {
         self.bells.watch(log, bell, tag)
     }
 

@@ -312,7 +312,7 @@ impl Store for Sqlite {
         self.front.logs(|logs| logs.total(kind))
     }
 
-    fn watch(&self, log: &Log, bell: &Bell, tag: u32) -> Watch {
+    fn watch(&self, log: &Log, bell: &Bell, tag: u8) -> Watch {
         self.front.bells.watch(log, bell, tag)
     }
 

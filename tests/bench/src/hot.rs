@@ -229,9 +229,9 @@ pub struct Tower {
 /// So many links wait at one log.
 pub fn tower(links: u32) -> Tower {
     let (bells, log) = (Bells::default(), log());
-    let hang = |tag| {
+    let hang = |_| {
         let bell = Bell::new();
-        let watch = bells.watch(&log, &bell, tag);
+        let watch = bells.watch(&log, &bell, 1);
         (bell, watch)
     };
     let hung = (0..links).map(hang).collect();

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use sealpost_relay::connection::{Arrival, Timing, serve};
+use sealpost_relay::connection::{Arrival, Plain, Timing, serve};
 use sealpost_spec::relay::{ClientHello, LinkKind, RelayHello};
 use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, RelayFrame, body_length, decode, encode, frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -63,11 +63,12 @@ pub fn run(input: &[u8]) {
     let greeted = unread.get(LENGTH_PREFIX..).is_some_and(|hello| hello.starts_with(b"SEAL"));
     let written = Arc::new(Mutex::new(Vec::new()));
     let socket = Socket { unread, piece, written: Arc::clone(&written) };
-    let relay = super::relay::populated(choice & 8 != 0);
-    let arrival = Arrival { address: [192, 0, 2, 1].into(), channel: [9; 32], surplus: choice & 48 == 48 };
+    let relay = Arc::new(super::relay::populated(choice & 8 != 0));
+    let surplus = choice & 48 == 48;
+    let arrival = Arrival { address: [192, 0, 2, 1].into(), channel: [9; 32], surplus, shard: relay.shard() };
     let (_stop, stopping) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(serve(&relay, socket, arrival, &Timing::default(), || NOW, stopping));
+    runtime.block_on(serve(&relay, Plain(socket), arrival, &Timing::default(), || NOW, stopping));
     let written = written.lock().unwrap();
     assert!(greeted || written.is_empty(), "who says no hello is told nothing");
     frames(&written);

@@ -8,8 +8,9 @@ use sealpost_spec::wire::{decode, encode};
 
 use super::{Answer, done};
 use crate::admin::{Digits, PAGE, Record, RoomRecord, Trouble, counted, duration};
-use crate::answer::push::{LoggedPost, room_log};
+use crate::answer::push::LoggedPost;
 use crate::answer::row::{self, Current, Member, Retention, Room, Row, StoredPost, post, put, room};
+use crate::answer::tail::room_log;
 use crate::answer::{ATTEMPTS, Relay};
 use crate::store::bell::lock;
 use crate::store::{Append, Entry, Fault, Limit, Store, Write, Written};

@@ -1,0 +1,372 @@
+//! One link after its hello: a state machine that is polled, and that does at each poll all that can be done at once.
+//!
+//! Requests are begun in their order and answered in their order, and several may wait for the store together: those
+//! that borrow nothing of the link. Any other one goes alone, with the link's [`Caller`] in its hands; so does a read
+//! of the store for what is pushed. A silent link holds no future but its timer.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sealpost_spec::relay::{Answer, LinkKind, Refusal};
+use sealpost_spec::wire::{ClientFrame, MAX_FRAME, RelayFrame, decode, encode, frame};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::frames::{Incoming, Outbox, end_of};
+use super::tls::Wire;
+use super::{End, Timing, stopped};
+use crate::answer::{Begun, Waits};
+use crate::store::{Bell, Fault, Store};
+use crate::{Caller, Relay};
+
+/// Most bytes that wait to be written on one link: fifteen of the largest frames. [RELAY-15] [THREAT-21]
+pub(super) const MAX_WAITING: usize = 1024 * 1024;
+/// Pushes are read while fewer bytes wait: answers keep their room beside them.
+pub(super) const PUSH_BELOW: usize = 256 * 1024;
+/// Pushes of about so many bytes are read at once.
+pub(super) const PUSH_BATCH: usize = 128 * 1024;
+/// Most requests of a link that wait for the store together: as many as share a commit with those of other links.
+/// Beyond it nothing more is read. [RELAY-15]
+const MAX_ASKED: usize = 64;
+/// How long an answer for which nobody waits may wait for something to travel with.
+const LAZY: Duration = Duration::from_millis(20);
+/// Requests for which a silent link keeps places.
+const FEW: usize = 8;
+/// So often a busy link looks for more to do before it lets others.
+const ROUNDS: usize = 16;
+
+/// A request that was begun and not yet answered.
+struct Asked<'a> {
+    id: u32,
+    lazy: bool,
+    answer: Awaited<'a>,
+}
+
+enum Awaited<'a> {
+    Ready(Result<Answer, Refusal>),
+    Waits(Waits<'a>),
+}
+
+/// What has the link's caller in its hands.
+type Alone<'a> = Pin<Box<dyn Future<Output = (Box<Caller>, Done)> + Send + 'a>>;
+
+enum Done {
+    Answered(u32, Result<Answer, Refusal>),
+    Read(Result<Vec<Bytes>, Fault>),
+}
+
+pub(super) struct Link<'a, S, W, N> {
+    relay: &'a Arc<Relay<S>>,
+    timing: &'a Timing,
+    now: N,
+    kind: LinkKind,
+    /// Away while something goes alone.
+    caller: Option<Box<Caller>>,
+    alone: Option<Alone<'a>>,
+    asked: VecDeque<Asked<'a>>,
+    bell: Bell,
+    pub(super) wire: W,
+    pub(super) incoming: Incoming,
+    pub(super) outbox: Outbox,
+    logged_in: bool,
+    opened: Instant,
+    /// When the last whole frame came.
+    heard: Instant,
+    /// When it was asked since then whether somebody is there.
+    pinged: Option<Instant>,
+    pings: u64,
+    /// Since when something waits in the outbox that is not urgent; `None` where all of it is.
+    lazy: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    stopping: watch::Receiver<bool>,
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whom the relay's stop wakes.
+    wakes: Option<Waker>,
+}
+
+impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
+    pub(super) fn new(
+        relay: &'a Arc<Relay<S>>,
+        caller: Caller,
+        (wire, incoming, outbox): (W, Incoming, Outbox),
+        timing: &'a Timing,
+        now: N,
+        opened: Instant,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let due = opened + timing.ping;
+        let mut stop = stopping.clone();
+        Self {
+            relay,
+            timing,
+            now,
+            kind: caller.kind(),
+            bell: caller.bell().clone(),
+            logged_in: caller.name().is_some(),
+            caller: Some(Box::new(caller)),
+            alone: None,
+            asked: VecDeque::new(),
+            wire,
+            incoming,
+            outbox,
+            opened,
+            heard: opened,
+            pinged: None,
+            pings: 0,
+            lazy: None,
+            timer: Box::pin(sleep_until(due)),
+            stop: Box::pin(async move { stopped(&mut stop).await }),
+            stopping,
+            wakes: None,
+        }
+    }
+
+    /// Until the link ends.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        if self.stops(context) {
+            return Poll::Ready(End::Goodbye(Refusal::Stopping));
+        }
+        for _ in 0..ROUNDS {
+            match self.step(context) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(end) => return Poll::Ready(end),
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// All that can be done now, once; whether something was.
+    fn step(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        let mut moved = self.finish_alone(context)?;
+        moved |= self.hear(context)?;
+        moved |= self.answer(context);
+        moved |= self.push(context)?;
+        self.write(context)?;
+        moved |= self.read(context)?;
+        moved |= self.overdue(context)?;
+        Ok(moved)
+    }
+
+    /// Whether the relay has begun to stop.
+    fn stops(&mut self, context: &Context<'_>) -> bool {
+        // Once the future knows whom to wake, an atomic number tells whether there is anything to ask it.
+        let same = self.wakes.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if same && self.stopping.has_changed().is_ok_and(|changed| !changed) {
+            return false;
+        }
+        self.wakes = Some(context.waker().clone());
+        self.stop.as_mut().poll(&mut Context::from_waker(context.waker())).is_ready()
+    }
+
+    /// Whether one more request may be begun.
+    fn room(&self) -> bool {
+        self.alone.is_none() && self.asked.len() < MAX_ASKED && self.outbox.waiting() + MAX_FRAME <= MAX_WAITING
+    }
+
+    /// Begins what was asked. [RELAY-14] in the order in which it came.
+    fn hear(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        let mut moved = false;
+        while self.room() {
+            let (relay, others) = (self.relay, !self.asked.is_empty());
+            let Some(caller) = &mut self.caller else { break };
+            let Some(body) = self.incoming.first().map_err(|error| end_of(&error))? else { break };
+            let length = body.len();
+            match decode(body) {
+                Ok(ClientFrame::Request { id, work, body }) => {
+                    let now = (self.now)();
+                    match relay.begin(now, caller, work, &body.0, others) {
+                        Begun::Answered(answer) => self.ask(id, false, Awaited::Ready(answer)),
+                        Begun::Waits { answer, lazy } => self.ask(id, lazy, Awaited::Waits(answer)),
+                        Begun::Alone(request) => {
+                            let Some(mut caller) = self.caller.take() else { break };
+                            self.alone = Some(Box::pin(async move {
+                                let answer = relay.answer(now, &mut caller, *request).await;
+                                (caller, Done::Answered(id, answer))
+                            }));
+                        }
+                        Begun::NotYet => break,
+                    }
+                }
+                Ok(ClientFrame::Pong(_)) => {}
+                Err(_) => return Err(End::Goodbye(Refusal::Malformed)),
+            }
+            self.incoming.heard(length);
+            (self.heard, self.pinged) = (Instant::now(), None);
+            self.finish_alone(context)?;
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    fn ask(&mut self, id: u32, lazy: bool, answer: Awaited<'a>) {
+        self.asked.push_back(Asked { id, lazy, answer });
+    }
+
+    fn finish_alone(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        let Some(alone) = &mut self.alone else { return Ok(false) };
+        let Poll::Ready((mut caller, done)) = alone.as_mut().poll(context) else { return Ok(false) };
+        self.alone = None;
+        self.logged_in = caller.name().is_some();
+        for tail in caller.take_new_tails() {
+            tokio::spawn(Arc::clone(self.relay).pass_on(tail));
+        }
+        let ended = caller.ended();
+        self.caller = Some(caller);
+        match (done, ended) {
+            (Done::Answered(id, answer), _) => self.send(&RelayFrame::Answer { id, answer }),
+            (Done::Read(_), Some(reason)) => return Err(End::Goodbye(reason)),
+            (Done::Read(Err(fault)), None) => return Err(End::Goodbye(self.relay.internal(&fault))),
+            (Done::Read(Ok(frames)), None) => {
+                self.lazy = self.lazy.filter(|_| frames.is_empty());
+                frames.into_iter().for_each(|frame| self.outbox.push(frame));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends the answers that are there, up to the first that is not.
+    fn answer(&mut self, context: &mut Context<'_>) -> bool {
+        // All of them go on, whichever is the first.
+        for asked in &mut self.asked {
+            if let Awaited::Waits(answer) = &mut asked.answer
+                && let Poll::Ready(answer) = answer.as_mut().poll(context)
+            {
+                asked.answer = Awaited::Ready(answer);
+            }
+        }
+        let mut moved = false;
+        while self.asked.front().is_some_and(|asked| matches!(asked.answer, Awaited::Ready(_))) {
+            let Some(Asked { id, lazy, answer: Awaited::Ready(answer) }) = self.asked.pop_front() else { break };
+            let before = self.lazy;
+            let silent = self.outbox.waiting() == 0;
+            self.send(&RelayFrame::Answer { id, answer });
+            if lazy && (silent || before.is_some()) {
+                self.lazy = before.or_else(|| Some(Instant::now()));
+            }
+            moved = true;
+        }
+        if moved && self.asked.is_empty() && self.asked.capacity() > FEW {
+            self.asked = VecDeque::new();
+        }
+        moved
+    }
+
+    /// Takes what there is to push: out of memory at once, else out of the store.
+    fn push(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        let Some(caller) = &mut self.caller else { return Ok(false) };
+        let rung = self.bell.poll_rung(context).is_ready();
+        if rung && let Some(reason) = caller.ended() {
+            return Err(End::Goodbye(reason));
+        }
+        if !(rung || caller.more()) || self.outbox.waiting() >= PUSH_BELOW {
+            return Ok(false);
+        }
+        let before = self.outbox.waiting();
+        let outbox = &mut self.outbox;
+        self.relay.posts_at_hand(caller, PUSH_BATCH, |frame| outbox.push(frame));
+        if outbox.waiting() > before {
+            self.lazy = None;
+            return Ok(true);
+        }
+        if !caller.more() {
+            // Once more, so that the bell knows whom to wake: where it had rung already, it was not told.
+            return Ok(rung);
+        }
+        let (relay, now) = (self.relay, (self.now)());
+        let Some(mut caller) = self.caller.take() else { return Ok(false) };
+        self.alone = Some(Box::pin(async move {
+            let read = relay.pushed(now, &mut caller, PUSH_BATCH).await;
+            (caller, Done::Read(read))
+        }));
+        self.finish_alone(context)
+    }
+
+    fn write(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        if self.lazy.is_some() {
+            return Ok(());
+        }
+        match self.wire.poll_write(context, &mut self.outbox) {
+            Poll::Ready(Err(_)) => Err(End::Quiet),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    fn read(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        if !self.room() || self.incoming.first().map_err(|error| end_of(&error))?.is_some() {
+            return Ok(false);
+        }
+        match self.wire.poll_read(context, &mut self.incoming.bytes) {
+            Poll::Ready(Ok(())) => Ok(true),
+            // Who went before the answer had asked all the same.
+            Poll::Ready(Err(_)) if !self.asked.is_empty() => Ok(false),
+            Poll::Ready(Err(_)) => Err(End::Quiet),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// When something happens by itself.
+    fn due(&self) -> Instant {
+        let silence = match self.pinged {
+            None => self.heard + self.timing.ping,
+            Some(_) => self.heard + self.timing.silence,
+        };
+        let stall = self.outbox.since().map(|since| since + self.timing.stall);
+        let lazy = self.lazy.map(|since| since + LAZY);
+        [Some(silence), stall, lazy, self.closes()].into_iter().flatten().min().unwrap_or(silence)
+    }
+
+    /// When the link is closed however busy it is.
+    fn closes(&self) -> Option<Instant> {
+        match self.kind {
+            LinkKind::Anonymous => Some(self.opened + self.timing.anonymous),
+            LinkKind::Authenticated if !self.logged_in => Some(self.opened + self.timing.login),
+            LinkKind::Authenticated => None,
+        }
+    }
+
+    fn overdue(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        // One timer, moved forward when it is due before it fires, and back only when it has fired.
+        let due = self.due();
+        if due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+        }
+        if self.timer.as_mut().poll(context).is_pending() {
+            return Ok(false);
+        }
+        let now = Instant::now();
+        if self.outbox.since().is_some_and(|since| now >= since + self.timing.stall) {
+            return Err(End::Quiet);
+        }
+        let silent = now >= self.heard + self.timing.silence;
+        if silent || self.closes().is_some_and(|closes| now >= closes) {
+            return Err(End::Goodbye(Refusal::TimedOut));
+        }
+        self.lazy = self.lazy.filter(|since| now < *since + LAZY);
+        if self.pinged.is_none() && now >= self.heard + self.timing.ping {
+            self.pinged = Some(now);
+            self.pings += 1;
+            self.send(&RelayFrame::Ping(self.pings));
+        }
+        let due = self.due();
+        self.timer.as_mut().reset(due);
+        Ok(true)
+    }
+
+    pub(super) fn send(&mut self, what: &RelayFrame) {
+        self.lazy = None;
+        let framed = encode(what).as_deref().and_then(frame).or_else(|| {
+            // An answer that exceeds a frame would be a list without bound, and there is none.
+            let RelayFrame::Answer { id, .. } = what else { return None };
+            let answer = Err(Refusal::TooLarge { limit: MAX_FRAME as u64 });
+            encode(&RelayFrame::Answer { id: *id, answer }).as_deref().and_then(frame)
+        });
+        self.outbox.push(framed.unwrap_or_default().into());
+    }
+}
