@@ -172,8 +172,17 @@ pub fn verify_login(signature: &Signature, proof: &LoginProof<'_>, device: &Devi
 /// # Errors
 /// Any of them does not hold, or the body is too long. **[ROOM-2]**
 pub fn verify_post(post: &Post, relay: &[u8; 32]) -> Result<(PostHead, DeviceList), Refused> {
-    let head = PostHead::parse(&post.head.body.0)?;
     let list = verify_devices(&post.author)?;
+    Ok((verify_post_by(post, relay, &list)?, list))
+}
+
+/// The same for who has verified the author's list before. `list`: what [`verify_devices`] gave for these very bytes of
+/// [`Post::author`].
+///
+/// # Errors
+/// See [`verify_post`]. **[ROOM-2]**
+pub fn verify_post_by(post: &Post, relay: &[u8; 32], list: &DeviceList) -> Result<PostHead, Refused> {
+    let head = PostHead::parse(&post.head.body.0)?;
     let authors = head.author == list.name && head.account == list.account;
     let devices = list.device(head.device.id) == Some(&head.device);
     let fits = |body: &Bytes| body.0.len() <= MAX_POST_BODY && body_hash(&body.0) == head.body_hash;
@@ -182,7 +191,7 @@ pub fn verify_post(post: &Post, relay: &[u8; 32]) -> Result<(PostHead, DeviceLis
         return Err(Refused);
     }
     Purpose::Post.verify(&head.device.key.0, &post.head)?;
-    Ok((head, list))
+    Ok(head)
 }
 
 /// An account key's fingerprint.

@@ -31,6 +31,7 @@ use crate::store::bell::lock;
 use crate::store::{Fault, Store};
 use operator::Operator;
 use presence::Presence;
+pub(crate) use room::Said;
 pub use tail::Shard;
 use tail::Tails;
 
@@ -97,6 +98,9 @@ impl From<Fault> for No {
 /// An answer that is on its way.
 pub(crate) type Waits<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send + 'a>>;
 
+/// Answers to posts that are on their way, each in its place.
+pub(crate) type Saying<'a> = Pin<Box<dyn Future<Output = Vec<Result<Answer, Refusal>>> + Send + 'a>>;
+
 /// A request that was begun.
 pub(crate) enum Begun<'a> {
     /// There was nothing to wait for.
@@ -108,6 +112,8 @@ pub(crate) enum Begun<'a> {
         /// Nobody waits for the answer.
         lazy: bool,
     },
+    /// A post: it goes on with [`Relay::say`], together with those that follow it.
+    Said(Box<Said>),
     /// It needs the link for itself: [`Relay::answer`] goes on with it.
     Alone(Box<Request>),
     /// It does, and others are not answered yet. Nothing has happened.
@@ -194,7 +200,8 @@ impl<S: Store> Relay<S> {
         others: bool,
     ) -> Begun<'a> {
         let Ok(request) = decode::<Request>(body) else { return Begun::Answered(Err(Refusal::Malformed)) };
-        if others && !matches!(request, Request::Deliver { .. } | Request::Acknowledge(_)) {
+        let joins = matches!(request, Request::Deliver { .. } | Request::Acknowledge(_) | Request::Post(_));
+        if others && !joins {
             return Begun::NotYet;
         }
         caller.paid = self.paid(caller, &request, work, body);
@@ -211,8 +218,23 @@ impl<S: Store> Relay<S> {
                 let trim = self.acknowledged(caller, pairs);
                 Begun::Waits { answer: Box::pin(async move { self.told(self.acknowledge(trim).await) }), lazy: true }
             }
+            Request::Post(post) => {
+                self.quota.tick(now);
+                match self.said(caller, post) {
+                    Ok(said) => Begun::Said(Box::new(said)),
+                    Err(refusal) => Begun::Answered(Err(refusal)),
+                }
+            }
             request => Begun::Alone(Box::new(request)),
         }
+    }
+
+    /// Takes posts of one link, in their order.
+    pub(crate) fn say(&self, now: u64, said: Vec<Said>) -> Saying<'_> {
+        Box::pin(async move {
+            let outcomes = self.post_all(now, said).await;
+            outcomes.into_iter().map(|outcome| self.told(outcome)).collect()
+        })
     }
 
     fn told(&self, outcome: Outcome) -> Result<Answer, Refusal> {
@@ -240,7 +262,10 @@ impl<S: Store> Relay<S> {
             Request::FetchBundle(name) => self.fetch_bundle(caller, name).await,
             Request::FetchDevices(name) => self.fetch_devices(caller, name).await,
             Request::Deliver { token, envelope } => self.deliver(now, caller.sender(), token, envelope).await,
-            Request::Post(post) => self.post(now, caller, post).await,
+            Request::Post(post) => match self.said(caller, post) {
+                Ok(said) => self.post_all(now, vec![said]).await.pop().unwrap_or(Err(Refusal::Malformed.into())),
+                Err(refusal) => Err(refusal.into()),
+            },
             Request::Follow { room, after } => self.follow(caller, room, after).await,
             Request::Unfollow(room) => self.unfollow(caller, &room),
             Request::Rooms { after } => self.rooms(caller, after).await,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
-use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name};
+use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, DeviceList, Name};
 use sealpost_spec::mailbox::{EnvelopeId, Seq};
 use sealpost_spec::relay::{LinkKind, Refusal};
+use sealpost_spec::wire::Signed;
 
 use super::mailbox::Inbox;
 use super::operator::Counted;
@@ -43,6 +44,8 @@ pub struct Caller {
     pub(super) fresh: Tags,
     /// The links that its thread serves; `None` where nothing runs between two calls, as in a simulation.
     pub(super) shard: Option<Shard>,
+    /// The author's list of the last post, which was verified with it.
+    pub(super) author: Option<Box<(Signed, DeviceList)>>,
     /// Tails that it was the first of its shard to follow.
     pub(super) new_tails: Vec<Weak<Tail>>,
     _counted: Counted,
@@ -76,6 +79,7 @@ impl Caller {
             following: BTreeMap::new(),
             fresh: Tags::default(),
             shard: None,
+            author: None,
             new_tails: Vec::new(),
             _counted: counted,
         }
@@ -126,19 +130,24 @@ impl Caller {
         self.login.as_ref().map(|login| login.inbox.pushed()).unwrap_or_default()
     }
 
-    /// Who is logged in, for requests that need it. [RELAY-7]
+    /// Who is logged in, for requests that need it.
     pub(super) fn logged_in(&mut self) -> Result<&mut LoggedIn, Refusal> {
-        let login = self.login.as_mut().ok_or(Refusal::WrongLink)?;
-        // A link that is to end, for another one of its device or by the operator, acts no more, pushes included.
-        match login.present.ended() {
-            None => Ok(login),
-            Some(reason) => Err(reason.clone()),
-        }
+        acts(&mut self.login)
     }
 
     /// What a delivery needs of its link.
     pub(super) fn sender(&self) -> Sender {
         Sender { kind: self.kind, from: self.from, paid: self.paid, recipient: self.recipient.clone() }
+    }
+}
+
+/// Who is logged in and may act. [RELAY-7]
+pub(super) fn acts(login: &mut Option<LoggedIn>) -> Result<&mut LoggedIn, Refusal> {
+    let Some(login) = login else { return Err(Refusal::WrongLink) };
+    // A link that is to end, for another one of its device or by the operator, acts no more, pushes included.
+    match login.present.ended().cloned() {
+        Some(reason) => Err(reason),
+        None => Ok(login),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rooms: signed posts in, the same posts out.
 
-use sealpost_crypto::identity::{post_hash, verify_post};
+use sealpost_crypto::identity::{post_hash, verify_post, verify_post_by};
 use sealpost_spec::account::{DeviceList, Name};
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::relay::{Answer, MAX_LISTED, Member as Listed, Refusal, RoomSummary};
@@ -26,6 +26,39 @@ struct Before {
     target: Option<Current<StoredPost>>,
     /// Whether the room has let posts go.
     trimmed: bool,
+    /// The number of the first post that is to be written.
+    first: u64,
+}
+
+/// A post whose signatures hold and whose author is who says it.
+pub(crate) struct Said {
+    post: Post,
+    head: PostHead,
+    hash: PostHash,
+}
+
+impl Said {
+    fn append(&self) -> Result<Write, Refusal> {
+        let logged = LoggedPost { head: self.post.head.clone(), author: self.post.author.clone() };
+        let bytes = encode(&logged).ok_or(Refusal::Malformed)?;
+        Ok(Write::Append(Append { log: room_log(&self.head.room), id: self.head.id.0, bytes }))
+    }
+}
+
+/// Those of the others that simply go on where the first ends: the same room, the next numbers, ids of their own, and
+/// nothing that asks for more than the first did.
+fn run<'a>(first: &Said, others: &'a [Said]) -> &'a [Said] {
+    let goes_on = |(at, next): &(usize, &Said)| {
+        let earlier = || std::iter::once(first).chain(others.iter().take(*at));
+        let plain = matches!(next.head.kind, PostKind::Text | PostKind::Reply | PostKind::Reaction);
+        let follows = earlier().last().is_some_and(|before| {
+            Some(next.head.number) == before.head.number.checked_add(1) && next.head.previous == before.hash
+        });
+        let new = earlier().all(|other| other.head.id != next.head.id);
+        plain && follows && new && next.head.room == first.head.room && first.head.kind != PostKind::Leave
+    };
+    let length = others.iter().enumerate().take_while(goes_on).count();
+    others.get(..length).unwrap_or_default()
 }
 
 impl<S: Store> Relay<S> {
@@ -40,32 +73,64 @@ impl<S: Store> Relay<S> {
         Ok(())
     }
 
-    pub(super) async fn post(&self, now: u64, caller: &mut Caller, post: Post) -> Outcome {
-        let login = caller.logged_in()?;
+    /// Checks what can be checked of a post without the store.
+    pub(super) fn said(&self, caller: &mut Caller, post: Post) -> Result<Said, Refusal> {
+        let Caller { login, author: known, .. } = caller;
+        let login = super::caller::acts(login)?;
         self.quota.post(&login.name)?;
         if post.body.as_ref().is_some_and(|body| body.0.len() > MAX_POST_BODY) {
-            return Err(Refusal::TooLarge { limit: MAX_POST_BODY as u64 }.into());
+            return Err(Refusal::TooLarge { limit: MAX_POST_BODY as u64 });
         }
-        // [ROOM-2] [THREAT-12]
-        let (head, _) = verify_post(&post, &self.key).map_err(|_| Refusal::BadSignature)?;
+        // [ROOM-2] [THREAT-12] A link's posts carry the same list as a rule, and one signature less is verified.
+        let head = match known.as_deref() {
+            Some((author, list)) if *author == post.author => verify_post_by(&post, &self.key, list),
+            _ => verify_post(&post, &self.key).map(|(head, list)| {
+                *known = Some(Box::new((post.author.clone(), list)));
+                head
+            }),
+        };
+        let head = head.map_err(|_| Refusal::BadSignature)?;
         let author = (&head.author, head.account, head.device.id, head.device.key);
         if author != (&login.name, login.account, login.device, login.key) {
-            return Err(Refusal::BadSignature.into());
+            return Err(Refusal::BadSignature);
         }
         // [RELAY-18]
         self.operator.admits(&login.account)?;
         let hash = post_hash(&post.head.body.0);
+        Ok(Said { post, head, hash })
+    }
+
+    /// Takes posts of one link in their order: those that follow each other share a commit.
+    pub(super) async fn post_all(&self, now: u64, said: Vec<Said>) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(said.len());
+        let mut rest = said.as_slice();
+        while let Some((first, others)) = rest.split_first() {
+            match self.post_run(now, first, others).await {
+                Ok(answers) => outcomes.extend(answers.into_iter().map(Ok)),
+                Err(no) => outcomes.push(Err(no)),
+            }
+            rest = said.get(outcomes.len()..).unwrap_or_default();
+        }
+        outcomes
+    }
+
+    /// Takes the first post, and with it those that simply go on where it ends.
+    async fn post_run(&self, now: u64, first: &Said, others: &[Said]) -> Result<Vec<Answer>, No> {
+        let run = run(first, others);
         for _ in 0..ATTEMPTS {
-            if let Some(answer) = self.try_post(now, &post, &head, hash).await? {
-                self.posted_to(now, &head.room).await?;
-                return Ok(answer);
+            if let Some(answers) = self.try_post(now, first, run).await? {
+                for _ in &answers {
+                    self.posted_to(now, &first.head.room).await?;
+                }
+                return Ok(answers);
             }
         }
         Err(Fault::Contended("a room").into())
     }
 
     /// One attempt; `None` where another request changed what this one had read.
-    async fn try_post(&self, now: u64, post: &Post, head: &PostHead, hash: PostHash) -> Result<Option<Answer>, No> {
+    async fn try_post(&self, now: u64, first: &Said, run: &[Said]) -> Result<Option<Vec<Answer>>, No> {
+        let Said { post, head, hash } = first;
         // The account may have been evicted, or have dropped this device, since the login.
         let owner = self.row::<Account>(account(&head.author)).await?.ok_or(Refusal::NoSuchName)?.row;
         let list = DeviceList::parse(&owner.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
@@ -73,26 +138,48 @@ impl<S: Store> Relay<S> {
             return Err(Refusal::BadSignature.into());
         }
         let before = self.before(head).await?;
-        let mut batch = Vec::with_capacity(8);
-        if !self.repeats(head, hash, &before)? {
-            self.allow(head, hash, &before).await?;
-            batch.extend(self.changes(now, post, head, hash, &before)?);
+        let mut batch = Vec::with_capacity(4 + 2 * run.len());
+        let mut taken = vec![first];
+        if self.repeats(head, *hash, &before)? {
+            batch.push(first.append()?);
+        } else {
+            self.allow(head, *hash, &before).await?;
+            batch.extend(self.changes(now, post, head, *hash, &before)?);
+            batch.push(first.append()?);
+            let stored = run.iter().map(|next| row::post(&next.head.room, &next.head.id)).collect();
+            let stored = self.store.get(stored).await?;
+            // One whose id is there already goes by itself.
+            for (next, _) in run.iter().zip(stored).take_while(|(_, stored)| stored.is_none()) {
+                let body = StoredPost { account: next.head.account, hash: next.hash, body: next.post.body.clone() };
+                batch.push(put(row::post(&next.head.room, &next.head.id), None, &body)?);
+                batch.push(next.append()?);
+                taken.push(next);
+            }
+            // Last: a crash in between leaves posts that their author offers again.
+            let last = taken.last().copied().unwrap_or(first);
+            batch.push(Self::chain(last, &before)?);
         }
-        let logged = LoggedPost { head: post.head.clone(), author: post.author.clone() };
-        let bytes = encode(&logged).ok_or(Refusal::Malformed)?;
-        // Before the row of its author: a crash in between leaves a post that its author offers again.
-        let at = batch.len().saturating_sub(1);
-        batch.insert(at, Write::Append(Append { log: room_log(&head.room), id: head.id.0, bytes }));
         let written = self.store.write(batch).await?;
         if written.last() == Some(&Written::Moved) {
             return Ok(None);
         }
-        match written.get(at) {
-            Some(Written::Appended(seq) | Written::Duplicate(seq)) => {
-                Ok(Some(Answer::Posted { seq: *seq, id: head.id }))
-            }
-            _ => Err(Fault::Damaged("a room").into()),
-        }
+        let seqs = written.iter().filter_map(|written| match written {
+            Written::Appended(seq) | Written::Duplicate(seq) => Some(*seq),
+            _ => None,
+        });
+        let answers: Vec<Answer> =
+            taken.iter().zip(seqs).map(|(said, seq)| Answer::Posted { seq, id: said.head.id }).collect();
+        if answers.len() == taken.len() { Ok(Some(answers)) } else { Err(Fault::Damaged("a room").into()) }
+    }
+
+    /// Where the author's chain stands with this post.
+    fn chain(last: &Said, before: &Before) -> Result<Write, Fault> {
+        let Said { head, hash, .. } = last;
+        let first = before.author.as_ref().map(|author| author.row.first).filter(|first| *first > 0);
+        let first = first.unwrap_or(before.first);
+        let next = Author { account: head.account, first, number: head.number, hash: *hash };
+        let at = author(&head.room, &head.author, head.device.id);
+        put(at, Current::rev(before.author.as_ref()), &next)
     }
 
     async fn before(&self, head: &PostHead) -> Result<Before, Fault> {
@@ -115,6 +202,7 @@ impl<S: Store> Relay<S> {
             stored: next().map(row::decoded).transpose()?,
             target: next().map(row::decoded).transpose()?,
             trimmed: next().map(row::decoded::<Retention>).transpose()?.is_some_and(|row| row.row.trimmed),
+            first: head.number,
         };
         // A chain of somebody who had this name before is not the author's.
         let own = before.author.as_ref().is_none_or(|author| author.row.account == head.account);
@@ -172,7 +260,7 @@ impl<S: Store> Relay<S> {
         Ok(())
     }
 
-    /// The rows that a new post changes, that of its author last.
+    /// The rows that a new post changes, but for that of its author.
     fn changes(
         &self,
         now: u64,
@@ -202,10 +290,6 @@ impl<S: Store> Relay<S> {
             batch.push(put(of_name, Current::rev(before.joined.as_ref()), &Joined)?);
             batch.push(put(of_room, None, &Member)?);
         }
-        let first = before.author.as_ref().map(|author| author.row.first).filter(|first| *first > 0);
-        let next = Author { account: head.account, first: first.unwrap_or(head.number), number: head.number, hash };
-        let at = author(&head.room, &head.author, head.device.id);
-        batch.push(put(at, Current::rev(before.author.as_ref()), &next)?);
         Ok(batch)
     }
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::frames::{Incoming, Outbox, end_of};
 use super::tls::Wire;
 use super::{End, Timing, stopped};
-use crate::answer::{Begun, Waits};
+use crate::answer::{Begun, Said, Saying, Waits};
 use crate::store::{Bell, Fault, Store};
 use crate::{Caller, Relay};
 
@@ -50,6 +50,8 @@ struct Asked<'a> {
 enum Awaited<'a> {
     Ready(Result<Answer, Refusal>),
     Waits(Waits<'a>),
+    /// A post that is said, or about to be: its answer comes with those of others.
+    Said,
 }
 
 /// What has the link's caller in its hands.
@@ -69,6 +71,9 @@ pub(super) struct Link<'a, S, W, N> {
     caller: Option<Box<Caller>>,
     alone: Option<Alone<'a>>,
     asked: VecDeque<Asked<'a>>,
+    /// Posts that wait for those before them; they go together.
+    said: Vec<Said>,
+    saying: Option<Saying<'a>>,
     bell: Bell,
     pub(super) wire: W,
     pub(super) incoming: Incoming,
@@ -111,6 +116,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             caller: Some(Box::new(caller)),
             alone: None,
             asked: VecDeque::new(),
+            said: Vec::new(),
+            saying: None,
             wire,
             incoming,
             outbox,
@@ -191,6 +198,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                                 (caller, Done::Answered(id, answer))
                             }));
                         }
+                        Begun::Said(said) => {
+                            self.said.push(*said);
+                            self.ask(id, false, Awaited::Said);
+                        }
                         Begun::NotYet => break,
                     }
                 }
@@ -233,6 +244,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
 
     /// Sends the answers that are there, up to the first that is not.
     fn answer(&mut self, context: &mut Context<'_>) -> bool {
+        self.say(context);
         // All of them go on, whichever is the first.
         for asked in &mut self.asked {
             if let Awaited::Waits(answer) = &mut asked.answer
@@ -256,6 +268,18 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             self.asked = VecDeque::new();
         }
         moved
+    }
+
+    /// Lets the posts go on: all that wait share a commit, once those before them are durable.
+    fn say(&mut self, context: &mut Context<'_>) {
+        while self.saying.is_some() || !self.said.is_empty() {
+            let (relay, said, now) = (self.relay, &mut self.said, &self.now);
+            let saying = self.saying.get_or_insert_with(|| relay.say(now(), std::mem::take(said)));
+            let Poll::Ready(answers) = saying.as_mut().poll(context) else { return };
+            self.saying = None;
+            let waiting = self.asked.iter_mut().filter(|asked| matches!(asked.answer, Awaited::Said));
+            waiting.zip(answers).for_each(|(asked, answer)| asked.answer = Awaited::Ready(answer));
+        }
     }
 
     /// Takes what there is to push: out of memory at once, else out of the store.

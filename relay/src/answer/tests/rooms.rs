@@ -305,3 +305,30 @@ fn an_account_is_limited() {
     let (mut b, _) = Person::new("bob", 20).register(&relay);
     assert_eq!(follow(&relay, &mut b, "lobby", 0), Ok(Answer::Done), "nobody else waits");
 }
+
+/// [ROOM-4] [RELAY-14] posts of a link that wait together are each answered as if they had come alone: one that is there
+/// already as it was, one that does not follow with the number that is wanted, and the others are there in their order.
+#[test]
+fn posts_that_wait_together_are_answered_each() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    let (mut a, _) = alice.register(&relay);
+    let mut says = |kind, text: &[u8]| alice.says(&relay, "lobby", kind, text, None);
+    let [join, one, two, three] =
+        [(PostKind::Join, ""), (PostKind::Text, "1"), (PostKind::Text, "2"), (PostKind::Text, "3")]
+            .map(|(kind, text)| says(kind, text.as_bytes()));
+    let (_lost, five) = (says(PostKind::Text, b"4"), says(PostKind::Text, b"5"));
+    let asked = [&join, &one, &two, &two, &three, &five].map(|post| relay.said(&mut a, post.clone()).unwrap());
+    let answers = ready(relay.say(NOW, asked.into_iter().collect())).expect("nothing waits");
+    let seqs: Vec<Seq> = answers
+        .iter()
+        .filter_map(|answer| match answer {
+            Ok(Answer::Posted { seq, .. }) => Some(*seq),
+            _ => None,
+        })
+        .collect();
+    assert!(seqs.len() == 5 && seqs[2] == seqs[3] && seqs.is_sorted(), "{answers:?}");
+    assert_eq!(answers.last(), Some(&Err(Refusal::PostOutOfOrder { wanted: 5 })));
+    follow(&relay, &mut a, "lobby", 0).unwrap();
+    assert_eq!(posts(pushes(&relay, &mut a)), [join, one, two, three]);
+}
