@@ -6,6 +6,7 @@ pub mod bare;
 pub mod clock;
 pub mod codec;
 pub mod engine;
+pub mod gate;
 pub mod host;
 pub mod peers;
 pub mod picture;
