@@ -23,7 +23,7 @@ struct Cli {
     #[arg(long)]
     quick: bool,
     /// How often each server has its turn
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
     /// Also runs the rows that take long to prepare
     #[arg(long)]
