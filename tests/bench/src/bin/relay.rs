@@ -110,7 +110,10 @@ fn report(cli: &Cli, outcomes: &[row::Outcome]) -> Result<(), Wrong> {
         std::fs::write(file, table::markdown(outcomes))?;
     }
     if let Some(file) = &cli.svg {
-        let note = format!("{date}, {machine}, medians of {} rounds; shorter is better", cli.rounds);
+        let note = format!(
+            "{date}, {machine}, medians of {} rounds; shorter is better where nothing else is said",
+            cli.rounds
+        );
         std::fs::write(file, picture::svg(outcomes, &note))?;
     }
     Ok(())

@@ -1,14 +1,14 @@
-//! The table as a picture: a panel for each row, a bar for each server, ours in colour. Shorter is better.
+//! The table as a picture: a panel for each row, a bar for each server, ours in colour.
 use std::fmt::Write;
 
-use super::row::{OURS, Outcome, median};
+use super::row::{Figure, OURS, Outcome, median};
 
 /// Panels stand in two columns.
-const COLUMN: usize = 470;
+const COLUMN: usize = 490;
 const BAR: usize = 20;
 const TITLE: usize = 44;
 /// Where bars begin, and how long the longest is.
-const BARS: usize = 168;
+const BARS: usize = 184;
 const LONGEST: f64 = 220.0;
 
 const STYLE: &str = "\
@@ -20,7 +20,12 @@ rect { fill: #6e7681 } .bare { fill: #484f58 } .ours { fill: #4493f8 } }";
 /// A bar: whose, and how long.
 struct Bar<'a> {
     name: &'a str,
-    cost: f64,
+    value: f64,
+}
+
+/// What a row is about first of all, and so is drawn.
+fn figure(outcome: &Outcome) -> Figure {
+    outcome.judged.first().map_or(Figure::Cost, |judged| judged.figure)
 }
 
 /// All rows as an SVG. `note`: when, on what machine, by which command.
@@ -29,6 +34,10 @@ pub fn svg(outcomes: &[Outcome], note: &str) -> String {
     let mut panels = String::new();
     for outcome in outcomes {
         let bars = bars(outcome);
+        // Nothing is long or short by itself.
+        if bars.len() < 2 {
+            continue;
+        }
         // Into the shorter column.
         let [left, right] = heights;
         let (column, top) = if left <= right { (0, left) } else { (1, right) };
@@ -46,32 +55,40 @@ pub fn svg(outcomes: &[Outcome], note: &str) -> String {
     )
 }
 
-/// Ours, of the bare servers the one that sets the limit, and everybody else who was there.
+/// Ours, of the bare servers the one that sets the limit, and everybody else who was there; the best first.
 fn bars(outcome: &Outcome) -> Vec<Bar<'_>> {
     let limit = outcome.judged.iter().find(|judged| judged.against.starts_with("bare")).map(|judged| &judged.against);
     let shown = |name: &String| !name.starts_with("bare") || Some(name) == limit;
     let ran = outcome.ran.iter().filter(|ran| !ran.rounds.is_empty() && shown(&ran.name));
     let mut bars: Vec<Bar<'_>> = ran
         .map(|ran| {
-            let costs: Vec<f64> = ran.rounds.iter().map(|round| round.cost).collect();
-            Bar { name: &ran.name, cost: median(&costs) }
+            let values: Vec<f64> = ran.rounds.iter().map(|round| figure(outcome).of(round)).collect();
+            Bar { name: &ran.name, value: median(&values) }
         })
-        .filter(|bar| bar.cost.is_finite())
+        .filter(|bar| bar.value.is_finite())
         .collect();
-    bars.sort_by(|one, other| one.cost.total_cmp(&other.cost));
+    bars.sort_by(|one, other| one.value.total_cmp(&other.value));
+    if figure(outcome) == Figure::Rate {
+        bars.reverse();
+    }
     bars
 }
 
 fn panel(out: &mut String, outcome: &Outcome, bars: &[Bar<'_>], left: usize, top: usize) {
-    let longest = bars.iter().map(|bar| bar.cost).fold(f64::MIN_POSITIVE, f64::max);
+    let longest = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
     let (name, what) = (escaped(outcome.name), escaped(&outcome.what));
+    let unit = match figure(outcome) {
+        Figure::Cost => outcome.unit,
+        Figure::Rate => "a second (longer is better)",
+        Figure::P50 | Figure::P99 => "us until it is done",
+    };
     // Writing to a String can't fail.
     let _ = writeln!(
         out,
         "<text class=\"row\" x=\"{}\" y=\"{}\">{name}, {}</text>\n<text class=\"what\" x=\"{}\" y=\"{}\">{what}</text>",
         left + 8,
         top + 18,
-        escaped(outcome.unit),
+        escaped(unit),
         left + 8,
         top + 34,
     );
@@ -82,7 +99,7 @@ fn panel(out: &mut String, outcome: &Outcome, bars: &[Bar<'_>], left: usize, top
             name if name.starts_with("bare") => " class=\"bare\"",
             _ => "",
         };
-        let width = (LONGEST * bar.cost / longest).max(1.0);
+        let width = (LONGEST * bar.value / longest).max(1.0);
         let _ = writeln!(
             out,
             "<text class=\"name\" x=\"{}\" y=\"{}\">{}</text><rect{class} x=\"{}\" y=\"{}\" width=\"{width:.1}\" height=\"{}\"/>\
@@ -95,17 +112,17 @@ fn panel(out: &mut String, outcome: &Outcome, bars: &[Bar<'_>], left: usize, top
             BAR - 6,
             (left + BARS) as f64 + width + 6.0,
             y + 14,
-            figure(bar.cost),
+            digits(bar.value),
         );
     }
 }
 
 /// Three digits.
-fn figure(cost: f64) -> String {
-    match cost {
-        _ if cost < 10.0 => format!("{cost:.2}"),
-        _ if cost < 100.0 => format!("{cost:.1}"),
-        _ => format!("{cost:.0}"),
+fn digits(value: f64) -> String {
+    match value {
+        _ if value < 10.0 => format!("{value:.2}"),
+        _ if value < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
     }
 }
 
@@ -123,7 +140,7 @@ mod tests {
         Ran { name: name.to_owned(), rounds: cost.into_iter().map(round).collect(), absent: None }
     }
 
-    /// The picture has ours, the limit and the peers that ran, the shortest first; no other bare server, and nobody who
+    /// The picture has ours, the limit and the peers that ran, the best first; no other bare server, and nobody who
     /// was left out.
     #[test]
     fn who_sets_the_limit_is_drawn() {

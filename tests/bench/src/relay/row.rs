@@ -26,9 +26,9 @@ impl Latencies {
         self.0.saturating_record(at.saturating_sub(stamp));
     }
 
-    /// In microseconds.
+    /// In microseconds; NaN where nothing was added.
     pub fn at(&self, part: f64) -> f64 {
-        self.0.value_at_quantile(part) as f64 / 1e3
+        if self.0.is_empty() { f64::NAN } else { self.0.value_at_quantile(part) as f64 / 1e3 }
     }
 }
 

@@ -148,7 +148,7 @@ fn fan_out(scale: Scale, name: &'static str, subscribers: usize) -> Row {
         ),
         gates: vec![
             gate("the same text", PLAIN, Figure::Cost, Bound::AtMost(1.5)),
-            gate("frames as long as ours, with signature and author", LARGE, Figure::Cost, Bound::Told),
+            gate("frames as long as ours", LARGE, Figure::Cost, Bound::Told),
             beside(NATS_TLS, if subscribers < 1_000 { Bound::Told } else { Bound::Cheaper(8.0) }),
             beside(REDIS_TLS, Bound::Told),
         ],
@@ -158,7 +158,7 @@ fn fan_out(scale: Scale, name: &'static str, subscribers: usize) -> Row {
 fn open_loop(scale: Scale, name: &'static str, rate: f64) -> Row {
     Row {
         name,
-        what: format!("posts of {POST} bytes to 1000 subscribers, {rate} deliveries a second, each post by itself"),
+        what: format!("posts of {POST} bytes to 1000 subscribers, {rate} deliveries a second"),
         unit: "us a delivery",
         most_rounds: usize::MAX,
         // The server is idle most of the time, and the kernel counts in hundredths of a second.
