@@ -1,6 +1,7 @@
 //! Every request and every refusal, answered over a store in memory, without socket, clock or runtime.
 
 mod accounts;
+mod invites;
 mod mailboxes;
 mod operator;
 mod rooms;
@@ -18,8 +19,8 @@ use sealpost_spec::wire::{Bytes, LENGTH_PREFIX, RelayFrame, Signed, decode, enco
 
 use super::{Caller, Peer, Relay, Rules};
 use crate::quota::Rates;
-use crate::store::Memory;
 use crate::store::memory::ready;
+use crate::store::{Memory, Store};
 
 /// A Friday morning.
 pub(crate) const NOW: u64 = 1_790_000_000_000;
@@ -141,7 +142,7 @@ impl Person {
 
     pub(crate) fn login_with(
         &self,
-        relay: &Relay<Memory>,
+        relay: &Relay<impl Store>,
         channel: &[u8; 32],
         challenge: &[u8; 32],
         generation: u64,
@@ -158,7 +159,7 @@ impl Person {
 
     pub(crate) fn registration_with(
         &mut self,
-        relay: &Relay<Memory>,
+        relay: &Relay<impl Store>,
         channel: &[u8; 32],
         challenge: &[u8; 32],
     ) -> Registration {
