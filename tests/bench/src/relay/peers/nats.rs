@@ -302,3 +302,42 @@ impl Codec for Emptier {
         Ok(Some((taken, event)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each message is acknowledged, the next page is asked for once one is whole, and the server says when it has read
+    /// the last acknowledgement.
+    #[test]
+    fn pages_are_acknowledged_message_by_message() {
+        let (mut link, mut out) = (Emptier::new(true, 7, 1, PAGE + 1), Vec::new());
+        link.begin(&[0; 32], &mut out).unwrap();
+        out.clear();
+        let mut read = |input: &[u8], out: &mut Vec<u8>| link.read(input, out).unwrap().map(|(_, event)| event);
+        assert_eq!(read(b"MSG answers.1 1 2\r\n{}\r\n", &mut out), Some(Event::Nothing), "there is a consumer");
+        let message = b"MSG waiting.7 1 $JS.ACK.1 3\r\nbox\r\n";
+        for pulled in [PAGE, 1] {
+            let question = format!(r#"{{"batch":{pulled}}}"#);
+            let length = question.len();
+            let pull = format!("PUB $JS.API.CONSUMER.MSG.NEXT.{STREAM}.c7 answers.1 {length}\r\n{question}\r\n");
+            assert_eq!(String::from_utf8_lossy(&out), pull);
+            for left in (0..pulled).rev() {
+                out.clear();
+                assert_eq!(read(message, &mut out), Some(Event::Delivered { stamp: 0 }));
+                let acknowledged = b"PUB $JS.ACK.1 4\r\n+ACK\r\n";
+                assert!(out.starts_with(acknowledged) && (out.len() > acknowledged.len()) == (left == 0));
+            }
+            out.drain(..b"PUB $JS.ACK.1 4\r\n+ACK\r\n".len());
+        }
+        assert_eq!(out, PING);
+        assert_eq!(read(b"PONG\r\n", &mut out), Some(Event::Settled));
+    }
+
+    /// What JetStream refuses ends the run.
+    #[test]
+    fn refusals_of_jetstream_are_told() {
+        assert!(answered(br#"{"stream":"BOXES","seq":1}"#).is_ok());
+        assert!(answered(br#"{"type":"x","error":{"code":503,"description":"no room"}}"#).is_err());
+    }
+}

@@ -179,7 +179,7 @@ pub struct Emptier {
 
 impl Emptier {
     pub fn new(person: u32) -> Self {
-        Self { stream: stream(person), answers: 1 }
+        Self { stream: stream(person), answers: 2 }
     }
 
     fn ask(&self, out: &mut Vec<u8>) {
@@ -216,5 +216,32 @@ impl Codec for Emptier {
         self.answers = 2;
         self.ask(out);
         Ok(Some((taken, Event::Page { boxes: entries.len() as u32 })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was read is acknowledged and deleted before more is asked for, and an empty page is the end.
+    #[test]
+    fn a_page_is_taken_away_before_the_next() {
+        let (mut link, mut out) = (Emptier::new(7), Vec::new());
+        link.begin(&[0; 32], &mut out).unwrap();
+        out.clear();
+        let mut read = |input: &[u8], out: &mut Vec<u8>| link.read(input, out).unwrap().map(|(_, event)| event);
+        assert_eq!(read(b":0\r\n", &mut out), Some(Event::Nothing), "no group was there");
+        assert_eq!(read(b"+OK\r\n", &mut out), Some(Event::Nothing), "now there is one");
+        let entry = |id: &str| format!("*2\r\n$3\r\n{id}\r\n*2\r\n$1\r\nb\r\n$3\r\nbox\r\n");
+        let page = format!("*1\r\n*2\r\n$8\r\nstream.7\r\n*2\r\n{}{}", entry("1-0"), entry("2-0"));
+        assert_eq!(read(page.as_bytes(), &mut out), Some(Event::Page { boxes: 2 }));
+        let mut expected = Vec::new();
+        command(&mut expected, &[b"XACK", b"stream.7", b"g", b"1-0", b"2-0"]);
+        command(&mut expected, &[b"XDEL", b"stream.7", b"1-0", b"2-0"]);
+        assert!(out.starts_with(&expected) && out.len() > expected.len(), "{}", String::from_utf8_lossy(&out));
+        for answer in [b":2\r\n", b":2\r\n"] {
+            assert_eq!(read(answer, &mut out), Some(Event::Nothing));
+        }
+        assert_eq!(read(b"*-1\r\n", &mut out), Some(Event::Settled));
     }
 }
