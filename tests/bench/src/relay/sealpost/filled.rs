@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::fill::{Filling, fill};
 use super::people::Person;
@@ -33,6 +34,20 @@ impl Filled {
     /// With those people as clients for whom nothing waits.
     pub fn host(&self) -> Result<Host, Wrong> {
         let people = (0..self.free).map(|number| Rc::new(Person::new(number))).collect();
-        run(Command::new(&self.relay), &self.folder, people)
+        let host = run(Command::new(&self.relay), &self.folder, people)?;
+        rests(&host.process)?;
+        Ok(host)
     }
+}
+
+/// Waits until a process does nothing: a relay looks through all mailboxes when it starts, and now and then.
+fn rests(process: &Process) -> Result<(), Wrong> {
+    for _ in 0..240 {
+        let before = process.cpu()?;
+        std::thread::sleep(Duration::from_millis(250));
+        if process.cpu()? == before {
+            return Ok(());
+        }
+    }
+    Err(Wrong::new("the relay is busy with itself for a minute"))
 }
