@@ -28,7 +28,7 @@ struct Cli {
     /// Also runs the rows that take long to prepare
     #[arg(long)]
     long: bool,
-    /// Keeps what takes long to prepare, some 8 GB, for the next run
+    /// Keeps what takes long to prepare, some 9 GB, for the next run
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Writes everything that was measured
