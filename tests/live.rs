@@ -10,6 +10,7 @@ mod long;
 mod operator;
 mod profile;
 mod proxy;
+mod service;
 mod talk;
 mod terminal;
 mod wire;

@@ -131,6 +131,10 @@ pub enum Command {
         #[serde(default)]
         reset: bool,
     },
+    /// Takes no new links, tells those that there are to come back soon, and ends the relay once they are gone.
+    Drain,
+    /// Takes links again.
+    Reopen,
 }
 
 impl Command {
@@ -152,6 +156,8 @@ impl Command {
             Self::DeletePost { .. } => "delete-post",
             Self::Limits => "limits",
             Self::Mailbox { .. } => "mailbox",
+            Self::Drain => "drain",
+            Self::Reopen => "reopen",
         }
     }
 }
@@ -206,6 +212,9 @@ pub enum Record {
 pub struct Status {
     /// The program's version.
     pub version: String,
+    /// Whether it takes no new links because it is to end.
+    #[serde(default)]
+    pub draining: bool,
     /// Seconds since it started.
     pub uptime_s: u64,
     /// Links that are logged in, or on their way to it.

@@ -13,8 +13,10 @@ mod tail;
 pub(crate) mod tests;
 
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use sealpost_crypto::identity::{self, RelaySecret};
 use sealpost_crypto::{CryptoRng, work};
 use sealpost_spec::relay::{
@@ -26,6 +28,8 @@ use serde::{Deserialize, Serialize};
 
 pub use caller::{Caller, Peer};
 
+use crate::course::Course;
+use crate::metrics::{ACKNOWLEDGE, DELIVER, METRICS, POST};
 use crate::quota::{Quota, Rates};
 use crate::store::bell::lock;
 use crate::store::{Fault, Store};
@@ -66,13 +70,15 @@ pub struct Relay<S> {
     store: S,
     secret: RelaySecret,
     key: [u8; 32],
-    rules: Rules,
-    quota: Quota,
+    /// Read without a lock: both change where the operator changes them.
+    rules: ArcSwap<Rules>,
+    quota: ArcSwap<Quota>,
     presence: Presence,
     tails: Tails,
     operator: Operator,
     /// The mailbox at which the last sweep ended, where it did not come to the last one.
     swept: Mutex<Option<Vec<u8>>>,
+    course: Course,
     rng: Mutex<Box<dyn CryptoRng + Send>>,
 }
 
@@ -135,15 +141,16 @@ impl<S: Store> Relay<S> {
     ) -> Result<Self, Fault> {
         let relay = Self {
             key: secret.public(),
-            quota: Quota::new(&rules.rates),
+            quota: ArcSwap::from_pointee(Quota::new(&rules.rates)),
             presence: Presence::default(),
             tails: Tails::default(),
             operator: Operator::default(),
             swept: Mutex::default(),
+            course: Course::new(),
             rng: Mutex::new(Box::new(rng)),
             store,
             secret,
-            rules,
+            rules: ArcSwap::from_pointee(rules),
         };
         relay.open_lobby().await?;
         relay.remember_exceptions().await?;
@@ -163,8 +170,8 @@ impl<S: Store> Relay<S> {
             store: self.store.id(),
             challenge,
             time: now,
-            registering: self.rules.registering,
-            work: self.rules.work,
+            registering: self.rules.load().registering,
+            work: self.rules.load().work,
             tree_head: TreeHead::NONE,
         };
         match reply.layout(VERSION) {
@@ -207,22 +214,32 @@ impl<S: Store> Relay<S> {
         caller.paid = self.paid(caller, &request, work, body);
         match request {
             Request::Deliver { token, envelope } => {
-                self.quota.tick(now);
-                let sender = caller.sender();
+                METRICS.requests.add(DELIVER, 1);
+                self.quota.load().tick(now);
+                let (sender, came) = (caller.sender(), Instant::now());
                 caller.paid = false;
-                let answer = async move { self.told(self.deliver(now, sender, token, envelope).await) };
+                let answer = async move {
+                    let outcome = self.deliver(now, sender, token, envelope).await;
+                    if outcome.is_ok() {
+                        METRICS.accepted.took(came.elapsed());
+                    }
+                    self.told(outcome)
+                };
                 Begun::Waits { answer: Box::pin(answer), lazy: false }
             }
             Request::Acknowledge(pairs) => {
-                self.quota.tick(now);
+                METRICS.requests.add(ACKNOWLEDGE, 1);
+                METRICS.acknowledged.add(pairs.len() as u64);
+                self.quota.load().tick(now);
                 let trim = self.acknowledged(caller, pairs);
                 Begun::Waits { answer: Box::pin(async move { self.told(self.acknowledge(trim).await) }), lazy: true }
             }
             Request::Post(post) => {
-                self.quota.tick(now);
+                METRICS.requests.add(POST, 1);
+                self.quota.load().tick(now);
                 match self.said(caller, post) {
                     Ok(said) => Begun::Said(Box::new(said)),
-                    Err(refusal) => Begun::Answered(Err(refusal)),
+                    Err(refusal) => Begun::Answered(self.told(Err(refusal.into()))),
                 }
             }
             request => Begun::Alone(Box::new(request)),
@@ -237,11 +254,14 @@ impl<S: Store> Relay<S> {
         })
     }
 
+    /// What the caller is told, and what is counted of it.
     fn told(&self, outcome: Outcome) -> Result<Answer, Refusal> {
-        outcome.map_err(|no| match no {
+        let answer = outcome.map_err(|no| match no {
             No::Refused(refusal) => refusal,
             No::Fault(fault) => self.internal(&fault),
-        })
+        });
+        METRICS.answered(&answer);
+        answer
     }
 
     /// Answers a request.
@@ -249,7 +269,8 @@ impl<S: Store> Relay<S> {
     /// # Errors
     /// What the relay refuses, or [`Refusal::Internal`].
     pub async fn answer(&self, now: u64, caller: &mut Caller, request: Request) -> Result<Answer, Refusal> {
-        self.quota.tick(now);
+        self.quota.load().tick(now);
+        METRICS.request(&request);
         let outcome = match request {
             Request::Register(registration) => self.register(now, caller, registration).await,
             Request::Login(login) => self.login(caller, login).await,
@@ -282,12 +303,20 @@ impl<S: Store> Relay<S> {
     /// The store's own.
     pub async fn sweep(&self, now: u64) -> Result<(), Fault> {
         self.operator.begin(now);
-        self.quota.tick(now);
-        self.quota.forget();
+        self.quota.load().tick(now);
+        self.quota.load().forget();
         self.remember_exceptions().await?;
         self.expire_invites(now).await?;
         self.let_go_all(now).await?;
         self.expire_some(now).await
+    }
+
+    /// Goes by these rules from now on. Where the rates are others, whoever has used up one begins anew.
+    pub fn govern(&self, rules: Rules) {
+        if rules.rates != self.rules.load().rates {
+            self.quota.store(Arc::new(Quota::new(&rules.rates)));
+        }
+        self.rules.store(Arc::new(rules));
     }
 
     /// What an address pins of this relay.
@@ -298,6 +327,11 @@ impl<S: Store> Relay<S> {
     /// The relay's public key, which its TLS proves.
     pub fn public_key(&self) -> &[u8; 32] {
         &self.key
+    }
+
+    /// Whether it takes links, and when those that it has are to end.
+    pub fn course(&self) -> &Course {
+        &self.course
     }
 
     /// The store, for tests that look into it.
@@ -311,6 +345,7 @@ impl<S: Store> Relay<S> {
         lock(&self.rng).fill_bytes(&mut id);
         let id = u64::from_le_bytes(id);
         tracing::error!(fault = id, "{fault}");
+        METRICS.faults.add(1);
         Refusal::Internal { id }
     }
 
@@ -318,8 +353,8 @@ impl<S: Store> Relay<S> {
     /// above that of every proof before it on this link. [RELAY-9]
     fn paid(&self, caller: &mut Caller, request: &Request, work: Option<Work>, body: &[u8]) -> bool {
         let bits = match request {
-            Request::FetchBundle(_) | Request::FetchDevices(_) => self.rules.work.fetch,
-            Request::Deliver { .. } => self.rules.work.deliver,
+            Request::FetchBundle(_) | Request::FetchDevices(_) => self.rules.load().work.fetch,
+            Request::Deliver { .. } => self.rules.load().work.deliver,
             _ => return false,
         };
         let Some(work) = work else { return false };

@@ -3,6 +3,7 @@
 //! A flag wins over `SEALPOST_RELAY_*` (`__` nests: `SEALPOST_RELAY_WORK__FETCH=20`), that over `--config FILE`, that over
 //! `/etc/sealpost/relay.toml`, that over the default. An unknown key is an error.
 
+mod service;
 mod shown;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::Rules;
 use crate::listen::Limits;
 use crate::quota::{MAX_RECOVERY_MS, Rates};
-pub use shown::{Setting, TEMPLATE, settings};
+pub use service::{Door, Log, LogFormat};
+pub use shown::{Setting, TEMPLATE, changes, settings};
 
 /// Where the system's configuration stands.
 pub const SYSTEM: &str = "/etc/sealpost/relay.toml";
@@ -43,6 +45,14 @@ pub struct Config {
     pub links: Limits,
     /// How often somebody may ask.
     pub rates: Rates,
+    /// Where `/metrics`, `/healthz` and `/readyz` are shown.
+    pub metrics: Door,
+    /// Whether others than this machine may see them.
+    pub metrics_public: bool,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Over how long a relay that drains tells its links to come back, in milliseconds.
+    pub drain_ms: u32,
     /// Whether others on this machine may read the process's memory, and a crash may write it to disk. Only tests that
     /// look for secrets in a core image want that.
     pub dumpable: bool,
@@ -58,6 +68,10 @@ impl Default for Config {
             work: Work::default(),
             links: Limits::default(),
             rates: Rates::default(),
+            metrics: Door::Off,
+            metrics_public: false,
+            log: Log::default(),
+            drain_ms: 10_000,
             dumpable: false,
         }
     }
@@ -158,6 +172,7 @@ impl Config {
                 advice: format!("set work.fetch and work.deliver to at most {MAX_WORK}"),
             });
         }
+        service::check(self)?;
         if let Some((name, _)) = self.rates.named().iter().find(|(_, rate)| rate.recovery_ms() > MAX_RECOVERY_MS) {
             return Err(ConfigError {
                 cause: format!("rates.{name}: who has used it up would wait for more than a hundred years"),
@@ -298,6 +313,9 @@ mod tests {
             ("listen = 'x'", "listen", "correct listen"),
             ("[work]\nfetch = 99", "99 bits keeps", "at most"),
             ("host = ['a b']", "is no host", "IPv6"),
+            ("metrics = 'x'", "metrics neither off", "correct metrics"),
+            ("metrics = '0.0.0.0:1'", "metrics reached", "metrics_public"),
+            ("[log]\nlevel = 'loud=very'", "log.level loud", "debug"),
         ] {
             let named = file(text);
             let error = Config::from(Path::new("/nowhere"), Some(named.path()), &NONE).unwrap_err();

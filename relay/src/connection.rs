@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::Shard;
+use crate::metrics::METRICS;
 use crate::store::Store;
 use crate::{Peer, Relay};
 use frames::Incoming;
@@ -105,6 +106,7 @@ pub async fn serve<S: Store, W: Wire>(
         false => poll_fn(|context| link.poll(context)).await,
     };
     if let End::Goodbye(reason) = end {
+        METRICS.refused(&reason);
         // What was answered stays in front of it; pushes that were not written come again.
         link.send(&RelayFrame::Goodbye(reason));
         let Link { wire, outbox, .. } = link;

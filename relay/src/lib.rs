@@ -41,6 +41,7 @@ pub mod admin;
 pub mod answer;
 pub mod config;
 pub mod connection;
+pub mod course;
 pub mod demo;
 pub mod folder;
 pub mod listen;

@@ -26,6 +26,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use crate::Relay;
 use crate::answer::Shard;
 use crate::connection::{Arrival, Timing, Tls, serve, stopped};
+use crate::metrics::{Handshake, METRICS};
 use crate::quota::Prefix;
 use crate::store::Store;
 use crate::store::bell::lock;
@@ -48,7 +49,7 @@ const SWEEP: Duration = Duration::from_secs(300);
 const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// How many links there may be. [RELAY-15]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// In all; less where the process may not open so many files. 10,000 idle links take some 130 MiB.
@@ -102,11 +103,32 @@ pub fn tls(secret: &RelaySecret) -> Result<TlsAcceptor, rustls::Error> {
 pub struct Server<S> {
     relay: Arc<Relay<S>>,
     tls: TlsAcceptor,
-    limits: Limits,
+    limits: LiveLimits,
     timing: Timing,
     handshakes: Handshakes,
     links: Links,
     workers: Workers,
+}
+
+/// Limits that may change while the relay runs: who has a link keeps it. Cheap to clone: a clone is the same limits.
+#[derive(Clone)]
+pub struct LiveLimits(Arc<Mutex<Limits>>);
+
+impl LiveLimits {
+    /// These, to begin with.
+    pub fn new(limits: Limits) -> Self {
+        Self(Arc::new(Mutex::new(limits)))
+    }
+
+    /// What holds from now on.
+    pub fn set(&self, limits: Limits) {
+        *lock(&self.0) = limits;
+    }
+
+    /// What holds now.
+    pub fn now(&self) -> Limits {
+        *lock(&self.0)
+    }
 }
 
 /// How many links there are, from each address and in all.
@@ -159,9 +181,9 @@ impl Drop for Place {
 impl<S: Store> Server<S> {
     /// A door to this relay, whose links are served by the runtime that runs it.
     pub fn new(relay: Arc<Relay<S>>, tls: TlsAcceptor, limits: Limits, timing: Timing) -> Self {
-        let handshakes = Handshakes::new(limits.handshakes);
+        let limits = LiveLimits::new(limits);
         let workers = Workers::none(relay.shard());
-        Self { relay, tls, limits, timing, handshakes, links: Links::default(), workers }
+        Self { relay, tls, limits, timing, handshakes: Handshakes::default(), links: Links::default(), workers }
     }
 
     /// Serves the links by so many threads instead; 0: half of the cores, one at least.
@@ -174,9 +196,15 @@ impl<S: Store> Server<S> {
         Ok(self)
     }
 
-    /// Takes links until `stopping` is true; then tells them all and waits for their end.
-    pub async fn run(self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+    /// Its limits, to be changed.
+    pub fn limits(&self) -> LiveLimits {
+        self.limits.clone()
+    }
+
+    /// Takes links until the relay is to stop; then tells them all and waits for their end.
+    pub async fn run(self, listener: TcpListener) {
         let server = Arc::new(self);
+        let mut stopping = server.relay.course().stopping();
         // Every task has the other end, or a copy of it, until it ends.
         let (serving, mut ended) = mpsc::channel::<Infallible>(1);
         tokio::spawn(sweep(Arc::clone(&server.relay), stopping.clone(), serving.clone()));
@@ -191,8 +219,8 @@ impl<S: Store> Server<S> {
                     let Ok(tcp) = tcp.into_std() else { continue };
                     let worker = server.workers.next();
                     let arrived = Arrived { tcp, address: address.ip(), shard: worker.shard.clone(), turn, lost };
-                    let (server, stopping, serving) = (Arc::clone(&server), stopping.clone(), serving.clone());
-                    worker.spawn(server.arrive(arrived, stopping, serving));
+                    let (server, serving) = (Arc::clone(&server), serving.clone());
+                    worker.spawn(server.arrive(arrived, serving));
                 }
                 // It went before it was served, which is nobody else's matter.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -208,12 +236,13 @@ impl<S: Store> Server<S> {
 
     /// A newcomer's turn for a handshake; `None` where its address has so many links that it is not worth one.
     async fn turn(&self, address: IpAddr) -> Option<(Turn, Lost)> {
-        let from = address.into();
-        if self.links.from(from) >= 2 * self.limits.links_per_address || self.links.all() >= self.limits.links + TOLD {
+        let (from, limits) = (address.into(), self.limits.now());
+        if self.links.from(from) >= 2 * limits.links_per_address || self.links.all() >= limits.links + TOLD {
+            METRICS.shed.add(1);
             return None;
         }
         loop {
-            match self.handshakes.enter(from) {
+            match self.handshakes.enter(from, limits.handshakes) {
                 Ok(turn) => return Some(turn),
                 // Meanwhile others wait with the kernel.
                 Err(again) => sleep_until(again).await,
@@ -222,22 +251,29 @@ impl<S: Store> Server<S> {
     }
 
     /// From the first byte to a link, which is a task of its own: what the handshake needed has gone by then.
-    async fn arrive(self: Arc<Self>, arrived: Arrived, stopping: watch::Receiver<bool>, serving: Serving) {
+    async fn arrive(self: Arc<Self>, arrived: Arrived, serving: Serving) {
         let Arrived { tcp, address, shard, turn, lost } = arrived;
         let Ok(tcp) = TcpStream::from_std(tcp) else { return };
         options(&tcp);
-        let shaken = tokio::select! {
-            shaken = timeout(HANDSHAKE, self.handshake(tcp, &turn)) => shaken,
-            () = lost.lost() => return,
+        let (shaken, how) = tokio::select! {
+            shaken = timeout(HANDSHAKE, self.handshake(tcp, &turn)) => match shaken {
+                Ok(Ok(stream)) => (Some(stream), Handshake::Done),
+                Ok(Err(_)) => (None, Handshake::Failed),
+                Err(_) => (None, Handshake::TimedOut),
+            },
+            () = lost.lost() => (None, Handshake::MadeRoom),
         };
-        let Ok(Ok(stream)) = shaken else { return };
+        METRICS.shaken(how);
+        let Some(stream) = shaken else { return };
         let (place, here, all) = self.links.enter(address.into());
         drop(turn);
         let Ok(channel) = stream.get_ref().1.export_keying_material([0; 32], EXPORTER, None) else { return };
         // A little beyond the limits a link is told so; further beyond it would not have come so far.
-        let surplus = here > self.limits.links_per_address || all > self.limits.links;
+        let limits = self.limits.now();
+        let surplus = here > limits.links_per_address || all > limits.links;
         let arrival = Arrival { address, channel, surplus, shard };
         let tls = Tls::from(stream);
+        let stopping = self.relay.course().link();
         tokio::spawn(async move {
             serve(&self.relay, tls, arrival, &self.timing, now, stopping).await;
             drop((place, serving));

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sealpost_relay::config::Log;
 
 use program::arguments::{Cli, Command};
 use program::failure::Failure;
@@ -11,10 +12,14 @@ use program::failure::Failure;
 mod program;
 
 fn main() -> ExitCode {
-    program::log::start();
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Serve { .. }) {
+        program::log::start(&Log::default());
+    }
+    let outcome = match command {
         Command::Serve { options, demo } => program::serve::serve(&options, demo),
         Command::Admin(admin) => program::admin::admin(&admin),
+        Command::Drain(drain) => program::admin::drain(&drain),
         Command::Address { options } => program::address::address(&options),
         Command::Init { file } => program::init::init(&file),
         Command::Check { options, json } => program::check::check(&options, json),

@@ -15,7 +15,7 @@ mod figure;
 mod http;
 mod process;
 
-use sealpost_spec::relay::{LinkKind, Refusal, Request};
+use sealpost_spec::relay::{Answer, LinkKind, Refusal, Request};
 
 pub use exposition::exposition;
 pub use figure::{Counter, Each, Gauge, Histogram, Raised};
@@ -104,6 +104,12 @@ pub const REQUESTS: [&str; 15] = [
     "put_blob",
     "fetch_blob",
 ];
+/// `acknowledge` among [`REQUESTS`].
+pub const ACKNOWLEDGE: usize = 4;
+/// `deliver` among [`REQUESTS`].
+pub const DELIVER: usize = 7;
+/// `post` among [`REQUESTS`].
+pub const POST: usize = 8;
 /// Refusals, in the order of their numbers. [RELAY-12]
 pub const REFUSALS: [&str; 29] = [
     "malformed",
@@ -208,11 +214,11 @@ impl Metrics {
             Request::Login(_) => 1,
             Request::Publish(_) => 2,
             Request::SetToken(_) => 3,
-            Request::Acknowledge(_) => 4,
+            Request::Acknowledge(_) => ACKNOWLEDGE,
             Request::FetchBundle(_) => 5,
             Request::FetchDevices(_) => 6,
-            Request::Deliver { .. } => 7,
-            Request::Post(_) => 8,
+            Request::Deliver { .. } => DELIVER,
+            Request::Post(_) => POST,
             Request::Follow { .. } => 9,
             Request::Unfollow(_) => 10,
             Request::Rooms { .. } => 11,
@@ -221,6 +227,16 @@ impl Metrics {
             Request::FetchBlob { .. } => 14,
         };
         self.requests.add(kind, 1);
+    }
+
+    /// A request that was answered.
+    pub fn answered(&self, answer: &Result<Answer, Refusal>) {
+        match answer {
+            Ok(Answer::Accepted { .. }) => self.deliveries.add(1),
+            Ok(Answer::Posted { .. }) => self.posts.add(1),
+            Ok(_) => {}
+            Err(refusal) => self.refused(refusal),
+        }
     }
 
     /// A refusal that was answered, or ended a link.

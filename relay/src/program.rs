@@ -6,12 +6,16 @@ pub(crate) mod address;
 pub(crate) mod admin;
 pub(crate) mod arguments;
 pub(crate) mod check;
+mod confine;
 pub(crate) mod failure;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod manual;
 mod process;
+mod reload;
 pub(crate) mod serve;
+mod signals;
+mod systemd;
 
 use std::io::Write;
 

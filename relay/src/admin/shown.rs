@@ -26,7 +26,7 @@ impl Display for Status {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { version, uptime_s, authenticated_links, anonymous_links, accounts, .. } = self;
         writeln!(f, "version    {version}")?;
-        writeln!(f, "uptime     {}", duration(*uptime_s))?;
+        writeln!(f, "uptime     {}{}", duration(*uptime_s), if self.draining { ", draining" } else { "" })?;
         writeln!(f, "links      {authenticated_links} authenticated, {anonymous_links} anonymous")?;
         writeln!(f, "accounts   {accounts}")?;
         writeln!(f, "waiting    {} in {}", counted(self.waiting, "envelope"), size(self.waiting_bytes))?;

@@ -33,12 +33,12 @@ impl<S: Store> Relay<S> {
             return Err(Refusal::WrongLink.into());
         }
         // Before any signature is checked: a receipt opens the door to a name, and not to the relay's time.
-        self.quota.login(caller.from)?;
+        self.quota.load().login(caller.from)?;
         // [ACCT-9]
         let receipt = registration.receipt.as_ref().map(|receipt| verify_receipt(receipt, &self.key)).transpose();
         let receipt = receipt.map_err(|_| Refusal::BadSignature)?;
         if receipt.is_none() {
-            self.quota.registration(caller.from)?;
+            self.quota.load().registration(caller.from)?;
         }
         // [ACCT-3] [ACCT-5]
         let list = verify_devices(&registration.list).map_err(|_| Refusal::BadSignature)?;
@@ -114,7 +114,7 @@ impl<S: Store> Relay<S> {
             evicted = Some(other.clone());
         }
         if of_the_name.is_none() && receipt.is_none() {
-            match self.rules.registering {
+            match self.rules.load().registering {
                 Registering::Open => {}
                 Registering::Invite => batch.extend(self.used(now, registration.invite.as_deref(), list).await?),
                 Registering::Closed => return Err(Refusal::RegistrationClosed.into()),
@@ -164,7 +164,7 @@ impl<S: Store> Relay<S> {
         if caller.login.is_some() {
             return Err(Refusal::WrongLink.into());
         }
-        self.quota.login(caller.from)?;
+        self.quota.load().login(caller.from)?;
         let name = &login.name;
         for _ in 0..ATTEMPTS {
             let Current { rev, row: account } =
@@ -190,7 +190,7 @@ impl<S: Store> Relay<S> {
 
     pub(super) async fn publish(&self, caller: &mut Caller, keys: PublishedKeys) -> Outcome {
         let login = caller.logged_in()?;
-        self.quota.request(&login.name)?;
+        self.quota.load().request(&login.name)?;
         let keys = Verified::new(&keys, &login.key)?;
         let (name, id) = (login.name.clone(), login.device);
         for _ in 0..ATTEMPTS {
@@ -209,12 +209,12 @@ impl<S: Store> Relay<S> {
         match caller.kind {
             LinkKind::Authenticated => {
                 let asker = caller.logged_in()?.name.clone();
-                self.quota.lookup(caller.from, Some(&asker))?;
+                self.quota.load().lookup(caller.from, Some(&asker))?;
             }
             LinkKind::Anonymous => {
                 // First the price: who does not pay uses up nobody's share.
-                price(caller.paid, self.rules.work.fetch)?;
-                self.quota.lookup(caller.from, None)?;
+                price(caller.paid, self.rules.load().work.fetch)?;
+                self.quota.load().lookup(caller.from, None)?;
                 caller.recipient.serves(&name)?;
             }
         }
@@ -224,12 +224,12 @@ impl<S: Store> Relay<S> {
 
     pub(super) async fn fetch_bundle(&self, caller: &mut Caller, name: Name) -> Outcome {
         only(LinkKind::Anonymous, caller)?;
-        price(caller.paid, self.rules.work.fetch)?;
+        price(caller.paid, self.rules.load().work.fetch)?;
         caller.recipient.serves(&name)?;
         let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?.row;
         let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
         // [RELAY-10] [THREAT-18] whoever asks too often gets last-resort keys, and never a refusal.
-        let one_time = self.quota.one_time_keys(caller.from, &name);
+        let one_time = self.quota.load().one_time_keys(caller.from, &name);
         let mut devices = Vec::with_capacity(list.devices.len());
         for device in &list.devices {
             devices.extend(self.device_bundle(&name, device, one_time).await?);

@@ -83,7 +83,7 @@ impl<S: Store> Relay<S> {
         if sender.kind != LinkKind::Anonymous {
             return Err(Refusal::WrongLink.into());
         }
-        self.quota.delivery(sender.from)?;
+        self.quota.load().delivery(sender.from)?;
         let Envelope { mailbox: to, id, sealed } = envelope;
         // [BOX-10]
         if !BOX_SIZES.contains(&sealed.0.len()) {
@@ -93,7 +93,7 @@ impl<S: Store> Relay<S> {
             return Err(refusal.into());
         }
         if token.is_none() {
-            price(sender.paid, self.rules.work.deliver)?;
+            price(sender.paid, self.rules.load().work.deliver)?;
         }
         let owner = self.row::<Mailbox>(mailbox(&to)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
         let recipient = self.row::<Account>(account(&owner.name)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
@@ -101,7 +101,7 @@ impl<S: Store> Relay<S> {
         let contact = token.as_ref().is_some_and(holds);
         if token.is_some() && !contact {
             // [BOX-6] who holds an old token works like a stranger.
-            price(sender.paid, self.rules.work.deliver).map_err(|_| Refusal::UnknownToken)?;
+            price(sender.paid, self.rules.load().work.deliver).map_err(|_| Refusal::UnknownToken)?;
         }
         sender.recipient.serves(&owner.name)?;
         let log = log(&to);
@@ -174,7 +174,7 @@ impl<S: Store> Relay<S> {
 
     pub(super) async fn set_token(&self, caller: &mut Caller, token: TokenHash) -> Outcome {
         let name = caller.logged_in()?.name.clone();
-        self.quota.request(&name)?;
+        self.quota.load().request(&name)?;
         for _ in 0..ATTEMPTS {
             let mut current = self.row::<Account>(account(&name)).await?.ok_or(Refusal::NoSuchName)?;
             current.row.token = token;

@@ -16,6 +16,7 @@ use sealpost_spec::relay::{Address, LinkKind, Refusal};
 use super::row::{self, Account, Row};
 use super::{Relay, mailbox as mailboxes};
 use crate::admin::{Command, PAGE, Record, Status, Trouble, User};
+use crate::metrics::{METRICS, Raised};
 use crate::store::{Fault, Store, Usage};
 
 /// What is kept of links and time for the operator's sake.
@@ -63,12 +64,16 @@ impl<K: Eq + std::hash::Hash, V: Clone> Exceptions<K, V> {
 }
 
 /// A link that is counted until this is dropped.
-pub(super) struct Counted(Arc<[AtomicU64; 2]>, LinkKind);
+pub(super) struct Counted {
+    links: Arc<[AtomicU64; 2]>,
+    kind: LinkKind,
+    _shown: Raised<'static>,
+}
 
 impl Operator {
     /// Counts a link.
     pub(super) fn count(&self, kind: LinkKind) -> Counted {
-        let counted = Counted(Arc::clone(&self.links), kind);
+        let counted = Counted { links: Arc::clone(&self.links), kind, _shown: METRICS.link(kind) };
         counted.count().fetch_add(1, Ordering::Relaxed);
         counted
     }
@@ -101,7 +106,7 @@ fn of(links: &[AtomicU64; 2], kind: LinkKind) -> &AtomicU64 {
 
 impl Counted {
     fn count(&self) -> &AtomicU64 {
-        of(&self.0, self.1)
+        of(&self.links, self.kind)
     }
 }
 
@@ -140,12 +145,27 @@ impl<S: Store> Relay<S> {
             Command::Mailbox { name, envelopes, bytes, reset } => {
                 self.mailbox_limit(name, envelopes, bytes, reset).await
             }
+            Command::Drain => Ok(self.drain()),
+            Command::Reopen => Ok(self.reopen()),
         };
         match &answer {
             Ok(_) => tracing::info!(command = word, "done for the operator"),
             Err(_) => tracing::info!(command = word, "not done for the operator"),
         }
         answer
+    }
+
+    fn drain(&self) -> Vec<Record> {
+        let text = match self.course.drain() {
+            true => "no new links are taken; the relay ends once those it has are gone",
+            false => "it drains already",
+        };
+        vec![Record::Done { text: text.to_owned() }]
+    }
+
+    fn reopen(&self) -> Vec<Record> {
+        let text = if self.course.reopen() { "links are taken again" } else { "links were taken all the time" };
+        vec![Record::Done { text: text.to_owned() }]
     }
 
     /// Where clients find it, for the links of invites, and how many links it may have.
@@ -158,6 +178,7 @@ impl<S: Store> Relay<S> {
         let waiting = self.known(self.store.total(mailboxes::KIND).await)?;
         Ok(vec![Record::Status(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            draining: self.course.drains(),
             uptime_s: now.saturating_sub(self.operator.started.load(Ordering::Relaxed)) / 1000,
             authenticated_links: self.operator.links(LinkKind::Authenticated),
             anonymous_links: self.operator.links(LinkKind::Anonymous),

@@ -13,6 +13,7 @@ use super::caller::INBOX;
 use super::row::{StoredPost, decoded, post};
 use super::tail::{Chunk, Shard, TAIL_BYTES, Tail, Taken};
 use super::{Caller, Relay};
+use crate::metrics::METRICS;
 use crate::store::{Entry, Fault, Limit, Store, Watch};
 
 /// Most posts that are read at once.
@@ -117,6 +118,7 @@ impl<S: Store> Relay<S> {
                 break;
             }
         }
+        METRICS.pushes.add(frames.len() as u64);
         Ok(frames)
     }
 

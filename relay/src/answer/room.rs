@@ -77,7 +77,7 @@ impl<S: Store> Relay<S> {
     pub(super) fn said(&self, caller: &mut Caller, post: Post) -> Result<Said, Refusal> {
         let Caller { login, author: known, .. } = caller;
         let login = super::caller::acts(login)?;
-        self.quota.post(&login.name)?;
+        self.quota.load().post(&login.name)?;
         if post.body.as_ref().is_some_and(|body| body.0.len() > MAX_POST_BODY) {
             return Err(Refusal::TooLarge { limit: MAX_POST_BODY as u64 });
         }
@@ -294,7 +294,7 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn follow(&self, caller: &mut Caller, name: RoomName, after: Seq) -> Outcome {
-        self.quota.request(&caller.logged_in()?.name)?;
+        self.quota.load().request(&caller.logged_in()?.name)?;
         if self.row::<Room>(room(&name)).await?.is_none() {
             return Err(Refusal::NoSuchRoom.into());
         }
@@ -317,7 +317,7 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn rooms(&self, caller: &mut Caller, after: Option<RoomName>) -> Outcome {
-        self.quota.list(&caller.logged_in()?.name)?;
+        self.quota.load().list(&caller.logged_in()?.name)?;
         let after = after.as_ref().map(|room| room.as_str().as_bytes());
         let mut rooms = Vec::new();
         for (key, _) in self.store.scan(Room::TABLE, &[], after, MAX_LISTED).await? {
@@ -330,7 +330,7 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn members(&self, caller: &mut Caller, name: RoomName, after: Option<Name>) -> Outcome {
-        self.quota.request(&caller.logged_in()?.name)?;
+        self.quota.load().request(&caller.logged_in()?.name)?;
         if self.row::<Room>(room(&name)).await?.is_none() {
             return Err(Refusal::NoSuchRoom.into());
         }

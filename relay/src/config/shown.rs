@@ -45,6 +45,22 @@ pub fn settings(file: Option<&Path>, flags: &impl Serialize) -> Result<Vec<Setti
     Ok(found)
 }
 
+/// What of a configuration may change while the relay runs: everything that begins with one of these.
+const LIVE: [&str; 7] = ["register", "work.", "rates.", "links.links", "links.handshakes", "log.level", "drain_ms"];
+
+/// What differs in a newer configuration: what a running relay can take over, and what takes a restart.
+pub fn changes(before: &Config, after: &Config) -> (Vec<String>, Vec<String>) {
+    let values = |config: &Config| {
+        let values = Value::serialize(config).unwrap_or_else(|_| Value::from(Dict::new()));
+        let mut found = Vec::new();
+        leaves("", values.as_dict().unwrap_or(&Dict::new()), &Figment::new(), &mut found);
+        found
+    };
+    let (before, after) = (values(before), values(after));
+    let changed = after.into_iter().zip(before).filter(|(after, before)| after != before).map(|(after, _)| after.key);
+    changed.partition(|key| LIVE.iter().any(|live| key.starts_with(live)))
+}
+
 fn leaves(above: &str, dict: &Dict, figment: &Figment, found: &mut Vec<Setting>) {
     for (name, value) in dict {
         let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
@@ -115,6 +131,18 @@ mod tests {
         leaves("", values.as_dict().unwrap(), &figment, &mut found);
         let silent: Vec<&Setting> = found.iter().filter(|setting| setting.origin == "default").collect();
         assert!(silent.is_empty() && found.len() > 20, "the template does not say {silent:?}");
+    }
+
+    /// A running relay takes over what it can, and says which settings take a restart.
+    #[test]
+    fn changes_are_told_apart() {
+        let before = Config::default();
+        let mut after = Config { register: crate::config::Register::Closed, dumpable: true, ..before.clone() };
+        (after.rates.posts.burst, after.listen) = (1, "127.0.0.1:1".parse().unwrap());
+        let (taken, restart) = changes(&before, &after);
+        assert_eq!(taken, ["rates.posts.burst", "register"]);
+        assert_eq!(restart, ["dumpable", "listen"]);
+        assert_eq!(changes(&after, &after), (Vec::new(), Vec::new()));
     }
 
     /// Each value is shown with where it comes from.

@@ -9,6 +9,7 @@ use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, MAX_FRAME_BEFORE_HELLO, body
 use tokio::time::Instant;
 
 use super::End;
+use crate::metrics::METRICS;
 
 /// Frames for which a silent link keeps places.
 const FEW: usize = 8;
@@ -41,6 +42,7 @@ impl Incoming {
     /// Takes the first frame away, which has a body of this length.
     pub(super) fn heard(&mut self, length: usize) {
         self.bytes.advance(LENGTH_PREFIX + length);
+        METRICS.bytes_in.add((LENGTH_PREFIX + length) as u64);
         if self.bytes.is_empty() {
             // A link holds no memory for what it said while it is silent.
             self.bytes = BytesMut::new();
@@ -102,6 +104,7 @@ impl Outbox {
     /// So many bytes wait no longer.
     pub(super) fn taken(&mut self, mut taken: usize) {
         self.waiting -= taken;
+        METRICS.bytes_out.add(taken as u64);
         while let Some(frame) = self.frames.front_mut() {
             if taken < frame.len() {
                 frame.advance(taken);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::metrics::{METRICS, Raised};
 use crate::quota::Prefix;
 use crate::store::bell::lock;
 
@@ -18,9 +19,8 @@ use crate::store::bell::lock;
 const GRACE: Duration = Duration::from_millis(50);
 
 /// All handshakes that are under way.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Handshakes {
-    most: usize,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -39,6 +39,7 @@ struct Peer {
     begun: bool,
     /// Dropped where it makes room.
     _stays: oneshot::Sender<()>,
+    _counted: Raised<'static>,
 }
 
 /// A place for one handshake; dropping it frees it.
@@ -58,15 +59,11 @@ impl Lost {
 }
 
 impl Handshakes {
-    /// At most so many at once, one at least.
-    pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(1), waiting: Arc::default() }
-    }
-
-    /// A turn for a newcomer; or when to ask again, where all are too young to make room.
-    pub(super) fn enter(&self, from: Prefix) -> Result<(Turn, Lost), Instant> {
+    /// A turn for a newcomer; or when to ask again, where all are too young to make room. `most`: so many at once, one
+    /// at least.
+    pub(super) fn enter(&self, from: Prefix, most: usize) -> Result<(Turn, Lost), Instant> {
         let mut waiting = lock(&self.waiting);
-        if waiting.peers.len() >= self.most
+        if waiting.peers.len() >= most.max(1)
             && let Some(at) = waiting.oldest_of_most()
         {
             if let Some(peer) = waiting.peers.get(at).filter(|peer| peer.since.elapsed() < GRACE) {
@@ -77,7 +74,8 @@ impl Handshakes {
         waiting.next += 1;
         let (_stays, lost) = oneshot::channel();
         let number = waiting.next;
-        waiting.peers.push(Peer { number, from, since: Instant::now(), begun: false, _stays });
+        let _counted = METRICS.handshakes.raise();
+        waiting.peers.push(Peer { number, from, since: Instant::now(), begun: false, _stays, _counted });
         Ok((Turn { number, handshakes: self.clone() }, Lost(lost)))
     }
 }
@@ -114,12 +112,14 @@ mod tests {
 
     use super::*;
 
+    const MOST: usize = 4;
+
     fn from(last: u8) -> Prefix {
         IpAddr::from([10, 0, 0, last]).into()
     }
 
     fn entered(handshakes: &Handshakes, of: u8) -> (Turn, Lost) {
-        let Ok(turn) = handshakes.enter(from(of)) else { panic!("a turn") };
+        let Ok(turn) = handshakes.enter(from(of), MOST) else { panic!("a turn") };
         turn
     }
 
@@ -130,12 +130,16 @@ mod tests {
     /// [RELAY-15] [THREAT-21] a crowd from one address costs nobody else a turn, and one who has begun goes last.
     #[tokio::test(start_paused = true)]
     async fn the_crowd_makes_room() {
-        let handshakes = Handshakes::new(4);
+        let handshakes = Handshakes::default();
         let (_honest, mut honest) = entered(&handshakes, 1);
         let (begun, mut started) = entered(&handshakes, 2);
         begun.begun();
         let mut crowd = vec![entered(&handshakes, 2), entered(&handshakes, 2)];
-        assert_eq!(handshakes.enter(from(3)).err().map(|at| at - Instant::now()), Some(GRACE), "nobody is old enough");
+        assert_eq!(
+            handshakes.enter(from(3), MOST).err().map(|at| at - Instant::now()),
+            Some(GRACE),
+            "nobody is old enough"
+        );
         for _ in 0..20 {
             tokio::time::advance(GRACE).await;
             crowd.push(entered(&handshakes, 2));

@@ -72,7 +72,7 @@ struct Door {
     address: SocketAddr,
     pin: RelayPin,
     relay: Arc<Relay<Memory>>,
-    stop: watch::Sender<bool>,
+    limits: LiveLimits,
     task: JoinHandle<()>,
 }
 
@@ -85,10 +85,10 @@ async fn door(limits: Limits) -> Door {
     let relay = Arc::new(Relay::new(Memory::new([7; 16]), secret, rules, rng).await.unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopping) = watch::channel(false);
     let server = Server::new(Arc::clone(&relay), acceptor, limits, Timing::default());
-    let task = tokio::spawn(server.run(listener, stopping));
-    Door { address, pin: relay.pin(), relay, stop, task }
+    let limits = server.limits();
+    let task = tokio::spawn(server.run(listener));
+    Door { address, pin: relay.pin(), relay, limits, task }
 }
 
 pub(crate) fn client(pin: RelayPin) -> ClientConfig {
@@ -185,7 +185,7 @@ async fn an_envelope_crosses_the_relay() {
     assert_eq!(end.next().await, Some(RelayFrame::Goodbye(Refusal::Replaced)));
     assert_eq!(again.ask(Request::Acknowledge(vec![(seq, EnvelopeId([1; 16]))])).await, Ok(Answer::Done));
 
-    door.stop.send_replace(true);
+    door.relay.course().stop();
     assert_eq!(again.next().await, Some(RelayFrame::Goodbye(Refusal::Stopping)));
     assert_eq!(again.next().await, None);
     door.task.await.unwrap();
@@ -256,6 +256,44 @@ impl End {
         let request = frame(&encode(&ClientFrame::Request { id: 9, work: None, body }).unwrap()).unwrap();
         self.stream.write_all(&request).await.is_ok() && matches!(self.next().await, Some(RelayFrame::Answer { .. }))
     }
+}
+
+/// A relay that drains tells newcomers to come back soon, answers what was asked before, and lets everybody in again
+/// once it is reopened.
+#[tokio::test]
+async fn a_draining_relay_takes_no_new_links() {
+    let door = door(Limits::default()).await;
+    let (mut before, _) = End::open(&door, LinkKind::Anonymous).await;
+    door.relay.course().drain();
+    let (mut late, _) = End::open(&door, LinkKind::Anonymous).await;
+    assert_eq!(late.next().await, Some(RelayFrame::Goodbye(Refusal::Stopping)));
+    assert!(before.ask_quietly().await);
+    door.relay.course().reopen();
+    let (mut after, _) = End::open(&door, LinkKind::Anonymous).await;
+    assert!(after.ask_quietly().await && before.ask_quietly().await);
+    door.relay.course().drain();
+    let drained = tokio::spawn({
+        let course = door.relay.course().clone();
+        async move { course.drained(Duration::from_millis(10)).await }
+    });
+    for mut link in [before, after] {
+        assert_eq!(link.next().await, Some(RelayFrame::Goodbye(Refusal::Stopping)));
+    }
+    drained.await.unwrap();
+    door.relay.course().stop();
+    door.task.await.unwrap();
+}
+
+/// [RELAY-15] limits that change while the relay runs hold for the next link.
+#[tokio::test]
+async fn limits_change_while_it_runs() {
+    let door = door(Limits { links_per_address: 1, ..Limits::default() }).await;
+    let (_one, _) = End::open(&door, LinkKind::Anonymous).await;
+    let (mut surplus, _) = End::open(&door, LinkKind::Anonymous).await;
+    assert_eq!(surplus.next().await, Some(RelayFrame::Goodbye(Refusal::TooManyLinks)));
+    door.limits.set(Limits::default());
+    let (mut two, _) = End::open(&door, LinkKind::Anonymous).await;
+    assert!(two.ask_quietly().await);
 }
 
 /// [RELAY-15] [THREAT-21] a crowd that only connects, from the same address even, keeps nobody out: it makes room.

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::{METRICS, Metrics, exposition};
+use crate::listen::LiveLimits;
 
 /// Connections at once: a scraper, a probe, a browser. Whoever comes beyond that waits with the kernel.
 const CONNECTIONS: usize = 16;
@@ -31,16 +32,16 @@ const MAX_HEADERS: usize = 32;
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What makes a relay ready or not, beside its figures.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Health {
-    /// Handshakes that may be under way.
-    pub handshakes: usize,
+    /// What there may be of links and handshakes.
+    pub limits: LiveLimits,
 }
 
 impl Health {
     /// Why no client should be sent here now, in a sentence each; none where all is well.
-    fn complaints(self, metrics: &Metrics) -> Vec<&'static str> {
-        let handshakes = i64::try_from(self.handshakes).unwrap_or(i64::MAX);
+    fn complaints(&self, metrics: &Metrics) -> Vec<&'static str> {
+        let handshakes = i64::try_from(self.limits.now().handshakes).unwrap_or(i64::MAX);
         let complaints = [
             (
                 metrics.store.refusing.value() != 0,
@@ -62,9 +63,10 @@ pub async fn listen(listener: TcpListener, health: Health) {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((tcp, _)) => {
+                let health = health.clone();
                 tokio::spawn(async move {
                     // Who takes longer, or speaks something else, is gone.
-                    let _ = timeout(CONNECTION, connection(tcp, health)).await;
+                    let _ = timeout(CONNECTION, connection(tcp, &health)).await;
                     drop(place);
                 });
             }
@@ -76,7 +78,7 @@ pub async fn listen(listener: TcpListener, health: Health) {
     }
 }
 
-async fn connection(tcp: TcpStream, health: Health) -> hyper::Result<()> {
+async fn connection(tcp: TcpStream, health: &Health) -> hyper::Result<()> {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -87,7 +89,7 @@ async fn connection(tcp: TcpStream, health: Health) -> hyper::Result<()> {
 }
 
 /// Nothing of a request but its method and path is looked at; a body is never read.
-fn answer<B>(request: &Request<B>, health: Health) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, health: &Health) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, TEXT, "alive\n".to_owned()),
@@ -116,11 +118,16 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::listen::Limits;
 
-    async fn door(handshakes: usize) -> std::net::SocketAddr {
+    fn health(handshakes: usize) -> Health {
+        Health { limits: LiveLimits::new(Limits { handshakes, ..Limits::default() }) }
+    }
+
+    async fn door() -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(listen(listener, Health { handshakes }));
+        tokio::spawn(listen(listener, health(1)));
         address
     }
 
@@ -139,7 +146,7 @@ mod tests {
     /// The three pages are there and nothing else, to be read only; a head beyond its bound is refused.
     #[tokio::test]
     async fn there_are_three_pages() {
-        let door = door(1).await;
+        let door = door().await;
         assert!(ask(door, &get("/healthz")).await.starts_with("HTTP/1.1 200 OK"));
         let figures = ask(door, &get("/metrics?x=1")).await;
         assert!(figures.contains("content-type: application/openmetrics-text; version=1.0.0"), "{figures}");
@@ -155,7 +162,7 @@ mod tests {
     /// Silent connections take every place only until their deadline: the next one is then served.
     #[tokio::test(start_paused = true)]
     async fn silence_holds_no_place() {
-        let door = door(1).await;
+        let door = door().await;
         let mut silent = Vec::new();
         for _ in 0..CONNECTIONS {
             silent.push(TcpStream::connect(door).await.unwrap());
@@ -167,7 +174,7 @@ mod tests {
     #[test]
     fn readiness_says_why_not() {
         let metrics = Metrics::new();
-        let health = Health { handshakes: 2 };
+        let health = health(2);
         assert!(health.complaints(&metrics).is_empty());
         metrics.draining.set(1);
         metrics.handshakes.set(2);

@@ -119,6 +119,8 @@ enum What {
         #[arg(long, requires = "name", conflicts_with_all = ["envelopes", "mebibytes"])]
         default: bool,
     },
+    /// Takes links again after a drain
+    Reopen,
 }
 
 #[derive(Subcommand)]
@@ -137,6 +139,20 @@ enum Change {
     },
 }
 
+/// What stands after `drain`.
+#[derive(Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Asks the relay to take no new links, and to end once those it has are gone.
+pub(crate) fn drain(drain: &Drain) -> Result<(), Failure> {
+    let config = Config::load(drain.place.config.as_deref(), &drain.place)?;
+    Conversation::open(&config.data)?.ask(&Command::Drain, |line| say(&format!("{}\n", line.record)))?;
+    Ok(())
+}
+
 /// Asks the relay and prints what it answers.
 pub(crate) fn admin(admin: &Admin) -> Result<(), Failure> {
     let config = Config::load(admin.place.config.as_deref(), &admin.place)?;
@@ -148,6 +164,7 @@ pub(crate) fn admin(admin: &Admin) -> Result<(), Failure> {
     let command = match &admin.what {
         What::Status => Command::Status,
         What::Users => return listed(&mut relay, print, |last| Command::Users { after: last }, named),
+        What::Reopen => Command::Reopen,
         What::Kick { name, reason } => Command::Kick { name: name.clone(), reason: reason.clone() },
         What::Ban { name, reason } => Command::Ban { name: name.clone(), reason: reason.clone() },
         What::Unban { name } => Command::Unban { name: name.clone() },

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use sealpost_relay::config::{self, Register};
-use serde::Serialize;
+use sealpost_relay::config::{self, Door, LogFormat, Register};
+use serde::{Serialize, Serializer};
 
-use super::admin::Admin;
+use super::admin::{Admin, Drain};
 
 /// Carries sealed messages that it can't open.
 #[derive(Parser)]
@@ -37,6 +37,10 @@ pub(crate) enum Command {
     },
     /// Asks the relay that runs, over a socket in its data folder: see `admin --help`
     Admin(Admin),
+    /// Takes no new links, tells those that there are to come back soon, and ends the relay once they are gone
+    ///
+    /// `admin reopen` undoes it. USR2 does the same.
+    Drain(Drain),
     /// Prints the relay's address, and its QR code
     Address {
         #[command(flatten)]
@@ -89,8 +93,21 @@ pub(crate) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) register: Option<Register>,
+    /// Where to show /metrics, /healthz and /readyz, or `off` [default: off]
+    #[arg(long, value_name = "ADDR:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics: Option<Door>,
+    /// How the log looks [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[serde(rename = "log", serialize_with = "in_log", skip_serializing_if = "Option::is_none")]
+    pub(crate) log_format: Option<LogFormat>,
     /// A configuration file, over /etc/sealpost/relay.toml
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// A flag for a setting of the table `log`.
+fn in_log<S: Serializer>(format: &Option<LogFormat>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(format.iter().map(|format| ("format", format)))
 }

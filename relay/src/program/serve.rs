@@ -1,30 +1,40 @@
-//! `serve`: opens folder, store and port, and serves until it is told to stop.
+//! `serve`: opens ports, folder and store, and serves until it is told to stop.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use sealpost_relay::Relay;
 use sealpost_relay::admin::socket::Socket;
-use sealpost_relay::config::Config;
+use sealpost_relay::config::{Config, Door, SYSTEM};
 use sealpost_relay::connection::Timing;
 use sealpost_relay::demo::Demo;
 use sealpost_relay::folder::Folder;
 use sealpost_relay::listen::{Server, tls};
-use sealpost_relay::store::Sqlite;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use sealpost_relay::metrics::{self, Health};
+use sealpost_relay::store::{Sqlite, Store};
+use tokio::time::timeout;
 
 use super::address::printed;
 use super::arguments::Options;
+use super::confine::{Needs, confine};
 use super::failure::{ENVIRONMENT, Failure, RUNTIME};
 use super::process::{open_files, shut_memory};
-use super::say;
+use super::reload::Reload;
+use super::signals::{Signals, Told};
+use super::{log, say, systemd};
+
+/// Connections that wait with the kernel until they are accepted: a burst after a restart.
+const BACKLOG: i32 = 1024;
+/// For the store's answer to whether it is alive: longer than any commit.
+const ALIVE: Duration = Duration::from_secs(20);
 
 /// Runs the relay in the foreground.
 pub(crate) fn serve(options: &Options, demo: bool) -> Result<(), Failure> {
     let mut config = Config::load(options.config.as_deref(), options)?;
+    let level = log::start(&config.log);
     let demo = demo.then(Demo::new).transpose().map_err(|error| {
         Failure::new(ENVIRONMENT, "the demo's folder can't be made", error, "set TMPDIR to a folder that is writable")
     })?;
@@ -37,66 +47,151 @@ pub(crate) fn serve(options: &Options, demo: bool) -> Result<(), Failure> {
     if !config.dumpable {
         shut_memory();
     }
+    let folder = Folder::open(&config.data)?;
+    let doors = Doors::open(&config)?;
+    // A demo takes its folder with it, out of the one in which it stands.
+    if demo.is_none() {
+        confine(&needs(options, &config));
+    }
     // For the door and for signals; links have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(ENVIRONMENT, "the relay could not start", error, "allow it more threads"))?;
-    let outcome = runtime.block_on(run(config, demo.as_ref()));
+    let outcome = runtime.block_on(run(options, config, level, (folder, doors), demo.as_ref()));
     // Nothing is left to wait for: links have ended, and the store with them.
     runtime.shutdown_background();
     outcome
 }
 
-async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
-    let runtime = |error: &dyn std::fmt::Display| {
-        Failure::new(RUNTIME, "the relay could not start", error, "look at the log above, and report this")
-    };
+/// Ports that are bound before the process may bind none any more.
+struct Doors {
+    relay: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
+impl Doors {
+    fn open(config: &Config) -> Result<Self, Failure> {
+        let inherited = systemd::inherited().map_err(|error| {
+            let advice = "give a unit with ListenStream=PORT, or none";
+            Failure::new(ENVIRONMENT, "the socket that was handed over can't be used", error, advice)
+        })?;
+        let relay = match inherited {
+            Some(listener) => listener,
+            None => bound(config.listen, "choose another one with --listen ADDR:PORT, or stop what uses it")?,
+        };
+        let metrics = match config.metrics {
+            Door::Off => None,
+            Door::At(address) => Some(bound(address, "choose another one with --metrics ADDR:PORT, or --metrics off")?),
+        };
+        for listener in [Some(&relay), metrics.as_ref()].into_iter().flatten() {
+            listener.set_nonblocking(true).map_err(|error| started(&error))?;
+        }
+        Ok(Self { relay, metrics })
+    }
+}
+
+fn bound(address: SocketAddr, advice: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .and_then(|listener| rustix::net::listen(&listener, BACKLOG).map_err(Into::into).map(|()| listener))
+        .map_err(|error| Failure::new(ENVIRONMENT, &format!("can't listen on {address}"), error, advice))
+}
+
+fn started(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(RUNTIME, "the relay could not start", error, "look at the log above, and report this")
+}
+
+fn needs(options: &Options, config: &Config) -> Needs {
+    let files = [Some(Path::new(SYSTEM)), options.config.as_deref()].into_iter().flatten();
+    let read = files.filter_map(Path::parent).map(|folder| match folder.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => folder.to_owned(),
+    });
+    // What the process takes of the machine is read there.
+    let read = read.chain([PathBuf::from("/proc/self")]).collect();
+    Needs { written: [Some(config.data.clone()), runtime_folder()].into_iter().flatten().collect(), read }
+}
+
+async fn run(
+    options: &Options,
+    config: Config,
+    level: log::Level,
+    (folder, doors): (Folder, Doors),
+    demo: Option<&Demo>,
+) -> Result<(), Failure> {
     // First of all: whoever stops it while it starts finds nothing left of a demo either.
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| runtime(&error))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| runtime(&error))?;
-    // A terminal that was closed.
-    let mut hangup = signal(SignalKind::hangup()).map_err(|error| runtime(&error))?;
-    config.links = config.links.within(open_files());
-    let folder = Folder::open(&config.data)?;
+    let mut signals = Signals::new().map_err(|error| started(&error))?;
+    let files = open_files();
     let secret = folder.key()?;
     let store = Sqlite::open(&folder.store())?;
     let broken = store.stopped();
-    let acceptor = tls(&secret).map_err(|error| runtime(&error))?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        let advice = "choose another one with --listen ADDR:PORT, or stop what uses it";
-        Failure::new(ENVIRONMENT, &format!("can't listen on {}", config.listen), error, advice)
-    })?;
-    let port = listener.local_addr().map_err(|error| runtime(&error))?.port();
+    let acceptor = tls(&secret).map_err(|error| started(&error))?;
+    let port = doors.relay.local_addr().map_err(|error| started(&error))?.port();
+    let listener = tokio::net::TcpListener::from_std(doors.relay).map_err(|error| started(&error))?;
     folder.note_port(port)?;
     let address = printed(&config, port, &secret)?;
-    let rng = rand::rngs::StdRng::try_from_rng(&mut rand::rngs::SysRng).map_err(|error| runtime(&error))?;
-    let relay = Relay::new(store, secret, config.rules(), rng).await.map_err(|fault| runtime(&fault))?;
+    let rng = rand::rngs::StdRng::try_from_rng(&mut rand::rngs::SysRng).map_err(|error| started(&error))?;
+    let relay = Relay::new(store, secret, config.rules(), rng).await.map_err(|fault| started(&fault))?;
     let relay = Arc::new(relay);
-    relay.found_at(address.clone(), config.links.links);
-    let operator = Socket::bind(&config.data, runtime_folder().as_deref())?;
-    let server = Server::new(Arc::clone(&relay), acceptor, config.links.clone(), Timing::default());
+    relay.found_at(address.clone(), config.links.within(files).links);
+    let server = Server::new(Arc::clone(&relay), acceptor, config.links.within(files), Timing::default());
     let server = server.on_threads(config.links.workers).map_err(|error| {
         Failure::new(ENVIRONMENT, "the relay could not start", error, "allow it more threads, or set links.workers")
     })?;
-
-    let (stop, stopping) = watch::channel(false);
-    let asked = tokio::spawn(operator.serve(relay, stopping.clone()));
-    let serving = tokio::spawn(server.run(listener, stopping));
+    let limits = server.limits();
+    let course = relay.course().clone();
+    let operator = Socket::bind(&config.data, runtime_folder().as_deref())?;
+    if let Some(door) = doors.metrics {
+        let door = tokio::net::TcpListener::from_std(door).map_err(|error| started(&error))?;
+        let port = door.local_addr().map_err(|error| started(&error))?.port();
+        tracing::info!("the figures stand on port {port}");
+        tokio::spawn(metrics::listen(door, Health { limits: limits.clone() }));
+    }
+    tokio::spawn(watchdog(Arc::downgrade(&relay)));
+    let asked = tokio::spawn(operator.serve(Arc::clone(&relay), course.stopping()));
+    let serving = tokio::spawn(server.run(listener));
     say(&format!("{address}\n"));
     tracing::info!("the relay listens on port {port}");
+    systemd::ready("serving");
     if let Some(demo) = demo {
         say(&demo.instructions(&address, &client()));
     }
 
-    let failed = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
-        _ = hangup.recv() => false,
-        () = broken => true,
+    let over = Duration::from_millis(u64::from(config.drain_ms));
+    let mut reload = Reload { options, config, level, limits, files };
+    let mut draining = course.draining();
+    let drained = course.drained(over);
+    tokio::pin!(drained, broken);
+    let failed = loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Stop => break false,
+                // A terminal that was closed.
+                Told::Reload if demo.is_some() => break false,
+                Told::Reload => {
+                    systemd::reloading();
+                    reload.again(&relay);
+                    systemd::ready("serving");
+                }
+                Told::Drain => _ = course.drain(),
+            },
+            Ok(()) = draining.changed() => match *draining.borrow_and_update() {
+                true => {
+                    tracing::info!("the relay drains: it takes no new links, and ends when the last has gone");
+                    systemd::status("draining");
+                }
+                false => {
+                    tracing::info!("the relay takes links again");
+                    systemd::status("serving");
+                }
+            },
+            () = &mut drained => break false,
+            () = &mut broken => break true,
+        }
     };
     tracing::info!("the relay stops");
-    stop.send_replace(true);
+    systemd::stopping();
+    course.stop();
     let ended = serving.await;
     // The store is closed once nobody asks any more.
     let _ = asked.await;
@@ -104,7 +199,16 @@ async fn run(mut config: Config, demo: Option<&Demo>) -> Result<(), Failure> {
         let advice = "check the disk and its free space, then start again: what was accepted is there";
         return Err(Failure::new(RUNTIME, "the relay stopped", "its store could not be written", advice));
     }
-    ended.map_err(|error| runtime(&error))
+    ended.map_err(|error| started(&error))
+}
+
+/// The service manager hears that the relay is alive as long as its store answers.
+async fn watchdog<S: Store>(relay: std::sync::Weak<Relay<S>>) {
+    let alive = || async {
+        let Some(relay) = relay.upgrade() else { return false };
+        matches!(timeout(ALIVE, relay.store().count("room", &[])).await, Ok(Ok(_)))
+    };
+    systemd::watchdog(alive).await;
 }
 
 /// A folder that the init system made for sockets and such, the first where there are several.

@@ -38,7 +38,7 @@ impl<S: Store> Relay<S> {
         let link = self.operator.address.get().map(|relay| InviteLink { relay: relay.clone(), token }.to_string());
         let invite = admin::Invite { token: Some(token.to_string()), link, ..shown(&hash, row) };
         let mut records = vec![Record::Invite(invite)];
-        if self.rules.registering != Registering::Invite {
+        if self.rules.load().registering != Registering::Invite {
             let text = "it is not needed yet: this relay does not register by invite (serve --register invite)";
             records.push(Record::Done { text: text.to_owned() });
         }

@@ -37,7 +37,7 @@ impl<S: Store> Relay<S> {
         ];
         let exceptions = self.known(self.store.count(MailboxLimit::TABLE, &[]).await)?;
         limits.push(limit("mailbox.exceptions", MAX_EXCEPTIONS, Some(exceptions)));
-        limits.extend(self.rules.rates.named().into_iter().map(|(name, rate)| LimitRecord {
+        limits.extend(self.rules.load().rates.named().into_iter().map(|(name, rate)| LimitRecord {
             what: format!("rates.{name}"),
             limit: u64::from(rate.burst),
             every_ms: Some(rate.every_ms),

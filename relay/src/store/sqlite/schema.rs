@@ -98,6 +98,11 @@ const SCHEMA: &[M<'static>] = &[
     ),
 ];
 
+/// The version that this program writes.
+pub(super) fn version() -> usize {
+    SCHEMA.len()
+}
+
 /// Brings a file to this version, with a copy of it beside it first where it has an older one.
 pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
     use rusqlite_migration::{Error, MigrationDefinitionError};
