@@ -1,6 +1,7 @@
 //! Real programs, real sockets, real TLS.
 
 mod admin;
+mod backup;
 mod demo;
 mod disk;
 mod failures;

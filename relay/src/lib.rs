@@ -39,6 +39,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod backup;
 pub mod config;
 pub mod connection;
 pub mod course;

@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         Command::Serve { options, demo } => program::serve::serve(&options, demo),
         Command::Admin(admin) => program::admin::admin(&admin),
         Command::Drain(drain) => program::admin::drain(&drain),
+        Command::Backup { file, options } => program::backup::backup(&options, &file),
+        Command::Restore { file, options } => program::backup::restore(&options, &file),
         Command::Address { options } => program::address::address(&options),
         Command::Init { file } => program::init::init(&file),
         Command::Check { options, json } => program::check::check(&options, json),

@@ -5,6 +5,7 @@
 pub(crate) mod address;
 pub(crate) mod admin;
 pub(crate) mod arguments;
+pub(crate) mod backup;
 pub(crate) mod check;
 mod confine;
 pub(crate) mod failure;

@@ -22,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   sealpost-relay serve --data /var/lib/sealpost --listen 0.0.0.0:7443 --host relay.example.org
   sealpost-relay address --data /var/lib/sealpost
   sealpost-relay admin status --data /var/lib/sealpost
+  sealpost-relay backup relay.backup --data /var/lib/sealpost
   sealpost-relay init /etc/sealpost/relay.toml
   sealpost-relay check";
 
@@ -41,6 +42,29 @@ pub(crate) enum Command {
     ///
     /// `admin reopen` undoes it. USR2 does the same.
     Drain(Drain),
+    /// Writes a backup of the relay, which may run: its key and its store in one file
+    ///
+    /// Whoever has the file can pose as the relay, so keep it as you keep the relay's key. It is a tar archive, which
+    /// `tar tvf` shows and `sha256sum -c SHA256SUMS` checks. What was accepted before the backup began is in it. While
+    /// it is made there is a copy of the store beside it.
+    Backup {
+        /// The file, which must not be there yet. `-` writes to stdout
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Makes a relay of a backup, in an empty folder; it has the same address
+    ///
+    /// It is as old as the backup: clients notice that, publish themselves anew and send again what may be missing.
+    /// Nothing is in its place before all was checked.
+    Restore {
+        /// The backup. `-` reads from stdin
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Prints the relay's address, and its QR code
     Address {
         #[command(flatten)]

@@ -10,6 +10,7 @@
 //! nothing here. Nobody else may write to the file meanwhile.
 
 mod cells;
+pub mod copy;
 mod front;
 mod logs;
 mod reader;
