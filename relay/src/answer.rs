@@ -8,6 +8,7 @@ mod presence;
 mod push;
 mod room;
 mod row;
+pub(crate) mod shown;
 mod tail;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -45,6 +45,7 @@ pub mod connection;
 pub mod course;
 pub mod demo;
 pub mod folder;
+pub mod known;
 pub mod listen;
 pub mod metrics;
 pub mod quota;

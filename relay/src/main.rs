@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Drain(drain) => program::admin::drain(&drain),
         Command::Backup { file, options } => program::backup::backup(&options, &file),
         Command::Restore { file, options } => program::backup::restore(&options, &file),
+        Command::WhatIKnow { options, json } => program::known::known(&options, json),
         Command::Address { options } => program::address::address(&options),
         Command::Init { file } => program::init::init(&file),
         Command::Check { options, json } => program::check::check(&options, json),

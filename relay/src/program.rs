@@ -10,6 +10,7 @@ pub(crate) mod check;
 mod confine;
 pub(crate) mod failure;
 pub(crate) mod init;
+pub(crate) mod known;
 pub(crate) mod log;
 pub(crate) mod manual;
 mod process;

@@ -1,4 +1,4 @@
-//! A relay's backup, and what is made of it.
+//! A relay's backup, what is made of it, and what a relay knows.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -70,4 +70,22 @@ fn a_backup_can_be_looked_at() {
     let empty = pair.folder.path().join("empty");
     let cut = relay(&["restore", archive.to_str().unwrap(), "--data", empty.to_str().unwrap()]).expect(1);
     assert!(cut.err.contains("too early") && cut.err.contains("try: "), "{}", cut.err);
+}
+
+/// An operator is shown what the relay stores of the people who are there, beside the relay that runs; nothing of it is
+/// what they said to each other.
+#[test]
+fn a_relay_tells_what_it_knows() {
+    let pair = Pair::new();
+    let data = pair.relay.data.to_str().unwrap();
+    let _ = pair.alice.run(&["send", "bob", "nobody-knows-this"]).expect(0);
+    let shown = relay(&["what-i-know", "--data", data]).expect(0).out;
+    assert!(shown.contains("row account: 2, ") && shown.contains("\"key\":\"alice\""), "{shown}");
+    assert!(!shown.contains("nobody-knows-this"));
+    let records = relay(&["what-i-know", "--json", "--data", data]).expect(0).json();
+    let accounts = records.iter().find(|record| record["of"] == "row account" && record["record"] == "found").unwrap();
+    assert_eq!((&accounts["v"], &accounts["count"]), (&1.into(), &2.into()));
+    assert!(records.iter().any(|record| record["record"] == "field" && record["tells"].is_string()));
+    let none = relay(&["what-i-know", "--data", "/nowhere"]).expect(1);
+    assert!(none.err.contains("try: "), "{}", none.err);
 }

@@ -59,7 +59,7 @@ fn completions_and_manual_name_every_command() {
         (
             &programs.relay,
             "sealpost-relay",
-            &["serve", "admin", "drain", "backup", "restore", "address", "init", "check"][..],
+            &["serve", "admin", "drain", "backup", "restore", "what-i-know", "address", "init", "check"][..],
         ),
         (&programs.client, "sealpost", &["send", "recv", "verify", "chat"]),
     ] {

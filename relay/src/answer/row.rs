@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Relay;
+use super::shown::Kind;
 use crate::store::{Fault, Key, Rev, Store, Value, Write};
 
 /// Raised when the meaning of rows changes; a reader of the newer version then also reads the older one.
@@ -20,7 +21,11 @@ pub(super) trait Row: Serialize + DeserializeOwned {
 }
 
 macro_rules! tables {
-    ($($row:ty = $table:literal;)*) => { $(impl Row for $row { const TABLE: &'static str = $table; })* };
+    ($($row:ty = $table:literal;)*) => {
+        $(impl Row for $row { const TABLE: &'static str = $table; })*
+        /// All of them, for whoever wants to know what is stored.
+        pub(crate) const KINDS: &[Kind] = &[$(Kind::of::<$row>()),*];
+    };
 }
 tables! {
     Account = "account";

@@ -65,6 +65,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Prints everything that the relay stores, field by field: what, why, how long, and what it lets one infer
+    ///
+    /// Beside each there is how much of it the data folder holds, and an example out of it: names and ids as they are.
+    /// The relay may run.
+    WhatIKnow {
+        #[command(flatten)]
+        options: Options,
+        /// Print one JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the relay's address, and its QR code
     Address {
         #[command(flatten)]
