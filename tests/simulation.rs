@@ -243,7 +243,7 @@ fn walk(seed: u64) -> World {
         }
     }
     walk.world.faults = match seed % 4 {
-        0 => Faults { slowest: 3_000, doubled_push: 100, ..Faults::default() },
+        0 => Faults { slowest: 3_000, doubled_push: 100, held: 6_000, ..Faults::default() },
         1 => Faults { client_crash: 0, relay_crash: 0, ..Faults::many() },
         _ => Faults::many(),
     };

@@ -18,9 +18,11 @@ pub(crate) mod mallory;
 mod people;
 pub(crate) mod puppet;
 pub(crate) mod record;
+mod waiting;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -40,6 +42,7 @@ use links::{Happening, Link, LinkId};
 use mallory::Mallory;
 use people::Person;
 use record::Record;
+use waiting::Waiting;
 
 /// Milliseconds.
 pub(crate) const SECOND: u64 = 1_000;
@@ -69,7 +72,8 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) now: u64,
     pub(crate) dice: ChaCha20Rng,
-    relay: Option<Relay<Memory>>,
+    relay: Option<Arc<Relay<Memory>>>,
+    waiting: Waiting,
     /// What a restart finds while the relay is down.
     disk: Option<Memory>,
     key: Vec<u8>,
@@ -116,6 +120,7 @@ impl World {
             seed,
             now: BEGINNING,
             relay: None,
+            waiting: Waiting::default(),
             disk: Some(Memory::new(dice.random())),
             key: secret.pkcs8().to_vec(),
             relay_key,
@@ -227,6 +232,8 @@ impl World {
     pub(crate) fn kill_relay(&mut self) {
         if let Some(relay) = self.relay.take() {
             self.mark("relay dies", &[]);
+            // What was not written is lost, and nobody was told *accepted*.
+            self.waiting = Waiting::default();
             self.keep_record_of(&relay);
             self.disk = Some(relay.store().reopen(CrashPoints::none()));
             self.break_all_links();
@@ -241,7 +248,7 @@ impl World {
             let secret = RelaySecret::from_pkcs8(&self.key).unwrap();
             let rng = ChaCha20Rng::from_seed(self.dice.random());
             let relay = ready(Relay::new(store, secret, self.rules.clone(), rng)).unwrap();
-            self.relay = Some(relay);
+            self.relay = Some(Arc::new(relay));
         }
     }
 

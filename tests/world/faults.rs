@@ -17,6 +17,9 @@ pub(crate) struct Faults {
     pub(crate) relay_crash: u32,
     /// The relay takes a request and its answer is lost with the link.
     pub(crate) lost_answer: u32,
+    /// The relay holds what it is to deliver to somebody who is there for up to so many milliseconds before it writes it;
+    /// 0: it writes at once.
+    pub(crate) held: u64,
     /// Nobody reaches the relay.
     pub(crate) partition: bool,
 }
@@ -32,6 +35,7 @@ impl Faults {
             client_crash: 12,
             relay_crash: 4,
             lost_answer: 15,
+            held: 4_000,
             partition: false,
         }
     }

@@ -2,6 +2,8 @@
 //! the real one behaves, work included.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use rand::RngExt;
 use sealpost_client::engine::{Failure, LinkEvent, RequestId, Transmit};
@@ -12,6 +14,7 @@ use sealpost_spec::mailbox::Push;
 use sealpost_spec::relay::{Answer, ClientHello, LinkKind, Refusal, RelayHello, Request, Work};
 use sealpost_spec::wire::{LENGTH_PREFIX, RelayFrame, VERSION, decode, encode};
 
+use super::waiting::Asked;
 use super::{MINUTE, SECOND, World, ready};
 
 /// An anonymous link is replaced after this long.
@@ -32,7 +35,8 @@ pub(super) struct Link {
     life: u64,
     kind: LinkKind,
     recipient: Option<Name>,
-    caller: Caller,
+    /// What the relay knows of it; not here while a request of it waits for the store.
+    pub(super) caller: Option<Caller>,
     channel: [u8; 32],
     hello: RelayHello,
     /// When the relay's hello arrives: nothing is sent before.
@@ -63,6 +67,8 @@ pub(super) enum Happening {
     Returns { person: String, life: u64 },
     /// An anonymous link may have become idle.
     Idles(LinkId),
+    /// The relay's store writes what nobody has taken in time.
+    Commits,
 }
 
 /// What arrives at a client.
@@ -131,6 +137,7 @@ impl World {
                 }
             }
             Happening::Idles(link) => self.idles(link),
+            Happening::Commits => self.commits(),
         }
     }
 
@@ -250,7 +257,7 @@ impl World {
             life,
             kind,
             recipient: recipient.clone(),
-            caller,
+            caller: Some(caller),
             channel,
             hello,
             ready_at,
@@ -405,29 +412,41 @@ impl World {
     // ---- the relay's side
 
     fn asks(&mut self, id: LinkId, request_id: RequestId, body: &[u8], work: Option<Work>) {
-        let Some(mut link) = self.links.remove(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(caller) = link.caller.take() else {
+            // An earlier request of this link waits: this one is its turn after it.
+            let again = Happening::Asks { link: id, id: request_id, body: body.to_vec(), work };
+            return self.schedule(1, again);
+        };
+        let person = link.person.clone();
         self.record.keep("request", body);
         self.mark("asks", body);
-        let person = link.person.clone();
         let request: Request = decode(body).expect("it was encoded by the engine");
         let taken = self.mallory.request.as_mut().and_then(|take| take(&person, &request));
-        let mut answer = match (taken, self.relay.as_ref()) {
-            (Some(answer), _) => answer,
-            (None, Some(relay)) => ready(relay.handle(self.now, &mut link.caller, work, body)),
-            (None, None) => return,
-        };
-        self.links.insert(id, link);
+        let asked = Asked { link: id, id: request_id, person, request };
+        match (taken, self.relay.clone()) {
+            (Some(answer), _) => self.answers(&asked, caller, answer),
+            (None, Some(relay)) => self.handles(relay, asked, caller, body, work),
+            (None, None) => {}
+        }
+    }
+
+    /// The relay has answered.
+    pub(super) fn answers(&mut self, asked: &Asked, caller: Caller, mut answer: Result<Answer, Refusal>) {
+        let Asked { link: id, id: request_id, person, request } = asked;
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.caller = Some(caller);
         if let Some(bend) = self.mallory.answer.as_mut() {
-            answer = bend(&person, &request, answer);
+            answer = bend(person, request, answer);
         }
         let frame = RelayFrame::Answer { id: 0, answer };
         let encoded = encode(&frame).unwrap_or_default();
         self.record.keep("answer", &encoded);
         self.mark("answers", &encoded);
         let RelayFrame::Answer { answer, .. } = frame else { return };
-        self.say(id, Heard::Answer(request_id, answer));
+        self.say(*id, Heard::Answer(*request_id, answer));
         if self.chance(self.faults.lost_answer) {
-            self.breaks(id);
+            self.breaks(*id);
         }
         if self.chance(self.faults.relay_crash) {
             self.kill_relay();
@@ -449,13 +468,12 @@ impl World {
     pub(super) fn pushes(&mut self) {
         let all: Vec<LinkId> = self.links.keys().copied().collect();
         for id in all {
-            loop {
-                let Some(mut link) = self.links.remove(&id) else { break };
-                let Some(relay) = self.relay.as_ref() else { break };
-                let frames = ready(relay.pushes(self.now, &mut link.caller, PUSHED_AT_ONCE)).unwrap_or_default();
-                let ended = link.caller.ended();
+            while let Some(relay) = self.relay.as_ref() {
+                let Some(link) = self.links.get_mut(&id) else { break };
+                let Some(caller) = link.caller.as_mut() else { break };
+                let frames = ready(relay.pushes(self.now, caller, PUSHED_AT_ONCE)).unwrap_or_default();
+                let ended = caller.ended();
                 let person = link.person.clone();
-                self.links.insert(id, link);
                 let none = frames.is_empty();
                 for frame in frames {
                     self.record.keep("push", &frame);
@@ -500,7 +518,7 @@ impl World {
     /// Somebody unknown asks the relay something on an anonymous link of their own, paying what it costs.
     pub(crate) fn stranger_asks(&mut self, request: &Request) -> Result<Answer, Refusal> {
         let channel: [u8; 32] = self.dice.random();
-        let relay = self.relay.as_ref().expect("it runs");
+        let relay = self.relay.clone().expect("it runs");
         let peer = Peer { address: [203, 0, 113, self.dice.random()].into(), channel };
         let hello = ClientHello { lowest: VERSION, highest: VERSION, kind: LinkKind::Anonymous };
         let (_, caller) = relay.hello(self.now, &hello, peer);
@@ -509,7 +527,14 @@ impl World {
         let bits = self.rules.work.fetch.max(self.rules.work.deliver);
         let channel = work::Channel { relay: &self.relay_key, exporter: &channel };
         let work = work::solve(channel, 1, &body, bits);
-        let answer = ready(relay.handle(self.now, &mut caller, Some(work), &body));
+        let mut answer = Box::pin(relay.handle(self.now, &mut caller, Some(work), &body));
+        let answer = ready(poll_fn(|context| match answer.as_mut().poll(context) {
+            Poll::Pending => {
+                relay.store().commit_held().expect("nobody has crashed it");
+                answer.as_mut().poll(context)
+            }
+            answered => answered,
+        }));
         self.pushes();
         answer
     }

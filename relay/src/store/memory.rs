@@ -139,10 +139,11 @@ impl Memory {
 
     /// Every value and entry that it holds, for tests that look for what must not be there.
     pub fn contents(&self) -> Vec<Vec<u8>> {
-        let state = lock(&self.state);
+        let (life, state) = (lock(&self.life), lock(&self.state));
         let entries = state.logs.values().flat_map(|log| log.entries.values().map(|(_, bytes)| bytes.to_vec()));
         let values = state.tables.iter().map(|((_, key), (_, value))| [key.as_slice(), value].concat());
-        entries.chain(values).chain(state.parts.values().cloned()).collect()
+        let held = life.held.values().flat_map(BTreeMap::values).map(|held| held.bytes.to_vec());
+        entries.chain(held).chain(values).chain(state.parts.values().cloned()).collect()
     }
 
     fn alive(&self) -> Result<(), Fault> {
