@@ -19,7 +19,7 @@ use sealpost_crypto::identity::RelaySecret;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
@@ -41,6 +41,8 @@ const BREATH: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(5);
 /// Links beyond the limit that are told so: they have a place for a moment.
 const TOLD: usize = 64;
+/// Of them, so many in a second: telling takes a handshake, and a crowd at a full relay is cheaper to turn away without.
+const TOLD_A_SECOND: usize = 50;
 /// Files of the store, the runtime and the log.
 const OWN_FILES: usize = 64;
 /// How often what is due now and then is done.
@@ -107,7 +109,25 @@ pub struct Server<S> {
     timing: Timing,
     handshakes: Handshakes,
     links: Links,
+    telling: Telling,
     workers: Workers,
+}
+
+/// How many newcomers a full relay has told so in the present second, and when that began.
+#[derive(Default)]
+struct Telling(Mutex<Option<(Instant, usize)>>);
+
+impl Telling {
+    /// Whether one more may be told.
+    fn one_more(&self, now: Instant) -> bool {
+        let mut present = lock(&self.0);
+        let (_, told) = match &mut *present {
+            Some(second) if now < second.0 + Duration::from_secs(1) => second,
+            other => other.insert((now, 0)),
+        };
+        *told += 1;
+        *told <= TOLD_A_SECOND
+    }
 }
 
 /// Limits that may change while the relay runs: who has a link keeps it. Cheap to clone: a clone is the same limits.
@@ -183,7 +203,8 @@ impl<S: Store> Server<S> {
     pub fn new(relay: Arc<Relay<S>>, tls: TlsAcceptor, limits: Limits, timing: Timing) -> Self {
         let limits = LiveLimits::new(limits);
         let workers = Workers::none(relay.shard());
-        Self { relay, tls, limits, timing, handshakes: Handshakes::default(), links: Links::default(), workers }
+        let (handshakes, links, telling) = (Handshakes::default(), Links::default(), Telling::default());
+        Self { relay, tls, limits, timing, handshakes, links, telling, workers }
     }
 
     /// Serves the links by so many threads instead; 0: half of the cores, one at least.
@@ -237,7 +258,9 @@ impl<S: Store> Server<S> {
     /// A newcomer's turn for a handshake; `None` where its address has so many links that it is not worth one.
     async fn turn(&self, address: IpAddr) -> Option<(Turn, Lost)> {
         let (from, limits) = (address.into(), self.limits.now());
-        if self.links.from(from) >= 2 * limits.links_per_address || self.links.all() >= limits.links + TOLD {
+        let all = self.links.all();
+        let full = all >= limits.links + TOLD || all >= limits.links && !self.telling.one_more(Instant::now());
+        if full || self.links.from(from) >= 2 * limits.links_per_address {
             METRICS.shed.add(1);
             return None;
         }

@@ -156,6 +156,17 @@ impl End {
     }
 }
 
+/// [RELAY-15] [THREAT-21] a full relay tells so many newcomers in a second that it is full, and turns the others away
+/// before their handshake.
+#[test]
+fn only_some_are_told_that_there_is_no_room() {
+    let (telling, now) = (Telling::default(), Instant::now());
+    let told = |at| (0..10 * TOLD_A_SECOND).filter(|_| telling.one_more(at)).count();
+    assert_eq!(told(now), TOLD_A_SECOND);
+    assert_eq!(told(now + Duration::from_millis(999)), 0);
+    assert_eq!(told(now + Duration::from_secs(1)), TOLD_A_SECOND);
+}
+
 /// The relay's half of the walk of a message: hello, registration, login, delivery, push, acknowledgement, over TLS 1.3
 /// with the hybrid group and a raw public key. [RELAY-2]
 #[tokio::test]
