@@ -8,6 +8,7 @@ pub mod codec;
 pub mod engine;
 pub mod gate;
 pub mod host;
+pub mod neighbours;
 pub mod peers;
 pub mod picture;
 pub mod play;

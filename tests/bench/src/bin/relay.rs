@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use sealpost_bench::relay::codec::Wrong;
-use sealpost_bench::relay::host::Site;
+use sealpost_bench::relay::host::{Site, raise_open_files};
 use sealpost_bench::relay::rows::{self, Scale};
 use sealpost_bench::relay::{bare, picture, row, sealpost, table};
 
@@ -130,12 +130,4 @@ fn machine() -> String {
 fn said_by(program: &str, arguments: &[&str]) -> String {
     let output = std::process::Command::new(program).args(arguments).output();
     output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// A row has up to ten thousand links, each a file.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // Where it can't be raised, opening links will say so.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

@@ -200,3 +200,11 @@ pub fn installed(name: &str) -> Option<PathBuf> {
     let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);
     folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
+
+/// A row has up to ten thousand links, each a file.
+pub fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where it can't be raised, opening links will say so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}

@@ -84,7 +84,12 @@ pub fn post_frame(text: usize) -> usize {
 /// Starts a relay over an empty folder, registers so many people, and starts it again: what it holds of their
 /// registrations is what it holds after any start.
 pub fn start(site: &Site, people: u32) -> Result<Host, Wrong> {
-    start_as(site, people, Command::new(&site.relay))
+    start_as(site, people, Command::new(&site.relay), CONFIG)
+}
+
+/// The same with a configuration of the caller's.
+pub fn start_with(site: &Site, people: u32, config: &str) -> Result<Host, Wrong> {
+    start_as(site, people, Command::new(&site.relay), config)
 }
 
 /// The same under strace, which writes a line into this file for each sync; `None` where there is no strace.
@@ -93,20 +98,20 @@ pub fn start_traced(site: &Site, people: u32, syncs: &Path) -> Result<Option<Hos
     let mut command = Command::new(strace);
     // The relay keeps the process that is started, and is stopped for nothing else.
     command.args(["-D", "-f", "-qq", "--seccomp-bpf", "-e", "trace=fdatasync,fsync", "-o"]).arg(syncs).arg(&site.relay);
-    start_as(site, people, command).map(Some)
+    start_as(site, people, command, CONFIG).map(Some)
 }
 
-fn start_as(site: &Site, people: u32, command: Command) -> Result<Host, Wrong> {
+fn start_as(site: &Site, people: u32, command: Command, config: &str) -> Result<Host, Wrong> {
     let folder = site.folder("sealpost")?;
     let people: Vec<Rc<Person>> = (0..people).map(|number| Rc::new(Person::new(number))).collect();
-    let host = run(Command::new(&site.relay), &folder, people.clone())?;
+    let host = run(Command::new(&site.relay), &folder, people.clone(), config)?;
     register(&host, &people)?;
     drop(host);
-    run(command, &folder, people)
+    run(command, &folder, people, config)
 }
 
-fn run(relay: Command, folder: &Path, people: Vec<Rc<Person>>) -> Result<Host, Wrong> {
-    let (process, address) = launch(relay, folder)?;
+fn run(relay: Command, folder: &Path, people: Vec<Rc<Person>>, config: &str) -> Result<Host, Wrong> {
+    let (process, address) = launch(relay, folder, config)?;
     let tls = tls::config(Identity::RawKey)?;
     let relay = public_key(address, &tls)?;
     // A store that is kept for another run has the rooms of this one.
@@ -116,9 +121,9 @@ fn run(relay: Command, folder: &Path, people: Vec<Rc<Person>>) -> Result<Host, W
 }
 
 /// Starts the program over a folder, and says where it listens.
-fn launch(mut command: Command, folder: &Path) -> Result<(Process, SocketAddr), Wrong> {
+fn launch(mut command: Command, folder: &Path, settings: &str) -> Result<(Process, SocketAddr), Wrong> {
     let config = folder.join("bench.toml");
-    std::fs::write(&config, CONFIG)?;
+    std::fs::write(&config, settings)?;
     command.arg("serve").args(["--listen", "127.0.0.1:0"]).arg("--config").arg(&config);
     command.arg("--data").arg(folder.join("data"));
     let (process, line) = Process::start_and_read("sealpost", &mut command, &folder.join("log"))?;
@@ -127,7 +132,7 @@ fn launch(mut command: Command, folder: &Path) -> Result<(Process, SocketAddr), 
 }
 
 /// The relay's key, as its TLS shows it.
-fn public_key(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<[u8; 32], Wrong> {
+pub(super) fn public_key(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<[u8; 32], Wrong> {
     let mut tcp = TcpStream::connect(address)?;
     let mut tls = tls::connection(config)?;
     while tls.is_handshaking() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fill::{Filling, fill};
 use super::people::Person;
-use super::{launch, run};
+use super::{CONFIG, launch, run};
 use crate::relay::codec::Wrong;
 use crate::relay::host::{Host, Process, Site};
 
@@ -28,13 +28,13 @@ impl Filled {
 
     /// Until it says that it listens.
     pub fn start(&self) -> Result<Process, Wrong> {
-        launch(Command::new(&self.relay), &self.folder).map(|(process, _)| process)
+        launch(Command::new(&self.relay), &self.folder, CONFIG).map(|(process, _)| process)
     }
 
     /// With those people as clients for whom nothing waits.
     pub fn host(&self) -> Result<Host, Wrong> {
         let people = (0..self.free).map(|number| Rc::new(Person::new(number))).collect();
-        let host = run(Command::new(&self.relay), &self.folder, people)?;
+        let host = run(Command::new(&self.relay), &self.folder, people, CONFIG)?;
         rests(&host.process)?;
         Ok(host)
     }
