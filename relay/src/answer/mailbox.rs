@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use sealpost_crypto::identity;
 use sealpost_spec::mailbox::{
-    DeliveryToken, Envelope, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MailboxId, Push, Seq, TokenHash,
+    DeliveryToken, Envelope, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MailboxId, Seq, TokenHash,
 };
 use sealpost_spec::message::BOX_SIZES;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal};
-use sealpost_spec::wire::Bytes;
 
 use super::caller::Sender;
 use super::row::{Account, Mailbox, account, mailbox};
@@ -150,8 +150,13 @@ impl<S: Store> Relay<S> {
         Ok(Answer::Done)
     }
 
-    /// What comes next in a mailbox, at most so many bytes; and whether that was all.
-    pub(super) async fn inbox(&self, now: u64, inbox: &mut Inbox, bytes: usize) -> Result<(Vec<Push>, bool), Fault> {
+    /// What comes next in a mailbox, at most so many bytes, each box as the store has it; and whether that was all.
+    pub(super) async fn inbox(
+        &self,
+        now: u64,
+        inbox: &mut Inbox,
+        bytes: usize,
+    ) -> Result<(Vec<(Seq, EnvelopeId, Bytes)>, bool), Fault> {
         let limit = Limit { count: 64, bytes };
         let entries = self.store.read(&inbox.log, inbox.after, limit).await?;
         let drained = entries.is_empty();
@@ -159,11 +164,11 @@ impl<S: Store> Relay<S> {
         for entry in entries {
             inbox.after = entry.seq;
             let id = EnvelopeId(entry.id);
-            let (time, sealed) = entry.bytes.split_first_chunk().ok_or(Fault::Damaged("an envelope"))?;
+            let time: &[u8; 8] = entry.bytes.first_chunk().ok_or(Fault::Damaged("an envelope"))?;
             let done = inbox.early.remove(&entry.seq) == Some(id) || too_old(now, *time);
             inbox.pushed.push_back((entry.seq, id, done));
             if !done {
-                pushes.push(Push::Envelope { seq: entry.seq, id, sealed: Bytes(sealed.to_vec()) });
+                pushes.push((entry.seq, id, entry.bytes.slice(time.len()..)));
             }
         }
         if let Some(through) = inbox.acknowledged_through() {

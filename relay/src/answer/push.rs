@@ -5,9 +5,9 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use sealpost_spec::mailbox::{Push, Seq};
+use sealpost_spec::mailbox::{EnvelopeId, Push, Seq};
 use sealpost_spec::room::{Post, PostHead, PostId, PostKind, RoomName};
-use sealpost_spec::wire::{LENGTH_PREFIX, RelayFrame, Signed, decode, encode, frame};
+use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, RelayFrame, Signed, decode, encode, frame};
 
 use super::caller::INBOX;
 use super::row::{StoredPost, decoded, post};
@@ -88,24 +88,39 @@ impl<S: Store> Relay<S> {
     /// # Errors
     /// The store's own: the link is to be closed.
     pub async fn pushes(&self, now: u64, caller: &mut Caller, bytes: usize) -> Result<Vec<Bytes>, Fault> {
-        Ok(self.pushed(now, caller, bytes).await?.into_iter().flat_map(frames).collect())
+        let mut pieces = self.pushed(now, caller, bytes).await?.into_iter();
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.next() {
+            let head = first(&piece).is_some_and(|end| end > piece.len());
+            match head.then(|| pieces.next()).flatten() {
+                Some(sealed) => all.push([piece, sealed].concat().into()),
+                None => all.extend(frames(piece)),
+            }
+        }
+        Ok(all)
     }
 
-    /// The same in pieces, each of one frame or several.
+    /// The same in pieces, which one after the other are whole frames: a box is one of its own, as the store has it.
     pub(crate) async fn pushed(&self, now: u64, caller: &mut Caller, bytes: usize) -> Result<Vec<Bytes>, Fault> {
         // Tags first, store after: what comes in between rings again. [STORE-7]
         caller.fresh.extend(caller.bell.take());
-        let mut frames = Vec::new();
+        let mut pieces = Vec::new();
         let mut left = bytes;
         while let Some(tag) = caller.fresh.first() {
             let read = match (tag, caller.following.get_mut(&tag), &mut caller.login) {
                 (INBOX, _, Some(login)) if login.present.ended().is_none() => {
-                    let (pushes, drained) = self.inbox(now, &mut login.inbox, left).await?;
-                    let encoded = pushes.into_iter().map(|push| encoded(&RelayFrame::Push(push)));
-                    (encoded.collect::<Result<Vec<_>, _>>()?, drained)
+                    let (boxes, drained) = self.inbox(now, &mut login.inbox, left).await?;
+                    METRICS.pushes.add(boxes.len() as u64);
+                    let mut read = Vec::with_capacity(2 * boxes.len());
+                    for (seq, id, sealed) in boxes {
+                        read.extend([head(seq, id, sealed.len())?, sealed]);
+                    }
+                    (read, drained)
                 }
                 (_, Some(following), Some(login)) if login.present.ended().is_none() => {
-                    self.room(following, left).await?
+                    let (read, drained) = self.room(following, left).await?;
+                    METRICS.pushes.add(read.len() as u64);
+                    (read, drained)
                 }
                 _ => (Vec::new(), true),
             };
@@ -113,13 +128,12 @@ impl<S: Store> Relay<S> {
                 caller.fresh.remove(tag);
             }
             left = left.saturating_sub(read.0.iter().map(Bytes::len).sum());
-            frames.extend(read.0);
+            pieces.extend(read.0);
             if left == 0 {
                 break;
             }
         }
-        METRICS.pushes.add(frames.len() as u64);
-        Ok(frames)
+        Ok(pieces)
     }
 
     /// Posts of a room after a place, out of the tail where it has them, else out of the store; and whether that was
@@ -205,12 +219,16 @@ impl<S: Store> Relay<S> {
     }
 }
 
+/// Where the first frame of a piece ends.
+fn first(piece: &[u8]) -> Option<usize> {
+    let prefix = piece.first_chunk::<LENGTH_PREFIX>()?;
+    Some(LENGTH_PREFIX + usize::try_from(u32::from_le_bytes(*prefix)).ok()?)
+}
+
 /// The frames of a piece.
 fn frames(mut piece: Bytes) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
-        let prefix = piece.first_chunk::<LENGTH_PREFIX>()?;
-        let length = usize::try_from(u32::from_le_bytes(*prefix)).ok()?;
-        let end = (LENGTH_PREFIX + length).min(piece.len());
+        let end = first(&piece)?.min(piece.len());
         Some(piece.split_to(end))
     })
 }
@@ -222,7 +240,36 @@ pub(super) struct LoggedPost {
     pub(super) author: Signed,
 }
 
+/// The frame of a pushed envelope up to where its box begins, which is its end: so the box is not copied. The length of
+/// the box is the last of it.
+fn head(seq: Seq, id: EnvelopeId, sealed: usize) -> Result<Bytes, Fault> {
+    let empty = RelayFrame::Push(Push::Envelope { seq, id, sealed: Vec::new().into() });
+    let body = encode(&empty).filter(|body| body.len() + sealed <= MAX_FRAME).ok_or(Fault::Damaged("a push"))?;
+    let [prefix, length] = [body.len() + sealed, sealed].map(|length| (length as u64).to_le_bytes());
+    let prefix = prefix.first_chunk::<LENGTH_PREFIX>().ok_or(Fault::Damaged("a push"))?;
+    let (fields, _) = body.split_last_chunk::<8>().ok_or(Fault::Damaged("a push"))?;
+    Ok([prefix, fields, &length].concat().into())
+}
+
 /// What fits a request fits a push: both have the same things around the box or post.
 fn encoded(push: &RelayFrame) -> Result<Bytes, Fault> {
     encode(push).as_deref().and_then(frame).map(Bytes::from).ok_or(Fault::Damaged("a push"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [WIRE-4] a head and its box are the one encoding of their push, whatever the box's length.
+    #[test]
+    fn a_head_and_its_box_are_a_frame() {
+        let (seq, id) = (Seq(7), EnvelopeId([9; 16]));
+        for length in [0, 1, 6 * 1024, 60 * 1024] {
+            let sealed = vec![3; length];
+            let push = RelayFrame::Push(Push::Envelope { seq, id, sealed: sealed.clone().into() });
+            let whole = [head(seq, id, length).unwrap(), sealed.into()].concat();
+            assert_eq!(whole, encoded(&push).unwrap());
+        }
+        assert!(head(seq, id, MAX_FRAME).is_err());
+    }
 }
