@@ -82,36 +82,61 @@ enum End {
 }
 
 /// Serves one link until it ends. `now`: the clock, Unix milliseconds. `stopping`: true once the relay stops.
-pub async fn serve<S: Store, W: Wire>(
-    relay: &Arc<Relay<S>>,
+pub fn serve<'a, S: Store, W: Wire + 'a>(
+    relay: &'a Arc<Relay<S>>,
+    wire: W,
+    arrival: Arrival,
+    timing: &'a Timing,
+    now: impl Fn() -> u64 + Send + 'a,
+    stopping: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + 'a {
+    // Boxed, and so is the end: a link that is silent in between holds no memory for either.
+    let begun = Box::pin(begin(relay, wire, arrival, timing, now, stopping));
+    async move {
+        let Some(mut link) = begun.await else { return };
+        let end = poll_fn(|context| link.poll(context)).await;
+        Box::pin(leave(link, end, timing)).await;
+    }
+}
+
+/// From the first byte to a link that was greeted; `None` where none came of it.
+async fn begin<'a, S: Store, W: Wire, N: Fn() -> u64 + Send>(
+    relay: &'a Arc<Relay<S>>,
     mut wire: W,
     arrival: Arrival,
-    timing: &Timing,
-    now: impl Fn() -> u64 + Send,
+    timing: &'a Timing,
+    now: N,
     stopping: watch::Receiver<bool>,
-) {
+) -> Option<Box<Link<'a, S, W, N>>> {
     let (mut incoming, mut outbox) = (Incoming::new(), Outbox::default());
     let opened = Instant::now();
     // [RELAY-3] garbage and silence are not answered.
-    let Ok(Some(hello)) = timeout(timing.hello, hello(&mut wire, &mut incoming)).await else { return };
+    let hello = timeout(timing.hello, hello(&mut wire, &mut incoming)).await.ok()??;
     let peer = Peer { address: arrival.address, channel: arrival.channel };
     let (reply, caller) = relay.hello(now(), &hello, peer);
     outbox.push(frame(&reply).unwrap_or_default().into());
-    let Some(mut caller) = caller else { return finish(wire, outbox, timing.goodbye).await };
+    let Some(mut caller) = caller else {
+        finish(wire, outbox, timing.goodbye).await;
+        return None;
+    };
     incoming.hello_answered();
     caller.sits_in(arrival.shard);
-    let mut link = Link::new(relay, caller, (wire, incoming, outbox), timing, now, opened, stopping);
-    let end = match arrival.surplus {
-        true => End::Goodbye(Refusal::TooManyLinks),
-        false => poll_fn(|context| link.poll(context)).await,
-    };
-    if let End::Goodbye(reason) = end {
-        METRICS.refused(&reason);
-        // What was answered stays in front of it; pushes that were not written come again.
-        link.send(&RelayFrame::Goodbye(reason));
-        let Link { wire, outbox, .. } = link;
-        finish(wire, outbox, timing.goodbye).await;
+    let link = Box::new(Link::new(relay, caller, (wire, incoming, outbox), timing, now, opened, stopping));
+    if arrival.surplus {
+        leave(link, End::Goodbye(Refusal::TooManyLinks), timing).await;
+        return None;
     }
+    Some(link)
+}
+
+/// Tells the peer why, where it is to know.
+async fn leave<S: Store, W: Wire, N: Fn() -> u64 + Send>(mut link: Box<Link<'_, S, W, N>>, end: End, timing: &Timing) {
+    let End::Goodbye(reason) = end else { return };
+    METRICS.refused(&reason);
+    // What was answered stays in front of it; pushes that were not written come again.
+    link.send(&RelayFrame::Goodbye(reason));
+    let Link { wire, outbox, .. } = *link;
+    finish(wire, outbox, timing.goodbye).await;
 }
 
 /// The client's hello; `None` where something else came.

@@ -295,9 +295,10 @@ impl<S: Store> Server<S> {
         let limits = self.limits.now();
         let surplus = here > limits.links_per_address || all > limits.links;
         let arrival = Arrival { address, channel, surplus, shard };
-        let tls = Tls::from(stream);
-        let stopping = self.relay.course().link();
+        // Boxed, so that it takes no memory of the task once the link has begun.
+        let begins = Box::new((Tls::from(stream), arrival, self.relay.course().link()));
         tokio::spawn(async move {
+            let (tls, arrival, stopping) = *begins;
             serve(&self.relay, tls, arrival, &self.timing, now, stopping).await;
             drop((place, serving));
         });
