@@ -2,8 +2,8 @@
 //!
 //! Two generations: what is asked for moves to the young one; once that is full, it is the old one, and what nobody
 //! asked for meanwhile is forgotten. Only the writer changes what is here, after its commit and before its answer. A
-//! reader puts in what it has read only where no commit changed any value since it began: so nothing older than what
-//! was committed ever returns. [STORE-5]
+//! reader puts in what it has read only where no commit that changes a value began or ended since it began, and none is
+//! under way: so nothing older than what was committed ever returns [STORE-5], and nothing is counted twice.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -32,8 +32,10 @@ struct State {
     young: HashMap<Place, Kept>,
     old: HashMap<Place, Kept>,
     bytes: usize,
-    /// Counts how often something has changed.
+    /// Counts how often a commit that changes something has begun or ended.
     changes: u64,
+    /// One is under way: what is read now may or may not have it.
+    committing: bool,
     /// Which lengths counted prefixes of a table have had, a bit each.
     lengths: HashMap<&'static str, u128>,
 }
@@ -76,7 +78,7 @@ impl Cells {
     /// Keeps what was read, unless something has changed meanwhile.
     pub(super) fn keep(&self, before: Before, keys: &[Key], values: &[Option<Value>]) {
         let mut state = lock(&self.0);
-        if state.changes == before.0 {
+        if state.unchanged(before) {
             for (key, value) in keys.iter().zip(values) {
                 if let Some(value) = value.clone().filter(|value| value.bytes.len() <= LARGE) {
                     state.insert((false, key.clone()), Kept::Value(value));
@@ -88,10 +90,22 @@ impl Cells {
     /// Keeps what was counted, unless something has changed meanwhile.
     pub(super) fn keep_count(&self, before: Before, prefix: Key, count: u64) {
         let mut state = lock(&self.0);
-        if state.changes == before.0 && prefix.key.len() < 128 {
+        if state.unchanged(before) && prefix.key.len() < 128 {
             *state.lengths.entry(prefix.table).or_default() |= 1 << prefix.key.len();
             state.insert((true, prefix), Kept::Count(count));
         }
+    }
+
+    /// A commit begins that changes something: [`Self::change`] or [`Self::ends`] follows.
+    pub(super) fn begins(&self) {
+        let mut state = lock(&self.0);
+        (state.changes, state.committing) = (state.changes + 1, true);
+    }
+
+    /// It came to nothing.
+    pub(super) fn ends(&self) {
+        let mut state = lock(&self.0);
+        (state.changes, state.committing) = (state.changes + 1, false);
     }
 
     /// What a commit has changed.
@@ -100,7 +114,7 @@ impl Cells {
             return;
         }
         let mut state = lock(&self.0);
-        state.changes += 1;
+        (state.changes, state.committing) = (state.changes + 1, false);
         for change in changes {
             let key = match change {
                 Change::Put(key, value, first) => {
@@ -124,6 +138,10 @@ impl Cells {
 }
 
 impl State {
+    fn unchanged(&self, before: Before) -> bool {
+        self.changes == before.0 && !self.committing
+    }
+
     fn kept(&mut self, place: &Place) -> Option<Kept> {
         if let Some(kept) = self.young.get(place) {
             return Some(kept.clone());
@@ -173,4 +191,32 @@ fn weight(place: &Place, kept: &Kept) -> usize {
         Kept::Count(_) => 0,
     };
     AROUND + place.1.key.len() + value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [STORE-5] what was counted while a commit was under way is not kept, whether it had the commit's key or not: it
+    /// would be counted once more, or never.
+    #[test]
+    fn a_count_beside_a_commit_is_not_kept() {
+        let cells = Cells::default();
+        let key = |key: &[u8]| Key { table: "prekey", key: key.to_vec() };
+        let value = Value { rev: crate::store::Rev(1), bytes: bytes::Bytes::new() };
+        let before = cells.count(&key(b"a")).unwrap_err();
+        cells.begins();
+        let meanwhile = cells.count(&key(b"a")).unwrap_err();
+        cells.keep_count(before, key(b"a"), 1);
+        cells.keep_count(meanwhile, key(b"a"), 1);
+        assert!(cells.count(&key(b"a")).is_err());
+        cells.change(vec![Change::Put(key(b"a1"), value, true)]);
+        cells.keep_count(meanwhile, key(b"a"), 1);
+        let after = cells.count(&key(b"a")).unwrap_err();
+        cells.keep_count(after, key(b"a"), 1);
+        assert_eq!(cells.count(&key(b"a")).ok(), Some(1));
+        cells.begins();
+        cells.ends();
+        assert_eq!(cells.count(&key(b"a")).ok(), Some(1));
+    }
 }

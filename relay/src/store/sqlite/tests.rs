@@ -54,6 +54,20 @@ fn each_store_has_an_id_of_its_own() {
     assert_ne!(Sqlite::open(&one.file()).unwrap().id(), Sqlite::open(&two.file()).unwrap().id());
 }
 
+/// Of a store that was closed the file alone has everything: who copies it loses nothing.
+#[tokio::test]
+async fn a_closed_store_is_one_file() {
+    let disk = Disk::new();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    for id in 1..=3 {
+        store.write(append(id)).await.unwrap();
+    }
+    drop(store);
+    let copy = Disk::new();
+    std::fs::copy(disk.file(), copy.file()).unwrap();
+    assert_eq!(ids(&Sqlite::open(&copy.file()).unwrap()).await, [1, 2, 3]);
+}
+
 /// [STORE-1] the log's tail was torn, as a power cut tears it: what stood before is read, and the store goes on.
 #[tokio::test]
 async fn a_torn_tail_loses_only_itself() {

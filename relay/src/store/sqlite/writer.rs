@@ -83,8 +83,18 @@ impl Writer {
                 return;
             }
             if last {
-                return self.front.stop();
+                self.front.stop();
+                return self.tidy();
             }
+        }
+    }
+
+    /// Brings what stands in the file's log into the file, and empties the log: who copies the file of a relay that was
+    /// stopped has everything, and what was removed is in neither.
+    fn tidy(&self) {
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        if !matches!(busy, Ok(false)) {
+            tracing::warn!("the store's log stays beside it: the next start brings it in");
         }
     }
 
@@ -162,7 +172,10 @@ impl Writer {
         if self.crash.crashes(CrashPoint::BeforeCommit, self.commits) {
             return Err(End::Crash);
         }
-        transaction.commit().map_err(end)?;
+        if !changes.is_empty() {
+            self.cells.begins();
+        }
+        transaction.commit().inspect_err(|_| self.cells.ends()).map_err(end)?;
         if self.crash.crashes(CrashPoint::AfterCommit, self.commits) {
             return Err(End::Crash);
         }
