@@ -60,6 +60,9 @@ pub enum Command {
     Unban {
         /// What it was called when it was banned.
         name: Name,
+        /// How its key begins, where several were banned under one name.
+        #[serde(default)]
+        account: Option<Digits>,
     },
     /// Who is banned: a page of [`Record::Banned`], by account key.
     Bans {

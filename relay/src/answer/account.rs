@@ -78,6 +78,7 @@ impl<S: Store> Relay<S> {
         let released = released.map_or(0, |released| released.row.generation);
 
         let mut batch = Vec::new();
+        let mut invite = None;
         let mut evicted = None;
         let mut of_the_name = None;
         let mut dropped = Vec::new();
@@ -116,7 +117,9 @@ impl<S: Store> Relay<S> {
         if of_the_name.is_none() && receipt.is_none() {
             match self.rules.load().registering {
                 Registering::Open => {}
-                Registering::Invite => batch.extend(self.used(now, registration.invite.as_deref(), list).await?),
+                Registering::Invite => {
+                    invite = self.used(now, registration.invite.as_deref(), list, released).await?;
+                }
                 Registering::Closed => return Err(Refusal::RegistrationClosed.into()),
             }
         }
@@ -141,6 +144,8 @@ impl<S: Store> Relay<S> {
             token: registration.token,
         };
         batch.push(put(row::claim(&skeleton), Current::rev(claim.as_ref()), &Claim { name: name.clone() })?);
+        // [RELAY-12] behind the claim: who comes too late for the name keeps the use.
+        batch.extend(invite);
         batch.push(put(row::account(name), Current::rev(current.as_ref()), &account)?);
         let Some((before, changes)) = self.device(name, device, registration.login.generation, Some(keys)).await?
         else {

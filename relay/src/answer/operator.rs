@@ -132,7 +132,7 @@ impl<S: Store> Relay<S> {
             Command::Users { after } => self.users(after).await,
             Command::Kick { name, reason } => self.kick(&name, &reason).await,
             Command::Ban { name, reason } => self.ban(&name, &reason).await,
-            Command::Unban { name } => self.unban(&name).await,
+            Command::Unban { name, account } => self.unban(&name, account.as_ref()).await,
             Command::Bans { after } => self.bans(after).await,
             Command::Release { name } => self.release(&name).await,
             Command::Invite { uses, expire_s, label } => self.invite(now, uses, expire_s, &label).await,

@@ -150,8 +150,8 @@ pub(super) struct Invite {
     pub(super) left: u32,
     /// Unix milliseconds.
     pub(super) expires: u64,
-    /// Who used it last: their registration may be repeated.
-    pub(super) last: Option<(Name, AccountKey)>,
+    /// Who used it last, under which generation of the name: their registration may be repeated.
+    pub(super) last: Option<(Name, AccountKey, u32)>,
 }
 
 /// What a room keeps, by its name. [ROOM-11]

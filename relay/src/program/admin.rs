@@ -65,6 +65,9 @@ enum What {
     Unban {
         /// What they were called when they were banned
         name: Name,
+        /// How their account key begins, where several were banned under one name: `admin bans` lists it
+        #[arg(long, value_name = "DIGITS")]
+        account: Option<Digits>,
     },
     /// Lists who is banned
     Bans,
@@ -167,7 +170,7 @@ pub(crate) fn admin(admin: &Admin) -> Result<(), Failure> {
         What::Reopen => Command::Reopen,
         What::Kick { name, reason } => Command::Kick { name: name.clone(), reason: reason.clone() },
         What::Ban { name, reason } => Command::Ban { name: name.clone(), reason: reason.clone() },
-        What::Unban { name } => Command::Unban { name: name.clone() },
+        What::Unban { name, account } => Command::Unban { name: name.clone(), account: account.clone() },
         What::Bans => return listed(&mut relay, print, |last| Command::Bans { after: last }, id),
         What::Release { name } => Command::Release { name: name.clone() },
         What::Invite { uses, expire, label } => {

@@ -72,18 +72,20 @@ impl<S: Store> Relay<S> {
     }
 
     /// The write that uses an invite up for this newcomer: it comes before that of the account, so that no two get in
-    /// by one use. None where a crash kept this very registration from its end. [ACCT-17]
+    /// by one use. None where a crash kept this very registration from its end. `released`: how often the name was freed,
+    /// as what was used before that is used. [ACCT-17]
     pub(in crate::answer) async fn used(
         &self,
         now: u64,
         token: Option<&str>,
         newcomer: &DeviceList,
+        released: u32,
     ) -> Result<Option<Write>, No> {
         let token = token.and_then(|token| token.parse().ok()).ok_or(Refusal::InviteNeeded)?;
         let key = row::invite(&invite_hash(&token));
         let current = self.row::<Invite>(key.clone()).await?.ok_or(Refusal::InviteNeeded)?;
         let mut invite = current.row;
-        let by = Some((newcomer.name.clone(), newcomer.account));
+        let by = Some((newcomer.name.clone(), newcomer.account, released));
         if invite.expires <= now || (invite.left == 0 && invite.last != by) {
             return Err(Refusal::InviteNeeded.into());
         }

@@ -41,27 +41,39 @@ impl<S: Store> Relay<S> {
         done(format!("{} is banned; {} ended", name.as_str(), counted(ended as u64, "link")))
     }
 
-    pub(super) async fn unban(&self, name: &Name) -> Answer {
+    /// `account`: how the key begins, where several accounts were banned under one name, one after the other.
+    pub(super) async fn unban(&self, name: &Name, account: Option<&Digits>) -> Answer {
         let _changing = self.operator.changing.lock().await;
         let mut after: Option<Vec<u8>> = None;
+        let mut fit = Vec::new();
         loop {
             let page = self.known(self.store.scan(Ban::TABLE, &[], after.as_deref(), PAGE).await)?;
-            let Some((last, _)) = page.last() else {
-                let advice = "sealpost-relay admin bans    # lists who is";
-                return Err(Trouble::new(format!("{} is not banned", name.as_str()), "no such ban is there", advice));
-            };
+            let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             for (key, value) in page {
-                let account = account_of(&key).ok_or_else(|| self.trouble(&Fault::Damaged(Ban::TABLE)))?;
                 let Current { rev, row } = self.known(decoded::<Ban>(value))?;
-                if row.name == *name {
-                    let delete = Write::Delete { key: Key { table: Ban::TABLE, key }, expected: rev };
-                    self.known(self.store.write(vec![delete]).await)?;
-                    self.operator.bans.change(|bans| drop(bans.remove(&account)));
-                    return done(format!("{} may come in again", name.as_str()));
+                let begins = account.is_none_or(|begin| Digits::of(&key).as_str().starts_with(begin.as_str()));
+                if row.name == *name && begins {
+                    fit.push((key, rev));
                 }
             }
         }
+        let advice = "sealpost-relay admin bans    # lists who is, with their account keys";
+        if fit.len() > 1 {
+            let error = format!("{} accounts were banned as {}", fit.len(), name.as_str());
+            let advice =
+                format!("sealpost-relay admin unban {} --account DIGITS    # admin bans lists them", name.as_str());
+            return Err(Trouble::new(error, "nobody was let in", advice));
+        }
+        let Some((key, expected)) = fit.pop() else {
+            let error = format!("{} is not banned", name.as_str());
+            return Err(Trouble::new(error, "no such ban is there", advice));
+        };
+        let account = account_of(&key).ok_or_else(|| self.trouble(&Fault::Damaged(Ban::TABLE)))?;
+        let delete = Write::Delete { key: Key { table: Ban::TABLE, key }, expected };
+        self.known(self.store.write(vec![delete]).await)?;
+        self.operator.bans.change(|bans| drop(bans.remove(&account)));
+        done(format!("{} may come in again", name.as_str()))
     }
 
     pub(super) async fn bans(&self, after: Option<Digits>) -> Answer {

@@ -67,7 +67,7 @@ fn a_ban_keeps_an_account_out() {
     let bans = operate(&after, Command::Bans { after: None }).unwrap();
     let [Record::Banned(ban)] = bans.as_slice() else { panic!("{bans:?}") };
     assert_eq!((ban.name.as_str(), ban.reason.as_str()), ("bob", "spam"));
-    let unban = || operate(&after, Command::Unban { name: bob.name.clone() });
+    let unban = || operate(&after, Command::Unban { name: bob.name.clone(), account: None });
     assert!(unban().is_ok());
     bob.enter(&after, 3);
     assert!(unban().unwrap_err().error.contains("bob is not banned"));
@@ -181,6 +181,37 @@ fn an_invite_is_used_up() {
     let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
     let contents = relay.store().contents();
     assert!(!contents.iter().any(|bytes| holds(bytes, token.as_bytes()) || holds(bytes, &bare.0)));
+}
+
+/// [ACCT-17] a use is a use: whoever was let in by it and has lost the name since needs another one.
+#[test]
+fn a_released_name_needs_another_invite() {
+    let (relay, invite) = invited(1);
+    let mut alice = Person::new("alice", 10);
+    assert!(attempt(&relay, NOW, &mut alice, invite.token.as_deref(), None).is_ok());
+    operate(&relay, Command::Release { name: alice.name.clone() }).unwrap();
+    let again = attempt(&relay, NOW, &mut alice, invite.token.as_deref(), None);
+    assert_eq!(again, Err(Refusal::InviteNeeded));
+}
+
+/// Two who were banned under one name, one after the other, are told apart by their keys.
+#[test]
+fn bans_under_one_name_are_told_apart() {
+    let relay = relay(|_| {});
+    let bob = "bob".parse::<sealpost_spec::account::Name>().unwrap();
+    for seed in [20, 21] {
+        Person::new("bob", seed).register(&relay);
+        operate(&relay, ban("bob")).unwrap();
+        operate(&relay, Command::Release { name: bob.clone() }).unwrap();
+    }
+    let unban = |account| operate(&relay, Command::Unban { name: bob.clone(), account });
+    assert!(unban(None).unwrap_err().error.contains("2 accounts"));
+    let bans = operate(&relay, Command::Bans { after: None }).unwrap();
+    let [Record::Banned(first), Record::Banned(second)] = bans.as_slice() else { panic!("{bans:?}") };
+    unban(Some(second.account.as_str()[..12].parse().unwrap())).unwrap();
+    let left = operate(&relay, Command::Bans { after: None }).unwrap();
+    assert!(matches!(left.as_slice(), [Record::Banned(left)] if left.account.as_str() == first.account.as_str()));
+    assert!(unban(None).is_ok());
 }
 
 /// [ACCT-17] by the relay's clock an invite ends, and by its operator's word; both are forgotten.
