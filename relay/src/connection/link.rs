@@ -92,6 +92,8 @@ pub(super) struct Link<'a, S, W, N> {
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whom the relay's stop wakes.
     wakes: Option<Waker>,
+    /// The relay stops: nothing more is begun, and what was is answered until then.
+    parts: Option<Instant>,
 }
 
 impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
@@ -130,15 +132,20 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             stop: Box::pin(async move { stopped(&mut stop).await }),
             stopping,
             wakes: None,
+            parts: None,
         }
     }
 
     /// Until the link ends.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
-        if self.stops(context) {
-            return Poll::Ready(End::Goodbye(Refusal::Stopping));
+        if self.parts.is_none() && self.stops(context) {
+            self.parts = Some(Instant::now() + self.timing.goodbye);
         }
         for _ in 0..ROUNDS {
+            // [RELAY-14] what was begun is answered first.
+            if self.parts.is_some() && self.asked.is_empty() && self.alone.is_none() {
+                return Poll::Ready(End::Goodbye(Refusal::Stopping));
+            }
             match self.step(context) {
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
@@ -174,7 +181,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
 
     /// Whether one more request may be begun.
     fn room(&self) -> bool {
-        self.alone.is_none() && self.asked.len() < MAX_ASKED && self.outbox.waiting() + MAX_FRAME <= MAX_WAITING
+        let begins = self.alone.is_none() && self.parts.is_none();
+        begins && self.asked.len() < MAX_ASKED && self.outbox.waiting() + MAX_FRAME <= MAX_WAITING
     }
 
     /// Begins what was asked. [RELAY-14] in the order in which it came.
@@ -289,7 +297,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         if rung && let Some(reason) = caller.ended() {
             return Err(End::Goodbye(reason));
         }
-        if !(rung || caller.more()) || self.outbox.waiting() >= PUSH_BELOW {
+        if !(rung || caller.more()) || self.parts.is_some() || self.outbox.waiting() >= PUSH_BELOW {
             return Ok(false);
         }
         let before = self.outbox.waiting();
@@ -343,7 +351,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         };
         let stall = self.outbox.since().map(|since| since + self.timing.stall);
         let lazy = self.lazy.map(|since| since + LAZY);
-        [Some(silence), stall, lazy, self.closes()].into_iter().flatten().min().unwrap_or(silence)
+        [Some(silence), stall, lazy, self.closes(), self.parts].into_iter().flatten().min().unwrap_or(silence)
     }
 
     /// When the link is closed however busy it is.
@@ -367,6 +375,9 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         let now = Instant::now();
         if self.outbox.since().is_some_and(|since| now >= since + self.timing.stall) {
             return Err(End::Quiet);
+        }
+        if self.parts.is_some_and(|parts| now >= parts) {
+            return Err(End::Goodbye(Refusal::Stopping));
         }
         let silent = now >= self.heard + self.timing.silence;
         if silent || self.closes().is_some_and(|closes| now >= closes) {

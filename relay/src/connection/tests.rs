@@ -335,6 +335,25 @@ async fn a_stopping_relay_says_so() {
     end.goodbye(Refusal::Stopping).await;
 }
 
+/// [RELAY-14] what was begun is answered before a stopping relay says goodbye.
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_is_answered_before_a_stop() {
+    let relay = new();
+    relay.store().hold();
+    let mut bob = Person::new("bob", 2);
+    drop(bob.register(&relay));
+    let (mut reads, mut sends) = (open(&relay).await, open(&relay).await);
+    reads.login(&relay, &bob, 2).await;
+    sends.hello(LinkKind::Anonymous).await;
+    sends.request(7, &Request::Deliver { token: None, envelope: envelope(&bob, 1) }).await;
+    let Some(RelayFrame::Push(Push::Envelope { seq, id, .. })) = reads.next().await else { panic!("a push") };
+    sends.stop.send_replace(true);
+    reads.request(8, &Request::Acknowledge(vec![(seq, id)])).await;
+    let answer = sends.next().await;
+    assert!(matches!(answer, Some(RelayFrame::Answer { id: 7, answer: Ok(Answer::Accepted { .. }) })), "{answer:?}");
+    sends.goodbye(Refusal::Stopping).await;
+}
+
 /// A link too many is told so.
 #[tokio::test(start_paused = true)]
 async fn a_link_too_many_is_told() {
