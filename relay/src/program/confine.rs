@@ -21,8 +21,11 @@ pub(super) struct Needs {
 /// Confines this thread, and all that it starts, to these. A kernel without Landlock is told of in the log.
 pub(super) fn confine(needs: &Needs) {
     match confined(needs) {
-        Ok(RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced) => {
-            tracing::debug!("the process is confined to its own folders");
+        Ok(RulesetStatus::FullyEnforced) => {
+            tracing::debug!("the process is confined to its own folders, and makes no connection");
+        }
+        Ok(RulesetStatus::PartiallyEnforced) => {
+            tracing::info!("the process is confined to its own folders as far as this kernel's Landlock goes");
         }
         Ok(RulesetStatus::NotEnforced) => {
             tracing::info!("this kernel has no Landlock: the process could open other files of its user");
