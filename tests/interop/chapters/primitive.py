@@ -33,6 +33,7 @@ LABELS = {
         "SAFETY_NUMBER": b"safety number",
         "MAILBOX": b"mailbox",
         "DELIVERY_TOKEN": b"delivery token",
+        "INVITE": b"invite",
         "WORK": b"proof of work",
         "POST_HASH": b"post hash",
         "BUNDLE": b"prekey bundle",
