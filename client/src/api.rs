@@ -345,6 +345,15 @@ pub enum Event {
         /// Everything in the mailbox has been read.
         drained: bool,
     },
+    /// The relay's operator wants everybody to know something; told once.
+    Notice {
+        /// 32 hexadecimal digits: which one it is.
+        id: String,
+        /// By the relay's clock, RFC 3339 with milliseconds.
+        time: String,
+        /// The operator's words.
+        text: Text,
+    },
     /// The link came up or went down.
     Connection {
         /// Whether it is up.

@@ -8,6 +8,7 @@ mod command;
 mod content;
 mod devices;
 mod history;
+mod notice;
 mod outbox;
 mod posts;
 mod prekeys;
@@ -269,6 +270,7 @@ impl Engine {
             LinkEvent::Disconnected(failure) => engine.disconnected(failure),
             LinkEvent::Push(Push::Envelope { seq, id, sealed }) => engine.envelope(seq, id, &sealed.0),
             LinkEvent::Push(Push::Post { room, seq, post }) => engine.pushed_post(&room, seq, &post),
+            LinkEvent::Push(Push::Notice(notice)) => engine.noticed(notice),
             LinkEvent::Answer { id, result } => engine.answer(id, result),
         });
     }

@@ -134,6 +134,15 @@ pub enum Command {
         #[serde(default)]
         reset: bool,
     },
+    /// Tells everybody something until it is withdrawn; without a text, tells the operator what everybody is told.
+    Notice {
+        /// What.
+        #[serde(default)]
+        text: Option<Words>,
+        /// Takes it back.
+        #[serde(default)]
+        withdraw: bool,
+    },
     /// Takes no new links, tells those that there are to come back soon, and ends the relay once they are gone.
     Drain,
     /// Takes links again.
@@ -159,6 +168,7 @@ impl Command {
             Self::DeletePost { .. } => "delete-post",
             Self::Limits => "limits",
             Self::Mailbox { .. } => "mailbox",
+            Self::Notice { .. } => "notice",
             Self::Drain => "drain",
             Self::Reopen => "reopen",
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::relay::Notice;
 use crate::room::{Post, RoomName};
 use crate::wire::Bytes;
 
@@ -89,4 +90,6 @@ pub enum Push {
         /// The post.
         post: Post,
     },
+    /// What the relay's operator wants everybody to know. Pushed once on each link, as long as it stands. **[RELAY-21]**
+    Notice(Notice),
 }

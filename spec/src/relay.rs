@@ -182,6 +182,24 @@ pub enum Answer {
     },
 }
 
+/// Names a notice; random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NoticeId(pub [u8; 16]);
+
+/// Longest notice in bytes: 500 characters, whichever they are. **[RELAY-21]**
+pub const MAX_NOTICE: usize = 2_000;
+
+/// What the operator wants everybody to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Which it is: the same one is shown once.
+    pub id: NoticeId,
+    /// Since when it stands, by the relay's clock, in Unix milliseconds.
+    pub time: u64,
+    /// The operator's words: a line of at most [`MAX_NOTICE`] bytes.
+    pub text: String,
+}
+
 /// A room in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomSummary {

@@ -160,7 +160,7 @@ pub enum RelayFrame {
         /// What was asked for, or why not.
         answer: Result<Answer, Refusal>,
     },
-    /// What the store woke: an envelope, or a post of a room that this link follows.
+    /// Unasked: an envelope, a post of a room that this link follows, or the operator's notice.
     Push(Push),
     /// Sent on a link that was silent; unanswered, the link is closed.
     Ping(u64),

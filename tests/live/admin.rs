@@ -209,6 +209,33 @@ fn an_operator_moderates_a_room() {
     assert_eq!(set.out, "bob: 5000 envelopes and 128 MiB\n");
 }
 
+/// An operator's notice is seen at once by who is online and by who was away at the next command that goes online, once
+/// each and marked as the operator's; one that was withdrawn is seen by nobody. [RELAY-21] [RELAY-22]
+#[test]
+fn a_notice_reaches_everybody_once() {
+    let pair = Pair::acquainted();
+    let mut bob = pair.bob.follow();
+    until("bob is online", || records(&pair.relay, &["users"])[1]["online"].as_bool().filter(|online| *online));
+    let _ = admin(&pair.relay, &["notice", "moving tonight; back at 9"]).expect(0);
+    let line = bob.lines.until(|line| line.contains("\"event\":\"notice\""));
+    let notice: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&notice["text"], &notice["v"]), (&"moving tonight; back at 9".into(), &1.into()), "{line}");
+    bob.kill();
+    let seen = |person: &Person| person.json(&["recv", "--timeout", "20s"]).expect(0).events("notice").len();
+    assert_eq!(seen(&pair.bob), 0, "once is enough");
+    let shown = pair.alice.run(&["recv", "--timeout", "20s"]).expect(0).out;
+    assert!(shown.contains("the relay's operator to everybody: moving tonight; back at 9"), "{shown}");
+    assert_eq!(seen(&pair.alice), 0);
+    let _ = admin(&pair.relay, &["notice", "never mind"]).expect(0);
+    let standing = admin(&pair.relay, &["notice"]).expect(0).out;
+    assert!(standing.ends_with(": never mind\n"), "{standing}");
+    let _ = admin(&pair.relay, &["notice", "--withdraw"]).expect(0);
+    assert_eq!((seen(&pair.alice), seen(&pair.bob)), (0, 0));
+    let refused = admin(&pair.relay, &["notice", "\u{1b}[2J"]).expect(2);
+    assert!(refused.err.contains("without control characters"), "{}", refused.err);
+    assert!(!pair.relay.logged().contains("moving"));
+}
+
 /// Another user of the machine can't ask: not past the folder's mode, and not where somebody has opened folder and
 /// socket to all.
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sealpost_crypto::identity::{relay_pin, token_hash, verify_receipt};
 use sealpost_spec::account::{DeviceId, LoginProof, PrekeyCounts};
 use sealpost_spec::mailbox::{EnvelopeId, MAX_ACKNOWLEDGE, Seq};
-use sealpost_spec::relay::{Answer, Login, Refusal, Registration, RelayHello, Request};
+use sealpost_spec::relay::{Answer, Login, Notice, Refusal, Registration, RelayHello, Request};
 
 use super::command::Waiting;
 use super::timers::Timer;
@@ -55,6 +55,8 @@ pub(super) struct Standing {
     patience: u32,
     /// New prekeys are on their way.
     pub(super) publishing: bool,
+    /// The operator's notice, while there is nobody to show it to.
+    pub(super) notice: Option<Notice>,
 }
 
 impl Engine {

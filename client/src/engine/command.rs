@@ -74,6 +74,7 @@ impl Waiting {
 
 impl Engine {
     pub(super) fn begin_command(&mut self, id: CommandId, command: Command) -> Stored<()> {
+        self.tell_notice_to(id, &command)?;
         match command {
             Command::Register { invite } => self.begin_register(id, invite),
             Command::Me => {

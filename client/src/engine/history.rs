@@ -151,7 +151,7 @@ fn shown(line: &Line) -> bool {
 }
 
 /// RFC 3339 with milliseconds. A claim of a stranger's clock: what lies beyond the calendar is shown as its end.
-fn timestamp(unix_ms: u64) -> String {
+pub(super) fn timestamp(unix_ms: u64) -> String {
     let time =
         i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")

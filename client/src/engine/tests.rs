@@ -3,6 +3,7 @@
 mod bounds;
 mod faults;
 mod hostile;
+mod notices;
 mod relay;
 mod rooms;
 mod talk;

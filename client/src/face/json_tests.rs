@@ -42,6 +42,14 @@ fn events_look_as_the_interface_promises() {
             Event::Presence { room: "#lobby".to_owned(), name: "@bob".to_owned(), online: true },
             r##"{"v":1,"event":"presence","room":"#lobby","name":"@bob","online":true}"##,
         ),
+        (
+            Event::Notice {
+                id: "00ff".to_owned(),
+                time: "2026-11-20T08:00:00.123Z".to_owned(),
+                text: Text::new("back at 9"),
+            },
+            r#"{"v":1,"event":"notice","id":"00ff","time":"2026-11-20T08:00:00.123Z","text":"back at 9"}"#,
+        ),
     ];
     for (event, json) in wanted {
         assert_eq!(line(&event).unwrap(), json);

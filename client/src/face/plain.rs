@@ -75,6 +75,9 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             said(transport),
             if *drained { "read to its end" } else { "not read to its end yet" },
         ),
+        Event::Notice { time, text, .. } => {
+            format!("--- {}, the relay's operator to everybody: {} ---", self::time(time), text.on_one_line())
+        }
         Event::Connection { online, detail } => {
             format!("--- {}: {} ---", if *online { "online" } else { "offline" }, said(detail))
         }

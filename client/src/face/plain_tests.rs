@@ -72,6 +72,7 @@ fn everywhere(hostile: &str) -> Vec<Event> {
             unconfirmed: 0,
             drained: true,
         },
+        Event::Notice { id: text(), time: text(), text: Text::new(hostile) },
         Event::Connection { online: true, detail: text() },
         Event::Error(Error::new(ErrorCode::Refused, text()).because(text()).advise(text())),
     ]);

@@ -3,7 +3,7 @@
 use sealpost_crypto::identity::{AccountSecret, DeviceSecret, PrekeySecret};
 use sealpost_spec::account::{AccountKey, Device, Name, PrekeyId, PrekeyRole};
 use sealpost_spec::mailbox::{DeliveryToken, StoreId};
-use sealpost_spec::relay::Address;
+use sealpost_spec::relay::{Address, NoticeId};
 use sealpost_spec::wire::{Bytes, Signature, Signed};
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,13 @@ impl Rows {
     }
     pub(crate) fn put_own(&self, own: &Own) -> Stored<()> {
         self.put(SETTING, b"own", own)
+    }
+    /// The operator's notice that was shown last.
+    pub(crate) fn notice(&self) -> Stored<Option<NoticeId>> {
+        self.get(SETTING, b"notice")
+    }
+    pub(crate) fn put_notice(&self, notice: NoticeId) -> Stored<()> {
+        self.put(SETTING, b"notice", &notice)
     }
     pub(crate) fn prekeys(&self) -> Stored<Prekeys> {
         Ok(self.get(SETTING, b"prekeys")?.unwrap_or_default())

@@ -10,7 +10,7 @@ use sealpost_spec::account::{
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::relay::{Answer, LinkKind, Login, MAX_LISTED, Refusal, Registering, Registration};
 
-use super::caller::{INBOX, LoggedIn};
+use super::caller::{INBOX, LoggedIn, NOTICE};
 use super::mailbox::{Inbox, log};
 use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, OneTime, Released, Row, decoded, put};
 use super::{ATTEMPTS, Caller, No, Outcome, Relay, only, price};
@@ -267,8 +267,12 @@ impl<S: Store> Relay<S> {
         let watch = self.store.watch(&log, &caller.bell, INBOX);
         let inbox = Inbox::new(log, watch);
         let (device, key) = (device.id, device.key);
-        caller.login = Some(LoggedIn { name, account: account.account, device, key, inbox, present });
+        caller.login = Some(LoggedIn { name, account: account.account, device, key, inbox, present, notice: None });
         caller.bell.ring(INBOX);
+        // Seated before: one that comes from now on rings. [RELAY-21]
+        if self.operator.notice.load().is_some() {
+            caller.bell.ring(NOTICE);
+        }
     }
 
     /// Lets an account in whose receipt outranks that of who holds the name. [ACCT-10]

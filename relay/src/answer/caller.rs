@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, DeviceList, Name};
 use sealpost_spec::mailbox::{EnvelopeId, Seq};
-use sealpost_spec::relay::{LinkKind, Refusal};
+use sealpost_spec::relay::{LinkKind, NoticeId, Refusal};
 use sealpost_spec::wire::Signed;
 
 use super::mailbox::Inbox;
@@ -59,10 +59,14 @@ pub(super) struct LoggedIn {
     pub(super) key: DeviceKey,
     pub(super) inbox: Inbox,
     pub(super) present: Present,
+    /// The notice that was pushed last.
+    pub(super) notice: Option<NoticeId>,
 }
 
-/// The bell's tag of the mailbox; rooms have higher ones, and 0 says that the link is to end.
-pub(super) const INBOX: u8 = 1;
+/// The bell's tag of the operator's notice, which comes before the mailbox; 0 says that the link is to end.
+pub(super) const NOTICE: u8 = 1;
+/// The bell's tag of the mailbox; rooms have higher ones.
+pub(super) const INBOX: u8 = 2;
 
 impl Caller {
     pub(super) fn new(kind: LinkKind, peer: Peer, challenge: [u8; 32], counted: Counted) -> Self {

@@ -2,6 +2,7 @@
 
 mod invites;
 mod limits;
+mod notice;
 mod people;
 mod rooms;
 
@@ -9,9 +10,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use arc_swap::ArcSwapOption;
 use sealpost_crypto::identity::mailbox;
 use sealpost_spec::account::{AccountKey, DeviceList, Name};
-use sealpost_spec::relay::{Address, LinkKind, Refusal};
+use sealpost_spec::relay::{Address, LinkKind, Notice, Refusal};
 
 use super::row::{self, Account, Row};
 use super::{Relay, mailbox as mailboxes};
@@ -31,6 +33,8 @@ pub(super) struct Operator {
     changing: tokio::sync::Mutex<()>,
     bans: Exceptions<AccountKey, String>,
     mailboxes: Exceptions<Name, Usage>,
+    /// What everybody is told who is logged in. [RELAY-21]
+    pub(super) notice: ArcSwapOption<Notice>,
     /// Posts so far: every so many, one looks whether its room is full.
     posts: AtomicU64,
     most_links: AtomicU64,
@@ -145,6 +149,8 @@ impl<S: Store> Relay<S> {
             Command::Mailbox { name, envelopes, bytes, reset } => {
                 self.mailbox_limit(name, envelopes, bytes, reset).await
             }
+            Command::Notice { text, withdraw: false } => self.notice(now, text).await,
+            Command::Notice { withdraw: true, .. } => self.withdraw_notice().await,
             Command::Drain => Ok(self.drain()),
             Command::Reopen => Ok(self.reopen()),
         };

@@ -48,6 +48,11 @@ impl Presence {
         ended.map(|seat| seat.end(reason.clone())).filter(|first| *first).count()
     }
 
+    /// Rings for everybody who is logged in.
+    pub(super) fn ring(&self, tag: u8) {
+        lock(&self.0).values().flatten().for_each(|seat| seat.bell.ring(tag));
+    }
+
     /// Whether a device of this account is logged in.
     pub(super) fn online(&self, name: &Name) -> bool {
         lock(&self.0).get(name).is_some_and(|seats| seats.iter().any(|seat| seat.ended.get().is_none()))

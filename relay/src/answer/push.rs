@@ -1,4 +1,4 @@
-//! What a link is told without asking: its mailbox, and the rooms that it follows.
+//! What a link is told without asking: the operator's notice, its mailbox, and the rooms that it follows.
 //!
 //! What waits to be written is never more than the caller asked for: cursors stand in the store, not in queues.
 
@@ -9,7 +9,7 @@ use sealpost_spec::mailbox::{EnvelopeId, Push, Seq};
 use sealpost_spec::room::{Post, PostHead, PostId, PostKind, RoomName};
 use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, RelayFrame, Signed, decode, encode, frame};
 
-use super::caller::INBOX;
+use super::caller::{INBOX, NOTICE};
 use super::row::{StoredPost, decoded, post};
 use super::tail::{Chunk, Shard, TAIL_BYTES, Tail, Taken};
 use super::{Caller, Relay};
@@ -116,6 +116,11 @@ impl<S: Store> Relay<S> {
                         read.extend([head(seq, id, sealed.len())?, sealed]);
                     }
                     (read, drained)
+                }
+                (NOTICE, _, Some(login)) if login.present.ended().is_none() => {
+                    let news =
+                        self.news(&mut login.notice).map(|notice| encoded(&RelayFrame::Push(Push::Notice(notice))));
+                    (news.into_iter().collect::<Result<Vec<_>, _>>()?, true)
                 }
                 (_, Some(following), Some(login)) if login.present.ended().is_none() => {
                     let (read, drained) = self.room(following, left).await?;

@@ -2,6 +2,7 @@
 
 use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name, NameReceipt, PrekeyId, PrekeyRole};
 use sealpost_spec::mailbox::{MailboxId, TokenHash};
+use sealpost_spec::relay::Notice;
 use sealpost_spec::room::{PostHash, PostId, RoomName};
 use sealpost_spec::wire::{Bytes, Signed, decode, encode};
 use serde::de::DeserializeOwned;
@@ -43,6 +44,7 @@ tables! {
     Invite = "invite";
     Retention = "retention";
     MailboxLimit = "limit";
+    Notice = "notice";
 }
 
 /// An account, by its name.
@@ -202,6 +204,10 @@ pub(super) fn retention(room: &RoomName) -> Key {
 }
 pub(super) fn mailbox_limit(name: &Name) -> Key {
     key::<MailboxLimit>(&[name.as_str().as_bytes()])
+}
+/// There is one notice at most. [RELAY-21]
+pub(super) fn notice() -> Key {
+    key::<Notice>(&[b"standing"])
 }
 pub(super) fn device(name: &Name, device: DeviceId) -> Key {
     key::<Device>(&[name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()])

@@ -3,6 +3,7 @@
 mod accounts;
 mod invites;
 mod mailboxes;
+mod notices;
 mod operator;
 mod rooms;
 

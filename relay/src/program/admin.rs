@@ -122,6 +122,15 @@ enum What {
         #[arg(long, requires = "name", conflicts_with_all = ["envelopes", "mebibytes"])]
         default: bool,
     },
+    /// Tells everybody who is online, and whoever logs in until it is withdrawn or replaced; without a text, shows what
+    /// they are told
+    Notice {
+        /// One line
+        text: Option<Words>,
+        /// Take it back
+        #[arg(long, conflicts_with = "text")]
+        withdraw: bool,
+    },
     /// Takes links again after a drain
     Reopen,
 }
@@ -189,6 +198,7 @@ pub(crate) fn admin(admin: &Admin) -> Result<(), Failure> {
             bytes: mebibytes.map(|mebibytes| mebibytes.saturating_mul(1024 * 1024)),
             reset: *default,
         },
+        What::Notice { text, withdraw } => Command::Notice { text: text.clone(), withdraw: *withdraw },
         What::Withdraw { invite } => Command::Withdraw { invite: invite.clone() },
     };
     relay.ask(&command, print)?;

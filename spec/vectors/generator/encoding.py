@@ -247,6 +247,7 @@ for why, b in [
 request = u32(5) + text("alice")[0]
 pushed = variant(0, "Envelope", struct(seq=num(1), id=id16, sealed=data(fixed("box", 40))))
 posted = variant(1, "Post", struct(room=text("lobby"), seq=num(2), post=post))
+noticed = variant(2, "Notice", struct(id=id16, time=num(1_700_000_000_000), text=text("back at 9 – 再见")))
 asked = struct(id=num(9, u32), work=work, body=data(request))
 CLIENT = [
     ("request with work", variant(0, "Request", asked)),
@@ -258,6 +259,7 @@ RELAY = [
     ("refusal", variant(0, "Answer", struct(id=num(9, u32), answer=err(made(10, REFUSALS[10]))))),
     ("envelope", variant(1, "Push", pushed)),
     ("post", variant(1, "Push", posted)),
+    ("notice", variant(1, "Push", noticed)),
     ("ping", variant(2, "Ping", num(7))),
     ("goodbye", variant(3, "Goodbye", unit(22, "Replaced"))),
     ("redirect", variant(4, "Redirect", text("relay.example.org:7443"))),
@@ -277,7 +279,8 @@ for why, b in [
 for why, b in [
     ("unknown variant", u32(5) + u64(7)),
     ("text that is not UTF-8", u32(4) + u64(1) + b"\xff"),
-    ("an unknown push", u32(1) + u32(2)),
+    ("an unknown push", u32(1) + u32(3)),
+    ("a notice that is not UTF-8", u32(1) + u32(2) + fixed("id", 16) + u64(0) + u64(1) + b"\xff"),
     ("an unknown goodbye", u32(3) + u32(29)),
     ("empty", b""),
     ("a length of a tebibyte", u32(4) + u64(1 << 40)),

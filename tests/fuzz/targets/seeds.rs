@@ -4,7 +4,9 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use sealpost_crypto::identity::delivery_token;
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, MailboxId, Push, Seq};
 use sealpost_spec::message::{Body, Content, ContentId, Receipt, Sealing};
-use sealpost_spec::relay::{Answer, ClientHello, LinkKind, Refusal, Registering, RelayHello, Request, WorkPrice};
+use sealpost_spec::relay::{
+    Answer, ClientHello, LinkKind, Notice, NoticeId, Refusal, Registering, RelayHello, Request, WorkPrice,
+};
 use sealpost_spec::room::{Post, RoomName};
 use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::{Bytes, ClientFrame, RelayFrame, VERSION, encode, frame};
@@ -117,6 +119,7 @@ fn wire() -> Vec<Seed> {
         RelayFrame::Answer { id: 3, answer: Ok(Answer::Devices(bob.list.clone())) },
         RelayFrame::Push(Push::Envelope { seq: Seq(1), id: envelope.id, sealed: envelope.sealed.clone() }),
         RelayFrame::Push(Push::Post { room, seq: Seq(1), post: post.clone() }),
+        RelayFrame::Push(Push::Notice(Notice { id: NoticeId([2; 16]), time: 3, text: "back at 9".into() })),
         RelayFrame::Ping(7),
         RelayFrame::Goodbye(Refusal::Kicked { reason: "late".into() }),
         RelayFrame::Redirect("b.example:7443".into()),

@@ -165,7 +165,11 @@ REFUSAL = enum(
     "NoSuchBlob",
 )
 RESULT = enum(("Ok", ANSWER), ("Err", REFUSAL))
-PUSH = enum(("Envelope", struct(seq=U64, id=ID, sealed=BYTES)), ("Post", struct(room=ROOM, seq=U64, post=POST)))
+PUSH = enum(
+    ("Envelope", struct(seq=U64, id=ID, sealed=BYTES)),
+    ("Post", struct(room=ROOM, seq=U64, post=POST)),
+    ("Notice", struct(id=ID, time=U64, text=TEXT)),
+)
 CONTENT = struct(
     id=ID,
     number=U64,

@@ -224,6 +224,7 @@ impl Talk {
             (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) => Ok(()),
             (_, Event::Done) if !self.screen.json => Ok(()),
             (_, Event::KeyChanged { name, new, .. }) if !self.is_new(name, new) => Ok(()),
+            (_, Event::Notice { id, .. }) if !self.is_new(id, "") => Ok(()),
             // It answers a command that is over.
             (None, Event::Error(_)) if re.is_some() => Ok(()),
             _ => self.show(event),

@@ -121,7 +121,8 @@ impl<S: Store> Relay<S> {
             }
         }
         self.operator.bans.change(|all| *all = bans.into_iter().collect());
-        self.remember_mailboxes().await
+        self.remember_mailboxes().await?;
+        self.remember_notice().await
     }
 
     /// Sets a row, whatever there was.
