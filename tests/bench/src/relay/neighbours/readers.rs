@@ -18,7 +18,7 @@ use crate::relay::tls::{self, Identity};
 /// What a slow reader's kernel keeps for it: little, so that the relay notices soon.
 const RECEIVE_BUFFER: u32 = 16 * 1024;
 /// How long nothing new comes before a reader holds that it has everything.
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET: Duration = Duration::from_secs(20);
 
 /// People of these numbers follow the room of the play from its beginning and read nothing until TERM; then each reads until nothing
 /// more comes, over new links where the relay has closed the old ones. Says "ready", and then how many posts each has
