@@ -120,7 +120,9 @@ impl<S: Store> Relay<S> {
                 (NOTICE, _, Some(login)) if login.present.ended().is_none() => {
                     let news =
                         self.news(&mut login.notice).map(|notice| encoded(&RelayFrame::Push(Push::Notice(notice))));
-                    (news.into_iter().collect::<Result<Vec<_>, _>>()?, true)
+                    let news = news.into_iter().collect::<Result<Vec<_>, _>>()?;
+                    METRICS.pushes.add(news.len() as u64);
+                    (news, true)
                 }
                 (_, Some(following), Some(login)) if login.present.ended().is_none() => {
                     let (read, drained) = self.room(following, left).await?;

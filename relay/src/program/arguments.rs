@@ -57,7 +57,8 @@ pub(crate) enum Command {
     /// Makes a relay of a backup, in an empty folder; it has the same address
     ///
     /// It is as old as the backup: clients notice that, publish themselves anew and send again what may be missing.
-    /// Nothing is in its place before all was checked.
+    /// Nothing is in its place before all was checked. Bans and invites are those of then, too: look at `admin bans` and
+    /// `admin invites`.
     Restore {
         /// The backup. `-` reads from stdin
         #[arg(value_name = "FILE")]
