@@ -250,7 +250,10 @@ fn the_log_names_nobody() {
         let _ = alice.run(&["whois", "nobody-marked"]);
         let _ = TcpStream::connect(relay.socket()).unwrap().write_all(b"garbage");
         let _ = Person::new(folder.path(), "mallory").run(&["register", &relay.address, "al1ce"]);
+        let told = relay.logged().matches("was read again").count();
         signal(relay.pid(), Signal::HUP);
+        // Of two signals that wait for it, the relay may take the end first.
+        until("it is read again", || (relay.logged().matches("was read again").count() > told).then_some(()));
     };
     everything(relay);
     assert_eq!(relay.stop(Signal::TERM), Some(0));
