@@ -292,7 +292,9 @@ impl<S: Store> Relay<S> {
             Request::Unfollow(room) => self.unfollow(caller, &room),
             Request::Rooms { after } => self.rooms(caller, after).await,
             Request::Members { room, after } => self.members(caller, room, after).await,
-            Request::PutBlob { .. } | Request::FetchBlob { .. } => Err(Refusal::Unsupported.into()),
+            Request::PutBlob { .. } | Request::FetchBlob { .. } | Request::DropBlob(_) => {
+                Err(Refusal::Unsupported.into())
+            }
         };
         caller.paid = false;
         self.told(outcome)

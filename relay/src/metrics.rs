@@ -87,7 +87,7 @@ pub const KINDS: [&str; 2] = ["authenticated", "anonymous"];
 /// Ends of a handshake.
 pub const HANDSHAKES: [&str; 4] = ["done", "failed", "timed_out", "made_room"];
 /// Requests, in the order of [`Request`].
-pub const REQUESTS: [&str; 15] = [
+pub const REQUESTS: [&str; 16] = [
     "register",
     "login",
     "publish",
@@ -103,6 +103,7 @@ pub const REQUESTS: [&str; 15] = [
     "members",
     "put_blob",
     "fetch_blob",
+    "drop_blob",
 ];
 /// `acknowledge` among [`REQUESTS`].
 pub const ACKNOWLEDGE: usize = 4;
@@ -225,6 +226,7 @@ impl Metrics {
             Request::Members { .. } => 12,
             Request::PutBlob { .. } => 13,
             Request::FetchBlob { .. } => 14,
+            Request::DropBlob(_) => 15,
         };
         self.requests.add(kind, 1);
     }

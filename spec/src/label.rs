@@ -69,7 +69,7 @@ labels! {
     VAULT_SECRET = "vault secret";
     /// HKDF info: an account's Ed25519 key from the entropy of its recovery words.
     RECOVERY = "recovery words";
-    /// First field of the nonce derivation and associated data of an attachment chunk *(planned)*.
+    /// HKDF info: the key of an attachment's chunk.
     ATTACHMENT = "attachment";
 }
 

@@ -104,24 +104,32 @@ pub enum Request {
         /// Where the previous page ended.
         after: Option<Name>,
     },
-    /// Anonymous link *(planned)*: a part of a sealed attachment.
+    /// Anonymous link, with token or work *(planned)*: a part of a sealed attachment. Answered by [`Answer::Stored`] once durable.
+    /// **[FILE-5]**
     PutBlob {
+        /// For whom.
+        recipient: Name,
+        /// The account's delivery token, where the sender has one.
+        token: Option<DeliveryToken>,
         /// Which.
         blob: BlobId,
-        /// Where this part begins, in bytes.
-        offset: u64,
-        /// The attachment's full length in bytes.
-        length: u64,
-        /// This part.
-        part: Bytes,
+        /// How many parts it will have.
+        parts: u32,
+        /// The number of this part, from 0.
+        part: u32,
+        /// This part: [`crate::attachment::PART`] bytes, or none to ask how far the relay has come.
+        bytes: Bytes,
     },
-    /// Anonymous link *(planned)*.
+    /// Anonymous link *(planned)*. Answered by [`Answer::Blob`]. **[FILE-10]**
     FetchBlob {
         /// Which.
         blob: BlobId,
-        /// Where to begin, in bytes.
-        offset: u64,
+        /// The number of the part, from 0.
+        part: u32,
     },
+    /// Logged in *(planned)*: removes a blob of one's own account. Answered by [`Answer::Done`], also where there is none.
+    /// **[FILE-11]**
+    DropBlob(BlobId),
 }
 
 /// Most entries of one page of a list.
@@ -173,12 +181,17 @@ pub enum Answer {
     Rooms(Vec<RoomSummary>),
     /// Members of a room.
     Members(Vec<Member>),
-    /// Part of a sealed attachment *(planned)*.
+    /// A part of a sealed attachment *(planned)*.
     Blob {
-        /// The attachment's full length in bytes.
-        length: u64,
-        /// The part.
-        part: Bytes,
+        /// How many parts it has.
+        parts: u32,
+        /// This part.
+        bytes: Bytes,
+    },
+    /// So much of a sealed attachment is durable *(planned)*.
+    Stored {
+        /// Parts, from the first on.
+        parts: u32,
     },
 }
 

@@ -320,8 +320,9 @@ fn what_is_not_built_is_unsupported() {
     let relay = relay(|_| {});
     let mut caller = link(&relay, LinkKind::Anonymous);
     let blob = sealpost_spec::attachment::BlobId([1; 16]);
-    let put = Request::PutBlob { blob, offset: 0, length: 1, part: Bytes(vec![1]) };
-    for request in [put, Request::FetchBlob { blob, offset: 0 }] {
+    let recipient = "alice".parse().unwrap();
+    let put = Request::PutBlob { recipient, token: None, blob, parts: 1, part: 0, bytes: Bytes(vec![1]) };
+    for request in [put, Request::FetchBlob { blob, part: 0 }, Request::DropBlob(blob)] {
         assert_eq!(ask(&relay, &mut caller, request), Err(Refusal::Unsupported));
     }
     for garbage in [&b""[..], b"\xff\xff\xff\xff", b"hello"] {

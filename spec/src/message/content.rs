@@ -109,11 +109,11 @@ pub struct FilePointer {
     pub blob: BlobId,
     /// Name that the sender suggests; text from a stranger.
     pub name: String,
-    /// Bytes of the plaintext.
+    /// Bytes of the file.
     pub size: u64,
-    /// SHA-256 of the plaintext.
+    /// SHA-256 of the file.
     pub hash: [u8; 32],
-    /// Opens it.
+    /// The file key.
     pub key: [u8; 32],
 }
 

@@ -129,8 +129,19 @@ REQUESTS = [
     ("Unfollow", text("lobby")),
     ("Rooms", struct(after=some(text("lobby")))),
     ("Members", struct(room=text("lobby"), after=some(text("alice")))),
-    ("PutBlob", struct(blob=id16, offset=num(3), length=num(9), part=data(b"part"))),
-    ("FetchBlob", struct(blob=id16, offset=num(3))),
+    (
+        "PutBlob",
+        struct(
+            recipient=text("bob"),
+            token=some(key32),
+            blob=id16,
+            parts=num(9, u32),
+            part=num(3, u32),
+            bytes=data(b"part"),
+        ),
+    ),
+    ("FetchBlob", struct(blob=id16, part=num(3, u32))),
+    ("DropBlob", id16),
 ]
 for number, (name, inner) in enumerate(REQUESTS):
     takes("request", name, variant(number, name, inner))
@@ -143,10 +154,19 @@ takes(
 takes("request", "Acknowledge nothing", variant(4, "Acknowledge", many()))
 takes("request", "Deliver without token", variant(7, "Deliver", struct(token=NONE, envelope=envelope)))
 takes("request", "Post without body", variant(8, "Post", removed))
+takes(
+    "request",
+    "PutBlob that asks how far it came",
+    variant(
+        13,
+        "PutBlob",
+        struct(recipient=text("bob"), token=NONE, blob=id16, parts=num(9, u32), part=num(0, u32), bytes=data(b"")),
+    ),
+)
 takes("request", "Rooms from the start", variant(11, "Rooms", struct(after=NONE)))
 takes("request", "Members from the start", variant(12, "Members", struct(room=text("lobby"), after=NONE)))
 for why, b in [
-    ("an unknown variant", u32(15)),
+    ("an unknown variant", u32(16)),
     ("the highest variant", u32(2**32 - 1)),
     ("empty", b""),
     ("a variant cut short", u32(3)[:3]),
@@ -186,7 +206,8 @@ ANSWERS = [
     ("Posted", struct(seq=num(12), id=id16)),
     ("Rooms", many(struct(room=text("lobby"), members=num(3, u32), posts=num(70)))),
     ("Members", many(struct(name=text("alice"), online=flag(True)), struct(name=text("bob"), online=flag(False)))),
-    ("Blob", struct(length=num(9), part=data(b"part"))),
+    ("Blob", struct(parts=num(9, u32), bytes=data(b"part"))),
+    ("Stored", struct(parts=num(3, u32))),
 ]
 REFUSALS = [
     "Malformed",
@@ -233,7 +254,7 @@ for number, refusal in enumerate(REFUSALS):
         bent("answer", f"refusal {number}", err(made(number, refusal)))
 for why, b in [
     ("neither answer nor refusal", u32(2)),
-    ("an unknown answer", u32(0) + u32(11)),
+    ("an unknown answer", u32(0) + u32(12)),
     ("an unknown refusal", u32(1) + u32(29)),
     ("empty", b""),
     ("a bool of 2", u32(0) + u32(9) + u64(1) + text("alice")[0] + u8(2)),

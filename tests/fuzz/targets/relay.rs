@@ -304,8 +304,16 @@ fn composed(relay: &Relay<Memory>, link: &Link, script: &mut Script<'_>) -> (Req
         13 => Request::Unfollow(room),
         14 => Request::Rooms { after: (script.below(2) == 0).then_some(room) },
         15 => Request::Members { room, after: (script.below(2) == 0).then_some(name) },
-        16 => Request::PutBlob { blob: BlobId([1; 16]), offset: 0, length: 1, part: Bytes(script.some().to_vec()) },
-        _ => Request::FetchBlob { blob: BlobId([1; 16]), offset: after.0 },
+        16 => Request::PutBlob {
+            recipient: name,
+            token: None,
+            blob: BlobId([1; 16]),
+            parts: 1,
+            part: 0,
+            bytes: Bytes(script.some().to_vec()),
+        },
+        _ if script.below(2) == 0 => Request::FetchBlob { blob: BlobId([1; 16]), part: 0 },
+        _ => Request::DropBlob(BlobId([1; 16])),
     };
     (request, None)
 }

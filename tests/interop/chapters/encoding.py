@@ -117,8 +117,9 @@ REQUEST = enum(
     ("Unfollow", ROOM),
     ("Rooms", struct(after=option(ROOM))),
     ("Members", struct(room=ROOM, after=option(NAME))),
-    ("PutBlob", struct(blob=ID, offset=U64, length=U64, part=BYTES)),
-    ("FetchBlob", struct(blob=ID, offset=U64)),
+    ("PutBlob", struct(recipient=NAME, token=option(KEY), blob=ID, parts=U32, part=U32, bytes=BYTES)),
+    ("FetchBlob", struct(blob=ID, part=U32)),
+    ("DropBlob", ID),
 )
 ANSWER = enum(
     "Done",
@@ -131,7 +132,8 @@ ANSWER = enum(
     ("Posted", struct(seq=U64, id=ID)),
     ("Rooms", many(struct(room=ROOM, members=U32, posts=U64))),
     ("Members", many(struct(name=NAME, online=BOOL))),
-    ("Blob", struct(length=U64, part=BYTES)),
+    ("Blob", struct(parts=U32, bytes=BYTES)),
+    ("Stored", struct(parts=U32)),
 )
 REFUSAL = enum(
     "Malformed",
