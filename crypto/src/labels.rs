@@ -4,6 +4,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sealpost_spec::account::*;
+use sealpost_spec::attachment::BlobId;
 use sealpost_spec::label;
 use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId};
 use sealpost_spec::message::{SALT, SealedBox, Sealing};
@@ -19,10 +20,10 @@ use crate::vault::door::Door;
 use crate::vault::tests::pass;
 use crate::vault::{Cost, Vault};
 use crate::work::{Channel, solve};
-use crate::{chain, pqxdh, sealed};
+use crate::{attachment, chain, pqxdh, sealed};
 
 /// Labels of what is designed and not yet built: nothing is made with them.
-const PLANNED: [&str; 2] = ["TREE_HEAD", "ATTACHMENT"];
+const PLANNED: [&str; 1] = ["TREE_HEAD"];
 
 type Make<'a> = Box<dyn Fn(&[u8]) -> Vec<u8> + 'a>;
 type Accept<'a> = Box<dyn Fn(&[u8]) -> bool + 'a>;
@@ -271,6 +272,12 @@ fn derivations(keys: &Keys) -> Vec<Context<'_>> {
             label: "MESSAGE",
             real: [&key.expose()[..], &nonce].concat(),
             made: Box::new(|label| hkdf::<44>(&[2; SALT], &[&[1; 32]], &[label]).expose().to_vec()),
+            accepts: None,
+        },
+        Context {
+            label: "ATTACHMENT",
+            real: attachment::chunk_key(&filled(1), &BlobId([2; 16]), &[3; 16]).expose().to_vec(),
+            made: Box::new(|label| hkdf::<32>(&[3; 16], &[&[1; 32]], &[label, &[2; 16]]).expose().to_vec()),
             accepts: None,
         },
         Context {

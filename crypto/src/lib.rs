@@ -64,6 +64,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod attachment;
 #[cfg(test)]
 mod bits;
 mod chain;

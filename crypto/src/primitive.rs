@@ -48,6 +48,18 @@ impl Midstate {
     }
 }
 
+/// SHA-256 of what comes piece by piece.
+#[derive(Clone, Default)]
+pub(crate) struct Running(Sha256);
+impl Running {
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+    pub(crate) fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
 /// Constant-time equality.
 pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()

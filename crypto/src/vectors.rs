@@ -2,6 +2,7 @@
 use std::collections::HashMap;
 
 use sealpost_spec::account::*;
+use sealpost_spec::attachment::{BlobId, parts};
 use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId};
 use sealpost_spec::message::{BOX_OVERHEAD, ChainKey, PqxdhPart, RatchetHeader, SALT, Sealing, SessionMessage};
 use sealpost_spec::relay::{Address, ClientHello, LinkKind, RelayHello, Work};
@@ -11,24 +12,25 @@ use sealpost_spec::wire::{Bytes, MAX_FRAME, MAX_FRAME_BEFORE_HELLO, Signature, S
 
 use crate::identity::*;
 use crate::primitive::tests::hex;
-use crate::primitive::{ml_kem, sha256, x_wing, x25519};
+use crate::primitive::{ml_kem, open, sha256, x_wing, x25519};
 use crate::secret::Secret;
 use crate::session::{OwnPrekeys, Party, Session, VerifiedBundle, chain_id, named_prekeys};
 use crate::vault::door::Door;
 use crate::vault::tests::pass;
 use crate::work::{Channel, check};
-use crate::{Refused, chain, pqxdh, ratchet, sealed};
+use crate::{Refused, attachment, chain, pqxdh, ratchet, sealed};
 
 mod conversation;
 
 /// All files but `encoding.txt`, which needs nothing of this crate.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     include_str!("../../spec/vectors/account.txt"),
     include_str!("../../spec/vectors/message.txt"),
     include_str!("../../spec/vectors/conversation.txt"),
     include_str!("../../spec/vectors/sealed.txt"),
     include_str!("../../spec/vectors/wire.txt"),
     include_str!("../../spec/vectors/room.txt"),
+    include_str!("../../spec/vectors/attachment.txt"),
 ];
 
 struct Vector<'a>(HashMap<&'a str, &'a str>);
@@ -202,6 +204,15 @@ impl<'a> Vector<'a> {
                 verify_login(&Signature(self.array("signature")), &proof, &device).map(|()| true)
             }
             "mailbox" => Ok(mailbox(&DeviceKey(self.array("device-key"))).0 == self.array("mailbox")),
+            "attachment-chunk" => {
+                let (blob, salt) = (BlobId(self.array("blob")), self.array("salt"));
+                let key = attachment::chunk_key(&self.secret("file-key"), &blob, &salt);
+                let nonce = attachment::nonce(self.number("number"), self.text("last") == "yes");
+                Ok(key == self.secret("key")
+                    && nonce == self.array("nonce")
+                    && **open(&key, &nonce, &[], &self.bytes("sealed"))? == *self.bytes("plaintext"))
+            }
+            "attachment-parts" => Ok(parts(self.number("size")).ok_or(Refused)? == self.number::<u32>("parts")),
             "message-key" => {
                 let (key, nonce) = chain::cipher(&self.secret("message-key"), &self.array("salt"));
                 Ok(key == self.secret("key") && nonce == self.array("nonce"))

@@ -9,14 +9,14 @@ import pathlib
 import sys
 
 sys.dont_write_bytecode = True
-from generator import account, conversation, encoding, message, room, sealed, wire  # noqa: E402
+from generator import account, attachment, conversation, encoding, message, room, sealed, wire  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 
 
 def main():
     stale = []
-    for chapter in (account, message, conversation, sealed, wire, encoding, room):
+    for chapter in (account, message, conversation, sealed, wire, encoding, room, attachment):
         path = HERE / chapter.out.name
         if "--check" not in sys.argv:
             path.write_text(chapter.out.text(), "utf-8")

@@ -68,6 +68,7 @@ FREE = {
     ("receipt-order", "right"): "most of it has no rank",
     ("box-size", "list"): "only its length counts",
     ("box-size", "message-length"): "a size holds for many lengths",
+    ("attachment-parts", "size"): "a number of parts holds for many sizes",
 }
 
 

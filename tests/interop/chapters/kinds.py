@@ -2,7 +2,7 @@
 
 import json
 
-from . import account, encoding, message, room
+from . import account, attachment, encoding, message, room
 from .primitive import (
     LABELS,
     Refused,
@@ -223,6 +223,18 @@ def chain_step(v):
 def message_key(v):
     key, nonce = message.message_key(v.bytes("message-key"), v.bytes("salt"))
     return v.same(key=key, nonce=nonce)
+
+
+@kind("attachment-chunk")
+def attachment_chunk(v):
+    last = {"yes": True, "no": False}[v.text("last")]
+    key, nonce = attachment.key(v.bytes("file-key"), v.bytes("blob"), v.bytes("salt")), attachment.nonce(v.number("number"), last)
+    return v.same(key=key, nonce=nonce, plaintext=attachment.opened(key, nonce, v.bytes("sealed")))
+
+
+@kind("attachment-parts")
+def attachment_parts(v):
+    return v.same(parts=attachment.parts(v.number("size")))
 
 
 @kind("ml-kem")

@@ -28,6 +28,7 @@ LABELS = {
         "PREKEY": b"prekey",
         "LOGIN": b"login",
         "POST": b"post",
+        "ATTACHMENT": b"attachment",
         "NAME_RECEIPT": b"name receipt",
         "FINGERPRINT": b"fingerprint",
         "SAFETY_NUMBER": b"safety number",
