@@ -242,6 +242,12 @@ pub struct Status {
     pub waiting_bytes: u64,
     /// Rooms.
     pub rooms: u64,
+    /// Sealed files that wait for their recipients, whole or not yet.
+    #[serde(default)]
+    pub files: u64,
+    /// The room that they take, in bytes.
+    #[serde(default)]
+    pub files_bytes: u64,
     /// The store's id, as hexadecimal digits: new once everything was lost.
     pub store: String,
 }

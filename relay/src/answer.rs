@@ -1,6 +1,7 @@
 //! What a relay answers: authorise, one or two calls of the store, reply.
 
 mod account;
+mod attachment;
 mod caller;
 mod mailbox;
 mod operator;
@@ -27,10 +28,12 @@ use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::{VERSION, decode};
 use serde::{Deserialize, Serialize};
 
+pub use attachment::Files;
+use attachment::Part;
 pub use caller::{Caller, Peer};
 
 use crate::course::Course;
-use crate::metrics::{ACKNOWLEDGE, DELIVER, METRICS, POST};
+use crate::metrics::{ACKNOWLEDGE, DELIVER, METRICS, POST, PUT_BLOB};
 use crate::quota::{Quota, Rates};
 use crate::store::bell::lock;
 use crate::store::{Fault, Store};
@@ -53,6 +56,8 @@ pub struct Rules {
     pub work: WorkPrice,
     /// How often somebody may ask.
     pub rates: Rates,
+    /// How much room files may take.
+    pub files: Files,
 }
 
 impl Default for Rules {
@@ -62,6 +67,7 @@ impl Default for Rules {
             // 2^18 hashes: a tenth of a second on a laptop, unnoticed before a first message, dear by the million.
             work: WorkPrice { fetch: 18, deliver: 18 },
             rates: Rates::default(),
+            files: Files::default(),
         }
     }
 }
@@ -77,6 +83,7 @@ pub struct Relay<S> {
     presence: Presence,
     tails: Tails,
     operator: Operator,
+    room: attachment::Room,
     /// The mailbox at which the last sweep ended, where it did not come to the last one.
     swept: Mutex<Option<Vec<u8>>>,
     course: Course,
@@ -146,6 +153,7 @@ impl<S: Store> Relay<S> {
             presence: Presence::default(),
             tails: Tails::default(),
             operator: Operator::default(),
+            room: attachment::Room::default(),
             swept: Mutex::default(),
             course: Course::new(),
             rng: Mutex::new(Box::new(rng)),
@@ -155,6 +163,7 @@ impl<S: Store> Relay<S> {
         };
         relay.open_lobby().await?;
         relay.remember_exceptions().await?;
+        relay.count_blobs().await?;
         Ok(relay)
     }
 
@@ -208,7 +217,10 @@ impl<S: Store> Relay<S> {
         others: bool,
     ) -> Begun<'a> {
         let Ok(request) = decode::<Request>(body) else { return Begun::Answered(Err(Refusal::Malformed)) };
-        let joins = matches!(request, Request::Deliver { .. } | Request::Acknowledge(_) | Request::Post(_));
+        let joins = matches!(
+            request,
+            Request::Deliver { .. } | Request::Acknowledge(_) | Request::Post(_) | Request::PutBlob { .. }
+        );
         if others && !joins {
             return Begun::NotYet;
         }
@@ -226,6 +238,15 @@ impl<S: Store> Relay<S> {
                     }
                     self.told(outcome)
                 };
+                Begun::Waits { answer: Box::pin(answer), lazy: false }
+            }
+            Request::PutBlob { recipient, token, blob, parts, part, bytes } => {
+                METRICS.requests.add(PUT_BLOB, 1);
+                self.quota.load().tick(now);
+                let sender = caller.sender();
+                caller.paid = false;
+                let part = Part { recipient, token, blob, parts, part, bytes };
+                let answer = async move { self.told(self.put_blob(now, sender, part).await) };
                 Begun::Waits { answer: Box::pin(answer), lazy: false }
             }
             Request::Acknowledge(pairs) => {
@@ -292,9 +313,12 @@ impl<S: Store> Relay<S> {
             Request::Unfollow(room) => self.unfollow(caller, &room),
             Request::Rooms { after } => self.rooms(caller, after).await,
             Request::Members { room, after } => self.members(caller, room, after).await,
-            Request::PutBlob { .. } | Request::FetchBlob { .. } | Request::DropBlob(_) => {
-                Err(Refusal::Unsupported.into())
+            Request::PutBlob { recipient, token, blob, parts, part, bytes } => {
+                let part = Part { recipient, token, blob, parts, part, bytes };
+                self.put_blob(now, caller.sender(), part).await
             }
+            Request::FetchBlob { blob, part } => self.fetch_blob(now, caller, blob, part).await,
+            Request::DropBlob(blob) => self.drop_blob(caller, blob).await,
         };
         caller.paid = false;
         self.told(outcome)
@@ -311,6 +335,7 @@ impl<S: Store> Relay<S> {
         self.remember_exceptions().await?;
         self.expire_invites(now).await?;
         self.let_go_all(now).await?;
+        self.expire_blobs(now).await?;
         self.expire_some(now).await
     }
 
@@ -357,7 +382,7 @@ impl<S: Store> Relay<S> {
     fn paid(&self, caller: &mut Caller, request: &Request, work: Option<Work>, body: &[u8]) -> bool {
         let bits = match request {
             Request::FetchBundle(_) | Request::FetchDevices(_) => self.rules.load().work.fetch,
-            Request::Deliver { .. } => self.rules.load().work.deliver,
+            Request::Deliver { .. } | Request::PutBlob { .. } => self.rules.load().work.deliver,
             _ => return false,
         };
         let Some(work) = work else { return false };

@@ -1,13 +1,14 @@
 //! A relay in one file: its key and its store, as they were at one moment.
 //!
-//! A backup is a tar archive of four files, in this order, so that a person can look at it, and `sha256sum -c` check it:
+//! A backup is a tar archive of these files, in this order, so that a person can look at it, and `sha256sum -c` check it:
 //!
 //! | file | holds |
 //! |---|---|
 //! | `README` | what this is, how it is restored, and on its first line the format's version |
 //! | `relay.key` | the relay's key, PKCS #8: whoever has it can pose as the relay |
 //! | `relay.db` | the store, an SQLite file |
-//! | `SHA256SUMS` | the SHA-256 of the three, as `sha256sum` writes them |
+//! | `blobs/ID` | a sealed file each, as far as it was there |
+//! | `SHA256SUMS` | the SHA-256 of all of them, as `sha256sum` writes them |
 //!
 //! It is written under another name and gets its own once it is on the disk; it replaces nothing. What `restore` makes
 //! of it is a relay with the same address and a store of its own: [RELAY-20] says what its clients make of that.
@@ -23,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use crate::folder::{self, FolderError};
-use crate::store::sqlite::{OpenError, copy};
+use crate::store::sqlite::{OpenError, blobs, copy};
 pub use restore::restore;
 
 /// What stands first in every backup of this format.
@@ -32,6 +33,7 @@ const README: &str = "README";
 const KEY: &str = "relay.key";
 const STORE: &str = "relay.db";
 const SUMS: &str = "SHA256SUMS";
+const BLOBS: &str = "blobs/";
 
 /// Why there is no backup, or no relay made of one.
 #[derive(Debug, thiserror::Error)]
@@ -117,13 +119,15 @@ pub fn stream(
     pack(data, work.path(), out, progress)
 }
 
-fn pack(data: &Path, work: &Path, out: &mut impl Write, progress: impl FnMut(u64, u64)) -> Result<(), BackupError> {
+fn pack(data: &Path, work: &Path, out: &mut impl Write, mut progress: impl FnMut(u64, u64)) -> Result<(), BackupError> {
     let key = folder::read_key(data)?.ok_or_else(|| BackupError::Nothing(data.to_owned()))?.pkcs8();
     let (store, copied) = (data.join(STORE), work.join(STORE));
     if !store.is_file() {
         return Err(BackupError::Nothing(data.to_owned()));
     }
-    copy::copy(&store, &copied, progress)?;
+    // Before the store is copied: each of them has its row there, or is gone by then.
+    let files = blobs::names(&store).map_err(about(&store))?;
+    copy::copy(&store, &copied, &mut progress)?;
     let stream = about(Path::new("the backup"));
     let mut archive = Archive { tar: Builder::new(out), sums: String::new() };
     let readme = readme();
@@ -132,6 +136,15 @@ fn pack(data: &Path, work: &Path, out: &mut impl Write, progress: impl FnMut(u64
     let file = File::open(&copied).map_err(about(&copied))?;
     let size = file.metadata().map_err(about(&copied))?.len();
     archive.append(STORE, size, file).map_err(&stream)?;
+    let all = files.len() as u64;
+    for (done, name) in (0..).zip(files) {
+        let path = blobs::folder(&store).join(&name);
+        // It was fetched meanwhile.
+        let Ok(file) = File::open(&path) else { continue };
+        let size = blobs::whole_parts(file.metadata().map_err(about(&path))?.len());
+        archive.append(&format!("{BLOBS}{name}"), size, file.take(size)).map_err(&stream)?;
+        progress(done, all);
+    }
     let sums = std::mem::take(&mut archive.sums);
     archive.append(SUMS, sums.len() as u64, sums.as_bytes()).map_err(&stream)?;
     archive.tar.into_inner().and_then(|out| out.flush()).map_err(&stream)
@@ -178,7 +191,7 @@ impl<R: Read> Read for Hashed<R> {
 fn readme() -> String {
     format!(
         "{FORMAT}\n\nWritten by sealpost-relay {}. Whoever has this file can pose as the relay: relay.key is its key.\n\n\
-         relay.key   the relay's key, PKCS #8\nrelay.db    its store, an SQLite file\nSHA256SUMS  for sha256sum -c\n\n\
+         relay.key   the relay's key, PKCS #8\nrelay.db    its store, an SQLite file\nblobs       sealed files that wait for their recipients\nSHA256SUMS  for sha256sum -c\n\n\
          sealpost-relay restore THIS-FILE --data EMPTY-FOLDER\n",
         env!("CARGO_PKG_VERSION")
     )

@@ -17,6 +17,7 @@ use sealpost_spec::relay::{Host, Registering, WorkPrice};
 use serde::{Deserialize, Serialize};
 
 use crate::Rules;
+use crate::answer::Files;
 use crate::listen::Limits;
 use crate::quota::{MAX_RECOVERY_MS, Rates};
 pub use service::{Door, Log, LogFormat};
@@ -45,6 +46,8 @@ pub struct Config {
     pub links: Limits,
     /// How often somebody may ask.
     pub rates: Rates,
+    /// How much room files may take.
+    pub files: Files,
     /// Where `/metrics`, `/healthz` and `/readyz` are shown.
     pub metrics: Door,
     /// Whether others than this machine may see them.
@@ -68,6 +71,7 @@ impl Default for Config {
             work: Work::default(),
             links: Limits::default(),
             rates: Rates::default(),
+            files: Files::default(),
             metrics: Door::Off,
             metrics_public: false,
             log: Log::default(),
@@ -192,6 +196,7 @@ impl Config {
             },
             work: WorkPrice { fetch: self.work.fetch, deliver: self.work.deliver },
             rates: self.rates.clone(),
+            files: self.files.clone(),
         }
     }
 }

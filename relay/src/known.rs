@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::answer::shown;
-use crate::store::sqlite::OpenError;
+use crate::store::sqlite::{OpenError, blobs};
 pub use fields::{Field, fields};
 
 /// How much there is of something, and one of it.
@@ -75,11 +75,23 @@ pub fn found(store: &Path) -> Result<Vec<Found>, OpenError> {
         };
         found.push(Found { of: format!("row {}", kind.table), count, bytes, example });
     }
+    found.push(files(store));
     // What no version of this program writes would be a surprise, and is not kept silent.
     for (table, (count, bytes)) in counts {
         found.push(Found { of: format!("row {table}"), count, bytes, example: Value::Null });
     }
     Ok(found)
+}
+
+/// The sealed files.
+fn files(store: &Path) -> Found {
+    let mut files = Found { of: "file blobs/ID".to_owned(), count: 0, bytes: 0, example: Value::Null };
+    for file in std::fs::read_dir(blobs::folder(store)).into_iter().flatten().filter_map(Result::ok) {
+        files.count += 1;
+        files.bytes += file.metadata().map_or(0, |file| file.len());
+        files.example = json!({ "name": file.file_name().to_string_lossy() });
+    }
+    files
 }
 
 /// A number that is never below zero.

@@ -49,6 +49,8 @@ pub struct Metrics {
     pub acknowledged: Counter,
     /// Posts that were taken.
     pub posts: Counter,
+    /// Sealed files of which the last part came.
+    pub blobs: Counter,
     /// Envelopes and posts that were pushed.
     pub pushes: Counter,
     /// Bytes of frames that came.
@@ -78,6 +80,10 @@ pub struct Store {
     pub mailbox_bytes: Gauge,
     /// Envelopes that nobody fetched in time.
     pub expired: Counter,
+    /// Room that sealed files take, those included that are still being uploaded.
+    pub blob_bytes: Gauge,
+    /// Sealed files that nobody fetched, or finished, in time.
+    pub blobs_expired: Counter,
     /// 1 while nothing can be written: the last commit found no room on the disk, or the store has stopped.
     pub refusing: Gauge,
 }
@@ -111,6 +117,8 @@ pub const ACKNOWLEDGE: usize = 4;
 pub const DELIVER: usize = 7;
 /// `post` among [`REQUESTS`].
 pub const POST: usize = 8;
+/// `put_blob` among [`REQUESTS`].
+pub const PUT_BLOB: usize = 13;
 /// Refusals, in the order of their numbers. [RELAY-12]
 pub const REFUSALS: [&str; 29] = [
     "malformed",
@@ -179,6 +187,7 @@ impl Metrics {
             deliveries: Counter::new(),
             acknowledged: Counter::new(),
             posts: Counter::new(),
+            blobs: Counter::new(),
             pushes: Counter::new(),
             bytes_in: Counter::new(),
             bytes_out: Counter::new(),
@@ -190,6 +199,8 @@ impl Metrics {
                 held_bytes: Gauge::new(),
                 mailbox_bytes: Gauge::new(),
                 expired: Counter::new(),
+                blob_bytes: Gauge::new(),
+                blobs_expired: Counter::new(),
                 refusing: Gauge::new(),
             },
             draining: Gauge::new(),
@@ -224,7 +235,7 @@ impl Metrics {
             Request::Unfollow(_) => 10,
             Request::Rooms { .. } => 11,
             Request::Members { .. } => 12,
-            Request::PutBlob { .. } => 13,
+            Request::PutBlob { .. } => PUT_BLOB,
             Request::FetchBlob { .. } => 14,
             Request::DropBlob(_) => 15,
         };

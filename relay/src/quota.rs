@@ -52,6 +52,10 @@ pub struct Rates {
     pub lookups: Rate,
     /// Deliveries per address: two scripts that send as fast as the disk commits stay below it.
     pub deliveries: Rate,
+    /// Parts of files, of 64 KiB, that an address uploads: 6 GiB at once, then 12 MiB a second.
+    pub uploads: Rate,
+    /// The same of what an address fetches: twice as much, since many fetch what one sends.
+    pub downloads: Rate,
     /// Posts per account: a pasted page goes through, a flood does not.
     pub posts: Rate,
     /// What else an account asks: keys to publish, a token, rooms to follow or list. A client follows 200 rooms after
@@ -68,6 +72,8 @@ impl Default for Rates {
             one_time_keys: Rate { burst: 60, every_ms: 60_000 },
             lookups: Rate { burst: 600, every_ms: 200 },
             deliveries: Rate { burst: 6_000, every_ms: 5 },
+            uploads: Rate { burst: 100_000, every_ms: 5 },
+            downloads: Rate { burst: 200_000, every_ms: 3 },
             posts: Rate { burst: 300, every_ms: 100 },
             requests: Rate { burst: 600, every_ms: 100 },
         }
@@ -88,8 +94,19 @@ impl Rate {
 
 impl Rates {
     /// Each with the name of its setting.
-    pub(crate) fn named(&self) -> [(&'static str, Rate); 8] {
-        let Self { registrations, logins, fetches, one_time_keys, lookups, deliveries, posts, requests } = *self;
+    pub(crate) fn named(&self) -> [(&'static str, Rate); 10] {
+        let Self {
+            registrations,
+            logins,
+            fetches,
+            one_time_keys,
+            lookups,
+            deliveries,
+            uploads,
+            downloads,
+            posts,
+            requests,
+        } = *self;
         [
             ("registrations", registrations),
             ("logins", logins),
@@ -97,6 +114,8 @@ impl Rates {
             ("one_time_keys", one_time_keys),
             ("lookups", lookups),
             ("deliveries", deliveries),
+            ("uploads", uploads),
+            ("downloads", downloads),
             ("posts", posts),
             ("requests", requests),
         ]
@@ -112,6 +131,8 @@ impl Rates {
             one_time_keys: rate,
             lookups: rate,
             deliveries: rate,
+            uploads: rate,
+            downloads: rate,
             posts: rate,
             requests: rate,
         }
@@ -231,6 +252,8 @@ pub(crate) struct Quota {
     lookups: Gate<Prefix>,
     account_lookups: Gate<Name>,
     deliveries: Gate<Prefix>,
+    uploads: Gate<Prefix>,
+    downloads: Gate<Prefix>,
     posts: Gate<Name>,
     requests: Gate<Name>,
 }
@@ -246,6 +269,8 @@ impl Quota {
             lookups: Gate::new(rates.lookups, &clock, true),
             account_lookups: Gate::new(rates.lookups, &clock, true),
             deliveries: Gate::new(rates.deliveries, &clock, false),
+            uploads: Gate::new(rates.uploads, &clock, true),
+            downloads: Gate::new(rates.downloads, &clock, true),
             posts: Gate::new(rates.posts, &clock, false),
             requests: Gate::new(rates.requests, &clock, false),
             latest: Mutex::default(),
@@ -285,6 +310,12 @@ impl Quota {
     pub(crate) fn delivery(&self, from: Prefix) -> Result<(), Refusal> {
         self.deliveries.check(&self.clock, &from)
     }
+    pub(crate) fn upload(&self, from: Prefix) -> Result<(), Refusal> {
+        self.uploads.check(&self.clock, &from)
+    }
+    pub(crate) fn download(&self, from: Prefix) -> Result<(), Refusal> {
+        self.downloads.check(&self.clock, &from)
+    }
     pub(crate) fn post(&self, account: &Name) -> Result<(), Refusal> {
         self.posts.check(&self.clock, account)
     }
@@ -307,6 +338,8 @@ impl Quota {
         self.lookups.forget();
         self.account_lookups.forget();
         self.deliveries.forget();
+        self.uploads.forget();
+        self.downloads.forget();
         self.posts.forget();
         self.requests.forget();
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | log | append, offer, read, trim, watch, usage | mailboxes, rooms |
 //! | table | get, put, delete, scan, count | accounts, devices, prekeys, members |
-//! | blob | put, read and delete parts | sealed attachments |
+//! | blob | put_part, parts, part, delete | sealed attachments |
 //!
 //! The invariants, written for the weaker backend; [`conformance`] checks each on any store:
 //!
@@ -29,6 +29,9 @@
 //! - **[STORE-11]** What is offered, see [`Store::offer`], resolves once it is durable or once a trim has passed it,
 //!   whichever comes first. Meanwhile it may be read, rings watches and counts as used; a crash loses it. A store that
 //!   has no place for what is not written yet writes it like anything else.
+//! - **[STORE-12]** The parts of a blob are put in the order of their numbers: any other than the next one changes
+//!   nothing. The number that a put resolves to counts parts that are durable, and it never falls, but to nothing where
+//!   the blob was deleted or its file could not be written.
 
 pub mod bell;
 pub mod conformance;
@@ -105,20 +108,6 @@ pub enum Write {
         key: Key,
         /// The revision that it must have.
         expected: Rev,
-    },
-    /// Stores a part of a blob; the same part again replaces it. Gives [`Written::Done`].
-    PutPart {
-        /// Which blob.
-        blob: [u8; 16],
-        /// Where the part begins, in bytes.
-        offset: u64,
-        /// The part.
-        bytes: Vec<u8>,
-    },
-    /// Removes a blob with all its parts. Gives [`Written::Done`].
-    DeleteBlob {
-        /// Which.
-        blob: [u8; 16],
     },
 }
 
@@ -199,6 +188,9 @@ pub enum Fault {
     /// A value kept changing between reading and writing it.
     #[error("{0} kept changing")]
     Contended(&'static str),
+    /// There is no room for it.
+    #[error("the disk is full")]
+    Full,
     /// The backend's own words.
     #[error("{0}")]
     Backend(String),
@@ -249,6 +241,21 @@ pub trait Store: Send + Sync + 'static {
     /// How many keys of a table begin with `prefix`.
     fn count(&self, table: &'static str, prefix: &[u8]) -> impl Future<Output = Result<u64, Fault>> + Send;
 
-    /// The part of a blob that begins at this offset.
-    fn part(&self, blob: [u8; 16], offset: u64) -> impl Future<Output = Result<Option<Vec<u8>>, Fault>> + Send;
+    /// Adds a part to a blob, [`sealpost_spec::attachment::PART`] bytes, where it is the next one, numbered from 0; resolves to how
+    /// many there are. [STORE-12]
+    fn put_part(&self, blob: [u8; 16], number: u32, bytes: Bytes) -> impl Future<Output = Result<u32, Fault>> + Send;
+
+    /// How many parts of a blob there are.
+    fn parts(&self, blob: [u8; 16]) -> impl Future<Output = Result<u32, Fault>> + Send;
+
+    /// This part of a blob.
+    fn part(&self, blob: [u8; 16], number: u32) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send;
+
+    /// Removes a blob with all its parts, where it is.
+    fn delete_blob(&self, blob: [u8; 16]) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// How many bytes more it could hold, as far as it knows.
+    fn free(&self) -> u64 {
+        u64::MAX
+    }
 }

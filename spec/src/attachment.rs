@@ -14,6 +14,10 @@ pub const PART: usize = 64 * 1024;
 pub const CHUNK_SALT: usize = 16;
 /// Bytes of the file in a chunk.
 pub const CHUNK: usize = PART - CHUNK_SALT - TAG;
+/// How long a blob waits once all of it is there, in milliseconds: 30 days. **[FILE-11]**
+pub const KEPT_MS: u64 = crate::mailbox::MAX_AGE_MS;
+/// How long the first part of a blob waits for the last one, in milliseconds: three days. **[FILE-11]**
+pub const UNFINISHED_MS: u64 = 3 * 24 * 60 * 60 * 1_000;
 /// Most parts of a blob: 1 TiB.
 pub const MAX_PARTS: u32 = 1 << 24;
 

@@ -104,7 +104,7 @@ pub enum Request {
         /// Where the previous page ended.
         after: Option<Name>,
     },
-    /// Anonymous link, with token or work *(planned)*: a part of a sealed attachment. Answered by [`Answer::Stored`] once durable.
+    /// Anonymous link, with token or work: a part of a sealed attachment. Answered by [`Answer::Stored`] once durable.
     /// **[FILE-5]**
     PutBlob {
         /// For whom.
@@ -120,14 +120,14 @@ pub enum Request {
         /// This part: [`crate::attachment::PART`] bytes, or none to ask how far the relay has come.
         bytes: Bytes,
     },
-    /// Anonymous link *(planned)*. Answered by [`Answer::Blob`]. **[FILE-10]**
+    /// Anonymous link. Answered by [`Answer::Blob`]. **[FILE-10]**
     FetchBlob {
         /// Which.
         blob: BlobId,
         /// The number of the part, from 0.
         part: u32,
     },
-    /// Logged in *(planned)*: removes a blob of one's own account. Answered by [`Answer::Done`], also where there is none.
+    /// Logged in: removes a blob of one's own account. Answered by [`Answer::Done`], also where there is none.
     /// **[FILE-11]**
     DropBlob(BlobId),
 }
@@ -181,14 +181,14 @@ pub enum Answer {
     Rooms(Vec<RoomSummary>),
     /// Members of a room.
     Members(Vec<Member>),
-    /// A part of a sealed attachment *(planned)*.
+    /// A part of a sealed attachment.
     Blob {
         /// How many parts it has.
         parts: u32,
         /// This part.
         bytes: Bytes,
     },
-    /// So much of a sealed attachment is durable *(planned)*.
+    /// So much of a sealed attachment is durable.
     Stored {
         /// Parts, from the first on.
         parts: u32,

@@ -31,6 +31,7 @@ impl Display for Status {
         writeln!(f, "accounts   {accounts}")?;
         writeln!(f, "waiting    {} in {}", counted(self.waiting, "envelope"), size(self.waiting_bytes))?;
         writeln!(f, "rooms      {}", self.rooms)?;
+        writeln!(f, "files      {} in {}", self.files, size(self.files_bytes))?;
         write!(f, "store      {}", self.store)
     }
 }

@@ -182,6 +182,7 @@ impl<S: Store> Relay<S> {
 
     async fn status(&self, now: u64) -> Answer {
         let waiting = self.known(self.store.total(mailboxes::KIND).await)?;
+        let (files_bytes, files) = self.room.total();
         Ok(vec![Record::Status(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             draining: self.course.drains(),
@@ -192,6 +193,8 @@ impl<S: Store> Relay<S> {
             waiting: waiting.count,
             waiting_bytes: waiting.bytes,
             rooms: self.known(self.store.count(row::Room::TABLE, &[]).await)?,
+            files,
+            files_bytes,
             store: self.store.id().0.iter().map(|byte| format!("{byte:02x}")).collect(),
         })])
     }

@@ -1,6 +1,7 @@
 //! What stands in the tables: one byte of row version, then the encoded row.
 
 use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name, NameReceipt, PrekeyId, PrekeyRole};
+use sealpost_spec::attachment::BlobId;
 use sealpost_spec::mailbox::{MailboxId, TokenHash};
 use sealpost_spec::relay::Notice;
 use sealpost_spec::room::{PostHash, PostId, RoomName};
@@ -45,6 +46,7 @@ tables! {
     Retention = "retention";
     MailboxLimit = "limit";
     Notice = "notice";
+    Blob = "blob";
 }
 
 /// An account, by its name.
@@ -173,6 +175,18 @@ pub(super) struct MailboxLimit {
     pub(super) bytes: u64,
 }
 
+/// A blob, by its id. [FILE-6]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Blob {
+    /// The account that may fetch it.
+    pub(super) owner: Name,
+    pub(super) parts: u32,
+    /// Unix milliseconds.
+    pub(super) begun_at: u64,
+    /// When its last part came.
+    pub(super) whole_at: Option<u64>,
+}
+
 /// A row with its revision.
 pub(super) struct Current<R> {
     pub(super) rev: Rev,
@@ -204,6 +218,9 @@ pub(super) fn retention(room: &RoomName) -> Key {
 }
 pub(super) fn mailbox_limit(name: &Name) -> Key {
     key::<MailboxLimit>(&[name.as_str().as_bytes()])
+}
+pub(super) fn blob(id: &BlobId) -> Key {
+    key::<Blob>(&[&id.0])
 }
 /// There is one notice at most. [RELAY-21]
 pub(super) fn notice() -> Key {

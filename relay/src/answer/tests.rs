@@ -1,6 +1,7 @@
 //! Every request and every refusal, answered over a store in memory, without socket, clock or runtime.
 
 mod accounts;
+mod attachments;
 mod invites;
 mod mailboxes;
 mod notices;
@@ -314,17 +315,11 @@ fn requests_keep_to_their_links() {
     assert_eq!(ask(&relay, &mut before_login, Request::FetchDevices(alice.name.clone())), Err(Refusal::WrongLink));
 }
 
-/// What is planned is refused, and what is no request too.
+/// What is no request is refused.
 #[test]
-fn what_is_not_built_is_unsupported() {
+fn garbage_is_malformed() {
     let relay = relay(|_| {});
     let mut caller = link(&relay, LinkKind::Anonymous);
-    let blob = sealpost_spec::attachment::BlobId([1; 16]);
-    let recipient = "alice".parse().unwrap();
-    let put = Request::PutBlob { recipient, token: None, blob, parts: 1, part: 0, bytes: Bytes(vec![1]) };
-    for request in [put, Request::FetchBlob { blob, part: 0 }, Request::DropBlob(blob)] {
-        assert_eq!(ask(&relay, &mut caller, request), Err(Refusal::Unsupported));
-    }
     for garbage in [&b""[..], b"\xff\xff\xff\xff", b"hello"] {
         assert_eq!(ready(relay.handle(NOW, &mut caller, None, garbage)), Some(Err(Refusal::Malformed)));
     }

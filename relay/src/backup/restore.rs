@@ -1,8 +1,8 @@
 //! From a backup to a relay.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use sealpost_crypto::Zeroizing;
@@ -10,12 +10,14 @@ use sealpost_crypto::identity::RelaySecret;
 use sha2::{Digest, Sha256};
 use tar::{Entries, EntryType};
 
-use super::{BackupError, FORMAT, Hashed, KEY, README, STORE, SUMS, about, line};
+use super::{BLOBS, BackupError, FORMAT, Hashed, KEY, README, STORE, SUMS, about, line};
 use crate::folder::Folder;
-use crate::store::sqlite::copy;
+use crate::store::sqlite::{blobs, copy};
 
 /// Longest of the files but the store.
 const SMALL: u64 = 4 * 1024;
+/// Longest of the sums: a million sealed files.
+const LARGEST_SUMS: u64 = 128 * 1024 * 1024;
 /// What may be in a folder that counts as empty.
 const LOCK: &str = "relay.lock";
 
@@ -36,7 +38,7 @@ pub fn restore(from: impl Read, data: &Path, progress: impl FnMut(u64, u64)) -> 
     copy::renew(&work.path().join(STORE))?;
     // The key first: a key without its store is a relay that lost it, and its clients fill it again; a store without its
     // key would be some other relay's.
-    for name in [KEY, STORE] {
+    for name in [KEY, BLOBS, STORE] {
         let into = data.join(name);
         std::fs::rename(work.path().join(name), &into).map_err(about(&into))?;
     }
@@ -60,7 +62,7 @@ fn unpack(from: impl Read, work: &Path, mut progress: impl FnMut(u64, u64)) -> R
     }
     write(&work.join(KEY), &mut key.as_slice(), |_| {})?;
     sums += &store(&mut entries, &work.join(STORE), &mut progress)?;
-    let said = small(&mut entries, SUMS, &mut String::new())?;
+    let said = files(&mut entries, &work.join(BLOBS), &mut sums)?;
     if said != sums.as_bytes() {
         return Err(BackupError::Damaged("it is not what was written: a checksum differs".to_owned()));
     }
@@ -80,17 +82,47 @@ fn next<'a, R: Read>(entries: &mut Entries<'a, R>, name: &str) -> Result<tar::En
 }
 
 fn small<R: Read>(entries: &mut Entries<'_, R>, name: &str, sums: &mut String) -> Result<Vec<u8>, BackupError> {
-    let entry = next(entries, name)?;
-    let size = entry.size();
+    let bytes = contents(next(entries, name)?, name)?;
+    *sums += &line(name, Sha256::new_with_prefix(&bytes));
+    Ok(bytes)
+}
+
+fn contents<R: Read>(entry: tar::Entry<'_, R>, name: &str) -> Result<Vec<u8>, BackupError> {
+    // The sums have a line for each sealed file.
+    let (size, most) = (entry.size(), if name == SUMS { LARGEST_SUMS } else { SMALL });
     let mut bytes = Vec::new();
-    if size <= SMALL {
-        entry.take(SMALL).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
+    if size <= most {
+        entry.take(most).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
     }
     if bytes.len() as u64 != size {
         return Err(BackupError::Damaged(format!("{name} in it is not as long as it says")));
     }
-    *sums += &line(name, Sha256::new_with_prefix(&bytes));
     Ok(bytes)
+}
+
+/// Writes the sealed files, and gives what comes after them.
+fn files<R: Read>(entries: &mut Entries<'_, R>, into: &Path, sums: &mut String) -> Result<Vec<u8>, BackupError> {
+    DirBuilder::new().mode(0o700).create(into).map_err(about(into))?;
+    loop {
+        let missing =
+            || BackupError::Damaged(format!("it is no backup of a relay, or not all of it: {SUMS} is missing"));
+        let entry = entries.next().ok_or_else(missing)?.map_err(|error| broken(&error))?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if entry.header().entry_type() != EntryType::Regular {
+            return Err(missing());
+        }
+        if name == SUMS {
+            return contents(entry, SUMS);
+        }
+        // A name that leads elsewhere is none.
+        let Some(file) = name.strip_prefix(BLOBS).filter(|file| blobs::is_name(file)) else { return Err(missing()) };
+        let size = entry.size();
+        let mut hashed = Hashed { from: entry, sum: Sha256::new() };
+        if write(&into.join(file), &mut hashed, |_| {})? != size {
+            return Err(BackupError::Damaged("it ends too early".to_owned()));
+        }
+        *sums += &line(&name, hashed.sum);
+    }
 }
 
 /// Writes the store, and gives its line of the sums.

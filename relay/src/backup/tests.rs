@@ -56,6 +56,10 @@ async fn a_backup_under_load_restores() {
             number
         }
     });
+    let part = |fill| bytes::Bytes::from(vec![fill; sealpost_spec::attachment::PART]);
+    for number in 0..3_u8 {
+        store.put_part([9; 16], u32::from(number), part(number)).await.unwrap();
+    }
     let file = outer.path().join("relay.backup");
     let before = entries(&store).await;
     backup(&data, &file, no_progress).unwrap();
@@ -75,7 +79,9 @@ async fn a_backup_under_load_restores() {
     let count = async |table| (store.count(table, &[]).await.unwrap(), restored.count(table, &[]).await.unwrap());
     assert_eq!((count("account").await, count("prekey").await), ((1, 1), (1, 0)));
     let names: Vec<_> = std::fs::read_dir(&again).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert!(names.iter().all(|name| name.to_str().unwrap().starts_with("relay.")), "{names:?}");
+    assert!(names.iter().all(|name| name.to_str().unwrap().starts_with("relay.") || *name == "blobs"), "{names:?}");
+    assert_eq!(restored.parts([9; 16]).await.unwrap(), 3);
+    assert!(restored.part([9; 16], 2).await.unwrap() == Some(part(2)));
 }
 
 /// A backup replaces nothing, and a relay is made in an empty folder only.

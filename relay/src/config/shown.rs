@@ -46,7 +46,8 @@ pub fn settings(file: Option<&Path>, flags: &impl Serialize) -> Result<Vec<Setti
 }
 
 /// What of a configuration may change while the relay runs: everything that begins with one of these.
-const LIVE: [&str; 7] = ["register", "work.", "rates.", "links.links", "links.handshakes", "log.level", "drain_ms"];
+const LIVE: [&str; 8] =
+    ["register", "work.", "rates.", "files.", "links.links", "links.handshakes", "log.level", "drain_ms"];
 
 /// What differs in a newer configuration: what a running relay can take over, and what takes a restart.
 pub fn changes(before: &Config, after: &Config) -> (Vec<String>, Vec<String>) {

@@ -56,7 +56,8 @@ impl Page<'_> {
         self.counter("sealpost_connections_shed", "Connections closed before a handshake", shed.value())?;
         self.each("sealpost_requests", "Requests that came", "kind", &REQUESTS, requests)?;
         self.each("sealpost_refusals", "Refusals that were answered or ended a link", "why", &REFUSALS, refusals)?;
-        let Metrics { faults, deliveries, acknowledged, posts, pushes, bytes_in, bytes_out, accepted, .. } = metrics;
+        let Metrics { faults, deliveries, acknowledged, posts, blobs, pushes, bytes_in, bytes_out, accepted, .. } =
+            metrics;
         for (name, help, counter) in [
             ("sealpost_faults", "Faults of the relay's own; the log has each", faults),
             ("sealpost_deliveries", "Envelopes that were accepted", deliveries),
@@ -65,18 +66,25 @@ impl Page<'_> {
             ("sealpost_pushes", "Envelopes and posts that were pushed", pushes),
             ("sealpost_received_bytes", "Bytes of frames that came", bytes_in),
             ("sealpost_sent_bytes", "Bytes of frames that were written", bytes_out),
+            ("sealpost_blobs", "Sealed files of which the last part came", blobs),
+            (
+                "sealpost_blobs_expired",
+                "Sealed files that nobody fetched, or finished, in time",
+                &metrics.store.blobs_expired,
+            ),
             ("sealpost_mailbox_expired", "Envelopes that nobody fetched in time", &metrics.store.expired),
         ] {
             self.counter(name, help, counter.value())?;
         }
         self.histogram("sealpost_accepted_seconds", "From a delivery to its accepted", accepted, MICROS)?;
-        let super::Store { commit, writes, held, held_bytes, mailbox_bytes, refusing, .. } = &metrics.store;
+        let super::Store { commit, writes, held, held_bytes, mailbox_bytes, blob_bytes, refusing, .. } = &metrics.store;
         self.histogram("sealpost_commit_seconds", "A commit of the store, synced", commit, MICROS)?;
         self.histogram("sealpost_commit_writes", "Writes of one commit", writes, 1.0)?;
         for (name, help, gauge) in [
             ("sealpost_held_entries", "Envelopes in memory that are not written yet", held),
             ("sealpost_held_bytes", "Bytes of them", held_bytes),
             ("sealpost_mailbox_bytes", "Bytes of envelopes that wait for their recipients", mailbox_bytes),
+            ("sealpost_blob_bytes", "Room that sealed files take, whole or not yet", blob_bytes),
             ("sealpost_store_refusing", "1 while nothing can be written", refusing),
             ("sealpost_draining", "1 while no new links are taken", &metrics.draining),
         ] {

@@ -9,6 +9,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use sealpost_spec::attachment::PART;
 use sealpost_spec::mailbox::Seq;
 
 use super::{
@@ -265,18 +267,34 @@ pub async fn values_come_back_bit_for_bit<B: Bench>(bench: &mut B) {
     }
 }
 
-/// Parts of a blob, in any order, one of them again, and all of them gone.
+/// [STORE-12] [STORE-1] [STORE-8] parts come in their order and are all there after a restart; any other part changes
+/// nothing; a blob is gone with all of them, and no other one with it.
 pub async fn blobs_are_kept_by_parts<B: Bench>(bench: &mut B) {
+    let part = |fill: u8| Bytes::from(vec![fill; PART]);
+    let (one, two) = ([1; 16], [2; 16]);
     let store = bench.open(CrashPoints::none()).await;
-    let part = |blob: u8, offset: u64, bytes: &[u8]| Write::PutPart { blob: [blob; 16], offset, bytes: bytes.to_vec() };
-    write(&store, vec![part(1, 3, b"def"), part(1, 0, b"xyz"), part(2, 0, b"other"), part(1, 0, b"abc")]).await;
-    let parts = async |store: &B::Store, blob: u8, offset| store.part([blob; 16], offset).await.expect("it reads");
-    assert_eq!(parts(&store, 1, 0).await, Some(b"abc".to_vec()));
-    assert_eq!(parts(&store, 1, 3).await, Some(b"def".to_vec()));
-    assert_eq!(parts(&store, 1, 1).await, None);
-    write(&store, vec![Write::DeleteBlob { blob: [1; 16] }]).await;
-    assert_eq!(parts(&store, 1, 0).await, None);
-    assert_eq!(parts(&store, 2, 0).await, Some(b"other".to_vec()));
+    let put =
+        async |store: &B::Store, blob, number, fill| store.put_part(blob, number, part(fill)).await.expect("it writes");
+    let counts = async |store: &B::Store, blob| store.parts(blob).await.expect("it reads");
+    assert_eq!((counts(&store, one).await, put(&store, one, 1, 9).await), (0, 0), "the first one comes first");
+    for (number, fill, there) in [(0, 10, 1), (0, 9, 1), (2, 9, 1), (1, 11, 2), (1, 9, 2), (2, 12, 3)] {
+        assert_eq!(put(&store, one, number, fill).await, there, "{number}");
+    }
+    assert_eq!(put(&store, two, 0, 20).await, 1);
+    drop(store);
+    let store = bench.open(CrashPoints::none()).await;
+    assert_eq!((counts(&store, one).await, counts(&store, two).await), (3, 1));
+    let read = async |store: &B::Store, blob, number| store.part(blob, number).await.expect("it reads");
+    for number in 0..3_u8 {
+        assert!(read(&store, one, u32::from(number)).await == Some(part(10 + number)), "{number}");
+    }
+    assert_eq!((read(&store, one, 3).await, read(&store, [3; 16], 0).await), (None, None));
+    assert_eq!(put(&store, one, 3, 13).await, 4, "it goes on where it was");
+    store.delete_blob(one).await.expect("it deletes");
+    store.delete_blob([3; 16]).await.expect("what is not there is gone");
+    assert_eq!((counts(&store, one).await, read(&store, one, 0).await), (0, None));
+    assert!(read(&store, two, 0).await == Some(part(20)));
+    assert_eq!(put(&store, one, 0, 30).await, 1, "it begins anew");
 }
 
 /// [STORE-7] an append rings every bell at its log, whether somebody waits already or asks later.

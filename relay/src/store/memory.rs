@@ -56,7 +56,7 @@ struct State {
     last_rev: u64,
     logs: HashMap<Log, Contents>,
     tables: BTreeMap<Place, (u64, Bytes)>,
-    parts: BTreeMap<([u8; 16], u64), Vec<u8>>,
+    blobs: BTreeMap<[u8; 16], Vec<Bytes>>,
 }
 
 #[derive(Clone, Default)]
@@ -143,7 +143,8 @@ impl Memory {
         let entries = state.logs.values().flat_map(|log| log.entries.values().map(|(_, bytes)| bytes.to_vec()));
         let values = state.tables.iter().map(|((_, key), (_, value))| [key.as_slice(), value].concat());
         let held = life.held.values().flat_map(BTreeMap::values).map(|held| held.bytes.to_vec());
-        entries.chain(held).chain(values).chain(state.parts.values().cloned()).collect()
+        let parts = state.blobs.values().flatten().map(|part| part.to_vec());
+        entries.chain(held).chain(values).chain(parts).collect()
     }
 
     fn alive(&self) -> Result<(), Fault> {
@@ -274,14 +275,6 @@ impl State {
                 self.tables.remove(&key);
                 Written::Done
             }
-            Write::PutPart { blob, offset, bytes } => {
-                self.parts.insert((blob, offset), bytes);
-                Written::Done
-            }
-            Write::DeleteBlob { blob } => {
-                self.parts.retain(|(of, _), _| *of != blob);
-                Written::Done
-            }
         }
     }
 }
@@ -408,9 +401,31 @@ impl Store for Memory {
         Ok(keys.take_while(|((of, key), _)| *of == table && key.starts_with(prefix)).count() as u64)
     }
 
-    async fn part(&self, blob: [u8; 16], offset: u64) -> Result<Option<Vec<u8>>, Fault> {
+    async fn put_part(&self, blob: [u8; 16], number: u32, bytes: Bytes) -> Result<u32, Fault> {
         self.alive()?;
-        Ok(lock(&self.state).parts.get(&(blob, offset)).cloned())
+        let mut state = lock(&self.state);
+        let parts = state.blobs.entry(blob).or_default();
+        if parts.len() == number as usize {
+            parts.push(bytes);
+        }
+        Ok(u32::try_from(parts.len()).unwrap_or(u32::MAX))
+    }
+
+    async fn parts(&self, blob: [u8; 16]) -> Result<u32, Fault> {
+        self.alive()?;
+        let parts = lock(&self.state).blobs.get(&blob).map_or(0, Vec::len);
+        Ok(u32::try_from(parts).unwrap_or(u32::MAX))
+    }
+
+    async fn part(&self, blob: [u8; 16], number: u32) -> Result<Option<Bytes>, Fault> {
+        self.alive()?;
+        Ok(lock(&self.state).blobs.get(&blob).and_then(|parts| parts.get(number as usize)).cloned())
+    }
+
+    async fn delete_blob(&self, blob: [u8; 16]) -> Result<(), Fault> {
+        self.alive()?;
+        lock(&self.state).blobs.remove(&blob);
+        Ok(())
     }
 }
 

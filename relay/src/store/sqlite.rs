@@ -9,6 +9,7 @@
 //! values that are asked for most (`cells`): so what is said between two people who are both there reads and writes
 //! nothing here. Nobody else may write to the file meanwhile.
 
+pub(crate) mod blobs;
 mod cells;
 pub mod copy;
 mod front;
@@ -33,6 +34,7 @@ use super::bell::lock;
 use super::{
     Append, Bell, CrashPoints, Entry, Fault, Key, Limit, Log, Rev, Store, Usage, Value, Watch, Write, Written,
 };
+use blobs::Blobs;
 use cells::Cells;
 use front::{Front, Patience, SEQS};
 use logs::{Found, Logs};
@@ -81,6 +83,7 @@ pub struct Sqlite {
     front: Arc<Front>,
     cells: Arc<Cells>,
     readers: Readers,
+    blobs: Blobs,
     stopped: watch::Receiver<bool>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -149,7 +152,8 @@ impl Sqlite {
             forgot: None,
         };
         let writer = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { id: StoreId(id), front, cells, readers, stopped, writer: Mutex::new(Some(writer)) })
+        let blobs = Blobs::start(file)?;
+        Ok(Self { id: StoreId(id), front, cells, readers, blobs, stopped, writer: Mutex::new(Some(writer)) })
     }
 
     /// Resolves when the store has stopped because a commit failed: nothing is accepted any more.
@@ -381,12 +385,28 @@ impl Store for Sqlite {
         Ok(count)
     }
 
-    async fn part(&self, blob: [u8; 16], offset: u64) -> Result<Option<Vec<u8>>, Fault> {
-        self.read(move |connection| {
-            let mut query = connection.prepare_cached("SELECT bytes FROM part WHERE blob = ?1 AND start = ?2")?;
-            query.query_row(params![blob, sql(offset)], |row| row.get(0)).optional()
-        })
-        .await
+    async fn put_part(&self, blob: [u8; 16], number: u32, bytes: Bytes) -> Result<u32, Fault> {
+        self.alive()?;
+        self.blobs.put(blob, number, bytes).await
+    }
+
+    async fn parts(&self, blob: [u8; 16]) -> Result<u32, Fault> {
+        self.alive()?;
+        self.blobs.count(blob).await
+    }
+
+    async fn part(&self, blob: [u8; 16], number: u32) -> Result<Option<Bytes>, Fault> {
+        self.alive()?;
+        self.blobs.part(blob, number).await
+    }
+
+    async fn delete_blob(&self, blob: [u8; 16]) -> Result<(), Fault> {
+        self.alive()?;
+        self.blobs.delete(blob).await
+    }
+
+    fn free(&self) -> u64 {
+        self.blobs.free()
     }
 }
 

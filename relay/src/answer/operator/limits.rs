@@ -32,6 +32,8 @@ impl<S: Store> Relay<S> {
             limit("rooms", MAX_ROOMS as u64, Some(self.known(self.store.count(Room::TABLE, &[]).await)?)),
             limit("bans", MAX_BANS, Some(self.known(self.store.count(Ban::TABLE, &[]).await)?)),
             limit("invites", MAX_INVITES, Some(self.known(self.store.count(Invite::TABLE, &[]).await)?)),
+            limit("files.total", self.rules.load().files.total, Some(self.room.total().0)),
+            limit("files.account", self.rules.load().files.account, None),
             limit("mailbox.envelopes", MAILBOX.count, None),
             limit("mailbox.bytes", MAILBOX.bytes, None),
         ];

@@ -276,8 +276,7 @@ fn size(write: &Write) -> usize {
     match write {
         Write::Append(append) => append.bytes.len(),
         Write::Put { value, .. } => value.len(),
-        Write::PutPart { bytes, .. } => bytes.len(),
-        Write::Trim { .. } | Write::Delete { .. } | Write::DeleteBlob { .. } => 0,
+        Write::Trim { .. } | Write::Delete { .. } => 0,
     }
 }
 

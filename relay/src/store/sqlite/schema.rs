@@ -96,6 +96,8 @@ const SCHEMA: &[M<'static>] = &[
          ALTER TABLE new_entry RENAME TO entry;
          ALTER TABLE new_trimmed RENAME TO trimmed;",
     ),
+    // Blobs are files; nothing was ever written here.
+    M::up("DROP TABLE part"),
 ];
 
 /// The version that this program writes.

@@ -41,7 +41,7 @@ async fn ids(store: &Sqlite) -> Vec<u8> {
     Store::read(store, &mailbox(), Seq(0), ALL).await.unwrap().iter().map(|entry| entry.id[0]).collect()
 }
 
-/// [STORE-1] to [STORE-11] on disk, crash points included.
+/// [STORE-1] to [STORE-12] on disk, crash points included.
 #[tokio::test]
 async fn sqlite_conforms() {
     conformance::all(Disk::new).await;
@@ -369,4 +369,63 @@ fn queries_use_indexes() {
             assert!(!step.starts_with("SCAN") && !step.contains("TEMP B-TREE"), "{step} in {query}");
         }
     }
+}
+
+/// [STORE-12] [STORE-1] what a crash tore behind the last sync is not counted, and the rest is; a part whose bytes are others than were
+/// written is not given out.
+#[tokio::test]
+async fn torn_parts_do_not_count() {
+    let disk = Disk::new();
+    let part = |fill: u8| Bytes::from(vec![fill; sealpost_spec::attachment::PART]);
+    let store = Sqlite::open(&disk.file()).unwrap();
+    for number in 0..4_u8 {
+        store.put_part([7; 16], u32::from(number), part(number)).await.unwrap();
+    }
+    drop(store);
+    let file = blobs::folder(&disk.file()).join("07".repeat(16));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let whole = std::fs::read(&file).unwrap();
+    let stride = whole.len() / 4;
+    let mut bent = whole.clone();
+    bent[2 * stride + 100] ^= 1;
+    for (bytes, there) in [
+        (&whole[..], 4),
+        (&whole[..whole.len() - 1], 3),
+        (&[&whole[..], &[0; 100]].concat(), 4),
+        (&[&whole[..], &vec![0; stride]].concat(), 4),
+        (&bent, 2),
+        (&[], 0),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let store = Sqlite::open(&disk.file()).unwrap();
+        assert_eq!(store.parts([7; 16]).await.unwrap(), there);
+        assert_eq!(store.put_part([7; 16], there, part(9)).await.unwrap(), there + 1, "it goes on");
+        assert!(store.part([7; 16], there).await.unwrap() == Some(part(9)));
+        if there > 0 {
+            let mut altered = std::fs::read(&file).unwrap();
+            altered[stride - 1] ^= 1;
+            std::fs::write(&file, altered).unwrap();
+            assert!(store.part([7; 16], 0).await.is_err());
+        }
+    }
+}
+
+/// Parts that come all at once are counted in their order, over more blobs than files stay open.
+#[tokio::test]
+async fn many_blobs_at_once() {
+    let disk = Disk::new();
+    let store = std::sync::Arc::new(Sqlite::open(&disk.file()).unwrap());
+    let part = |fill: u8| Bytes::from(vec![fill; sealpost_spec::attachment::PART]);
+    for number in 0..3 {
+        let all: Vec<_> = (0..100_u8)
+            .map(|blob| {
+                let store = std::sync::Arc::clone(&store);
+                tokio::spawn(async move { store.put_part([blob; 16], number, part(blob)).await })
+            })
+            .collect();
+        for one in all {
+            assert_eq!(one.await.unwrap().unwrap(), number + 1);
+        }
+    }
+    assert!(store.part([99; 16], 2).await.unwrap() == Some(part(99)));
 }

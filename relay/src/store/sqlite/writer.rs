@@ -245,16 +245,6 @@ impl Commit<'_> {
                 Write::Trim { log, through } => self.trim(log, through)?,
                 Write::Put { key, expected, value } => self.put(key, expected, value)?,
                 Write::Delete { key, expected } => self.delete(key, expected)?,
-                Write::PutPart { blob, offset, bytes } => {
-                    let put = "INSERT INTO part (blob, start, bytes) VALUES (?1, ?2, ?3)
-                               ON CONFLICT (blob, start) DO UPDATE SET bytes = excluded.bytes";
-                    self.transaction.prepare_cached(put)?.execute(params![blob, sql(offset), bytes])?;
-                    Written::Done
-                }
-                Write::DeleteBlob { blob } => {
-                    self.transaction.prepare_cached("DELETE FROM part WHERE blob = ?1")?.execute([blob])?;
-                    Written::Done
-                }
             };
             written.push(one);
             if one == Written::Moved {
