@@ -2,6 +2,7 @@
 
 mod admin;
 mod backup;
+mod daemon;
 mod demo;
 mod disk;
 mod failures;

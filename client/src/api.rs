@@ -37,8 +37,10 @@ pub enum Command {
         /// The text.
         text: String,
         /// How far the message must come before the command ends.
+        #[serde(default)]
         wait: Wait,
         /// After how long to give up waiting, in milliseconds; the message stays queued.
+        #[serde(default = "a_while")]
         timeout_ms: u64,
     },
     /// Messages that `recv` has not given yet, oldest first, as [`Event::Message`]; marks them as given.
@@ -48,8 +50,10 @@ pub enum Command {
         /// At most so many.
         limit: Option<u32>,
         /// Do not end: go on with what arrives.
+        #[serde(default)]
         follow: bool,
         /// Without `follow`: wait so long for the mailbox to be drained, in milliseconds.
+        #[serde(default = "a_while")]
         timeout_ms: u64,
     },
     /// Local history of a conversation, oldest first, as [`Event::Message`] and [`Event::Gap`].
@@ -108,8 +112,35 @@ pub enum Command {
     },
     /// Connection, transport and queue. Answered by [`Event::Status`].
     Status,
+    /// Makes a token with which a program may speak in some conversations and nowhere else. Answered by [`Event::Bot`].
+    BotAdd {
+        /// What the person calls the program.
+        name: String,
+        /// `@bob` or `#room`; none: all of them, and every command.
+        conversations: Vec<String>,
+        /// It hears and reads, and says nothing.
+        #[serde(default)]
+        read_only: bool,
+    },
+    /// The programs that have a token. Answered by [`Event::Bot`] each.
+    Bots,
+    /// Makes a program's token worthless. Answered by [`Event::Done`].
+    BotRemove {
+        /// What the person calls it.
+        name: String,
+    },
+    /// Whose token this is. Answered by [`Event::Bot`].
+    BotCheck {
+        /// The token.
+        token: String,
+    },
     /// Ends the holder of the profile after what is under way: for tests and `wipe`. Answered by [`Event::Done`].
     Stop,
+}
+
+/// What a program waits, in milliseconds, that does not say how long.
+const fn a_while() -> u64 {
+    30_000
 }
 
 /// How far a message must come before `send` ends.
@@ -345,6 +376,18 @@ pub enum Event {
         /// Everything in the mailbox has been read.
         drained: bool,
     },
+    /// Where a face can be reached from now on.
+    Listening {
+        /// The path of a socket.
+        at: String,
+    },
+    /// A program that has a token.
+    Bot(Bot),
+    /// A program's token was made worthless.
+    BotRemoved {
+        /// What the person calls it.
+        name: String,
+    },
     /// The relay's operator wants everybody to know something; told once.
     Notice {
         /// 32 hexadecimal digits: which one it is.
@@ -369,6 +412,20 @@ pub enum Event {
     Error(Error),
     /// The last event of a command.
     End,
+}
+
+/// A program that has a token: what it may do on the daemon's socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bot {
+    /// What the person calls it.
+    pub name: String,
+    /// `@bob` or `#room`; none: all of them, and every command.
+    pub conversations: Vec<String>,
+    /// It hears and reads, and says nothing.
+    pub read_only: bool,
+    /// Its token, once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub token: Option<String>,
 }
 
 /// An error: what happened, why, and what to do.

@@ -4,6 +4,7 @@
 //! visible to `poll_*` is committed before.
 
 mod account;
+mod bots;
 mod command;
 mod content;
 mod devices;

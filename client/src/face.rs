@@ -3,6 +3,7 @@
 
 mod chat;
 pub mod cli;
+mod daemon;
 mod duration;
 mod json;
 mod passphrase;

@@ -20,11 +20,13 @@ use tokio::time::{Instant, timeout};
 
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::link::Proxy;
-use line::{Asked, LineReader, Told};
+use line::{Asked, Told};
 
 pub use crate::store::Profile;
+pub(crate) use line::LineReader;
 pub use owner::Holder;
 pub use sealpost_crypto::Zeroizing;
+pub(crate) use socket::{listen as listen_at, remove as remove_socket};
 
 /// How long a holder may take to take a command, or to become reachable, before the profile counts as in use.
 const UNRESPONSIVE: Duration = Duration::from_secs(5);
@@ -69,7 +71,7 @@ impl Session {
         let mut passphrase: Option<Zeroizing<String>> = None;
         let deadline = Instant::now() + UNRESPONSIVE;
         loop {
-            if let Some(stream) = socket::connect(&opening.dir).await {
+            if let Some(stream) = socket::connect(&opening.dir, socket::NAME).await {
                 let (reader, writer) = stream.into_split();
                 return Ok(Self::new(Box::new(reader), Box::new(writer), None));
             }

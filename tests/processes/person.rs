@@ -134,6 +134,11 @@ impl Following {
         serde_json::from_str(&line).expect("just parsed")
     }
 
+    /// How it ended, once it has.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -121,6 +121,10 @@ impl Engine {
             Command::Block { name } => self.block(id, &name, true),
             Command::Unblock { name } => self.block(id, &name, false),
             Command::Status => self.status(id),
+            Command::BotAdd { name, conversations, read_only } => self.add_bot(id, &name, conversations, read_only),
+            Command::Bots => self.list_bots(id),
+            Command::BotRemove { name } => self.remove_bot(id, &name),
+            Command::BotCheck { token } => self.check_bot(id, &token),
             // The holder stops; the engine has nothing open that a commit has not ended.
             Command::Stop => {
                 self.tell(Some(id), Event::Done);

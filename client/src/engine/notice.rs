@@ -31,7 +31,12 @@ impl Engine {
 
     /// Shows what nobody was there to see to who goes online now.
     pub(super) fn tell_notice_to(&mut self, id: CommandId, command: &Command) -> Stored<()> {
-        if matches!(command, Command::Stop | Command::Me | Command::Contacts | Command::History { .. }) {
+        let offline = matches!(command, Command::Stop | Command::Me | Command::Contacts | Command::History { .. })
+            || matches!(
+                command,
+                Command::BotAdd { .. } | Command::Bots | Command::BotRemove { .. } | Command::BotCheck { .. }
+            );
+        if offline {
             return Ok(());
         }
         let Some(notice) = self.standing.notice.take() else { return Ok(()) };

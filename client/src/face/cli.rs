@@ -15,7 +15,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::passphrase::Source;
 use super::screen::Screen;
-use super::{Stop, chat, place, process};
+use super::{Stop, chat, daemon, place, process};
 use crate::api::{Error, ErrorCode};
 use crate::holder::Opening;
 use arguments::{Cli, Global, Verb};
@@ -69,6 +69,7 @@ async fn carry_out(cli: Cli, screen: Screen) -> Result<u8, Stop> {
     match verb {
         Verb::Init => register::init(context).await,
         Verb::Register { address, name, invite } => register::register(context, &address, name, invite).await,
+        Verb::Daemon { socket } => daemon::run(context.opening(), screen, socket).await,
         Verb::Chat => chat::run(context.opening(), screen, global.timeout, !global.no_input).await,
         verb => online::run(context, verb, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await,
     }

@@ -44,7 +44,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
                 Kind::Reaction => "reaction",
                 Kind::Text | Kind::Reply | Kind::Join | Kind::Leave | Kind::Removed => "message",
             };
-            encode(&Named { v: VERSION, event, rest: message })
+            escaped(&Named { v: VERSION, event, rest: message })
         }
         Event::State { id, conversation, state } => {
             let event = match state {
@@ -52,18 +52,19 @@ pub(super) fn line(event: &Event) -> Option<String> {
                 State::Sent => "sent",
                 State::Delivered | State::Read | State::NotDelivered | State::Received => "receipt",
             };
-            encode(&Named { v: VERSION, event, rest: Moved { id, conversation, state: *state } })
+            escaped(&Named { v: VERSION, event, rest: Moved { id, conversation, state: *state } })
         }
-        event => encode(&Whole { v: VERSION, event }),
+        event => escaped(&Whole { v: VERSION, event }),
     })
 }
 
 /// The last line of a command.
 pub(super) fn end(exit: u8) -> String {
-    encode(&Named { v: VERSION, event: "end", rest: Exit { exit } })
+    escaped(&Named { v: VERSION, event: "end", rest: Exit { exit } })
 }
 
-fn encode(value: &impl Serialize) -> String {
+/// JSON in which nothing is left that a terminal would obey.
+pub(super) fn escaped(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("strings, numbers and enums have a JSON form");
     if !json.chars().any(is_obeyed) {
         return json;

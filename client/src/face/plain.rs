@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::screen::Screen;
 use super::{qr, slash};
-use crate::api::{Error, Event, Kind, Message, State, Text, Trust};
+use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Trust};
 
 /// The lines of an event; `None` where there is nothing to say.
 pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
@@ -75,6 +75,9 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             said(transport),
             if *drained { "read to its end" } else { "not read to its end yet" },
         ),
+        Event::Listening { at } => said(at),
+        Event::Bot(bot) => self::bot(bot),
+        Event::BotRemoved { name } => format!("--- the program {} has no token any more ---", said(name)),
         Event::Notice { time, text, .. } => {
             format!("--- {}, the relay's operator to everybody: {} ---", self::time(time), text.on_one_line())
         }
@@ -83,6 +86,20 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
         }
         Event::Error(error) => self::error(error, screen.slash).trim_end().to_owned(),
     })
+}
+
+/// A program, with its token where it has just been made.
+fn bot(bot: &Bot) -> String {
+    let places: Vec<String> = bot.conversations.iter().map(|one| said(one)).collect();
+    let places = if places.is_empty() { "everything".to_owned() } else { places.join(" ") };
+    let may = if bot.read_only { "reads" } else { "reads and writes" };
+    let line = format!("{:<20} {may} {places}", said(&bot.name));
+    match &bot.token {
+        Some(token) => {
+            format!("{line}\n{}\nThe token is shown once. Whoever has it can do the same.", said(token))
+        }
+        None => line,
+    }
 }
 
 fn count(number: u64, noun: &str) -> String {

@@ -44,7 +44,7 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// Reads lines; nothing is lost when the future that waits for one is dropped.
-pub(super) struct LineReader {
+pub(crate) struct LineReader {
     io: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
     /// How much of the buffer has no line break.
@@ -52,12 +52,12 @@ pub(super) struct LineReader {
 }
 
 impl LineReader {
-    pub(super) fn new(io: Box<dyn AsyncRead + Send + Unpin>) -> Self {
+    pub(crate) fn new(io: Box<dyn AsyncRead + Send + Unpin>) -> Self {
         Self { io, buffer: BytesMut::new(), searched: 0 }
     }
 
     /// The next line without its break; `None` at the end. Errors: the stream broke, or the line is too long.
-    pub(super) async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+    pub(crate) async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
         loop {
             let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
             if let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') {

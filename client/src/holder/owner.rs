@@ -58,7 +58,7 @@ impl Holder {
     /// Starts the owning thread, the links and the socket.
     pub(super) async fn start(profile: Profile, dir: &Path, proxy: Option<Proxy>) -> Result<Self, Error> {
         let address = profile.relay().clone();
-        let listener = super::socket::listen(dir).map_err(|error| {
+        let listener = super::socket::listen(dir, super::socket::NAME).map_err(|error| {
             Error::new(ErrorCode::Failed, "the profile's socket can't be made").because(error.to_string())
         })?;
         let engine = Engine::new(profile, Box::new(rand::rngs::StdRng::from_rng(&mut rand::rng())))?;
@@ -77,7 +77,7 @@ impl Holder {
             let mut owner = Owner::new(engine, transmits);
             runtime.block_on(owner.work(given, events));
             accepting.abort();
-            super::socket::remove(&dir);
+            super::socket::remove(&dir, super::socket::NAME);
             owner.let_go();
             let _ = runtime.block_on(links);
             let _ = end.send(());

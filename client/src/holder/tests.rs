@@ -106,7 +106,7 @@ async fn a_holder_that_does_not_answer_is_in_use_and_a_dead_ones_socket_in_nobod
     let dir = home.path().join("alice");
     make(&dir);
     // It accepts and never answers, as a stopped process does.
-    let stopped = socket::listen(&dir).unwrap();
+    let stopped = socket::listen(&dir, socket::NAME).unwrap();
     let held = unlock(&dir, &PASSPHRASE.to_owned().into()).await.unwrap();
     let error = contacts(&mut opening(&dir)).await.unwrap_err();
     assert_eq!((error.code, error.exit), (ErrorCode::InUse, 5));

@@ -13,6 +13,8 @@ const SETTING: Table = Table("setting");
 const SECRET: Table = Table("secret");
 const PREKEY: Table = Table("prekey");
 const REPLAY: Table = Table("replay");
+/// No table of its own: a word that keeps the tokens of programs apart from the keys of rows.
+const BOT: Table = Table("bot");
 
 /// The account and what its relay is known to have of it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -101,6 +103,16 @@ fn prekey_key(role: PrekeyRole, id: PrekeyId) -> [u8; 5] {
     [role as u8, a, b, c, d]
 }
 
+/// A program that has a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BotRow {
+    pub(crate) name: String,
+    pub(crate) conversations: Vec<String>,
+    pub(crate) read_only: bool,
+    /// Its token, as [`Rows::blinded_token`] makes it: the token itself is not kept.
+    pub(crate) token: [u8; 32],
+}
+
 impl Rows {
     pub(crate) fn own(&self) -> Stored<Option<Own>> {
         self.get(SETTING, b"own")
@@ -114,6 +126,17 @@ impl Rows {
     }
     pub(crate) fn put_notice(&self, notice: NoticeId) -> Stored<()> {
         self.put(SETTING, b"notice", &notice)
+    }
+    /// The programs that have a token.
+    pub(crate) fn bots(&self) -> Stored<Vec<BotRow>> {
+        Ok(self.get(SETTING, b"bots")?.unwrap_or_default())
+    }
+    pub(crate) fn put_bots(&self, bots: &[BotRow]) -> Stored<()> {
+        self.put(SETTING, b"bots", &bots)
+    }
+    /// What is kept of a program's token.
+    pub(crate) fn blinded_token(&self, token: &str) -> [u8; 32] {
+        self.blind(BOT, token.as_bytes())
     }
     pub(crate) fn prekeys(&self) -> Stored<Prekeys> {
         Ok(self.get(SETTING, b"prekeys")?.unwrap_or_default())

@@ -192,6 +192,22 @@ pub(super) enum Verb {
     },
     /// Show connection, transport and queue
     Status,
+    /// Hold the profile, so that other commands are quick and ask nothing, and let programs in
+    #[command(before_long_help = "Examples:\n  sealpost daemon\n  sealpost daemon --socket /run/user/1000/alice\n\n\
+        Prints the path of a socket once it listens. Programs speak JSON-RPC 2.0 there, one object a line: first \
+        authorize with a token of `sealpost bot add`, then any command by its name, such as\n  \
+        {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"send\",\"params\":{\"to\":\"bob\",\"text\":\"hi\"}}\n\
+        After subscribe, what happens comes as notifications named event. TERM and INT end it.")]
+    Daemon {
+        /// Where the socket is made, instead of `rpc` in the profile's folder
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
+    /// Programs that may speak for you, each with a token
+    Bot {
+        #[command(subcommand)]
+        bot: Bot,
+    },
     /// Print what a shell needs to complete commands
     #[command(
         before_long_help = "Examples:\n  sealpost completions bash > ~/.local/share/bash-completion/completions/sealpost"
@@ -206,6 +222,34 @@ pub(super) enum Verb {
         /// The folder, which must be there
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
+    },
+}
+
+/// `bot`
+#[derive(Debug, Subcommand)]
+pub(super) enum Bot {
+    /// Make a token, for some conversations only
+    #[command(before_long_help = "Examples:\n  sealpost bot add dice --for '#games'\n  \
+        sealpost bot add watcher --for @bob --for '#ops' --read-only\n  sealpost bot add everything --for-all")]
+    Add {
+        /// What you call it
+        name: String,
+        /// @name or #room in which it may read and write; repeatable
+        #[arg(long = "for", value_name = "CONVERSATION", required_unless_present = "for_all")]
+        conversations: Vec<String>,
+        /// Every conversation and every command
+        #[arg(long, conflicts_with = "conversations")]
+        for_all: bool,
+        /// It may read and not write
+        #[arg(long)]
+        read_only: bool,
+    },
+    /// List the programs that have a token
+    List,
+    /// Make a token worthless; a program that uses it is cut off
+    Remove {
+        /// What you call it
+        name: String,
     },
 }
 

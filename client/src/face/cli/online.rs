@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
-use super::arguments::{Verb, Wait};
+use super::arguments::{Bot, Verb, Wait};
 use super::{Context, Stop};
 use crate::api::{Command, Error, ErrorCode, Event, State};
 use crate::face::plain;
@@ -107,7 +107,12 @@ fn note(screen: crate::face::screen::Screen, to: Option<&str>, state: State) {
 fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
     let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     Ok(match verb {
-        Verb::Init | Verb::Register { .. } | Verb::Chat | Verb::Completions { .. } | Verb::Man { .. } => {
+        Verb::Init
+        | Verb::Register { .. }
+        | Verb::Chat
+        | Verb::Daemon { .. }
+        | Verb::Completions { .. }
+        | Verb::Man { .. } => {
             return Err(Error::new(ErrorCode::Failed, "this command does not ask the relay"));
         }
         Verb::Me => Command::Me,
@@ -131,6 +136,11 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         Verb::Block { name } => Command::Block { name: person(name) },
         Verb::Unblock { name } => Command::Unblock { name: person(name) },
         Verb::Status => Command::Status,
+        Verb::Bot { bot: Bot::Add { name, conversations, for_all: _, read_only } } => {
+            Command::BotAdd { name, conversations, read_only }
+        }
+        Verb::Bot { bot: Bot::List } => Command::Bots,
+        Verb::Bot { bot: Bot::Remove { name } } => Command::BotRemove { name },
     })
 }
 
