@@ -34,7 +34,7 @@ pub use caller::{Caller, Peer};
 
 use crate::course::Course;
 use crate::metrics::{ACKNOWLEDGE, DELIVER, METRICS, POST, PUT_BLOB};
-use crate::quota::{Quota, Rates};
+use crate::quota::{Quota, Rate, Rates};
 use crate::store::bell::lock;
 use crate::store::{Fault, Store};
 use operator::Operator;
@@ -202,7 +202,8 @@ impl<S: Store> Relay<S> {
         body: &[u8],
     ) -> Result<Answer, Refusal> {
         let request = decode::<Request>(body).map_err(|_| Refusal::Malformed)?;
-        caller.paid = self.paid(caller, &request, work, body);
+        self.quota.load().tick(now);
+        self.pays(caller, &request, work, body)?;
         self.answer(now, caller, request).await
     }
 
@@ -224,11 +225,14 @@ impl<S: Store> Relay<S> {
         if others && !joins {
             return Begun::NotYet;
         }
-        caller.paid = self.paid(caller, &request, work, body);
+        self.quota.load().tick(now);
+        if let Err(refusal) = self.pays(caller, &request, work, body) {
+            METRICS.request(&request);
+            return Begun::Answered(self.told(Err(refusal.into())));
+        }
         match request {
             Request::Deliver { token, envelope } => {
                 METRICS.requests.add(DELIVER, 1);
-                self.quota.load().tick(now);
                 let (sender, came) = (caller.sender(), Instant::now());
                 caller.paid = false;
                 let answer = async move {
@@ -242,7 +246,6 @@ impl<S: Store> Relay<S> {
             }
             Request::PutBlob { recipient, token, blob, parts, part, bytes } => {
                 METRICS.requests.add(PUT_BLOB, 1);
-                self.quota.load().tick(now);
                 let sender = caller.sender();
                 caller.paid = false;
                 let part = Part { recipient, token, blob, parts, part, bytes };
@@ -252,13 +255,11 @@ impl<S: Store> Relay<S> {
             Request::Acknowledge(pairs) => {
                 METRICS.requests.add(ACKNOWLEDGE, 1);
                 METRICS.acknowledged.add(pairs.len() as u64);
-                self.quota.load().tick(now);
                 let trim = self.acknowledged(caller, pairs);
                 Begun::Waits { answer: Box::pin(async move { self.told(self.acknowledge(trim).await) }), lazy: true }
             }
             Request::Post(post) => {
                 METRICS.requests.add(POST, 1);
-                self.quota.load().tick(now);
                 match self.said(caller, post) {
                     Ok(said) => Begun::Said(Box::new(said)),
                     Err(refusal) => Begun::Answered(self.told(Err(refusal.into()))),
@@ -347,6 +348,11 @@ impl<S: Store> Relay<S> {
         self.rules.store(Arc::new(rules));
     }
 
+    /// How often an address may begin a handshake.
+    pub(crate) fn handshake_rate(&self) -> Rate {
+        self.rules.load().rates.handshakes
+    }
+
     /// What an address pins of this relay.
     pub fn pin(&self) -> RelayPin {
         identity::relay_pin(&self.key)
@@ -375,6 +381,16 @@ impl<S: Store> Relay<S> {
         tracing::error!(fault = id, "{fault}");
         METRICS.faults.add(1);
         Refusal::Internal { id }
+    }
+
+    /// Takes note of whether a request came with its work. A delivery is refused before, where its address has used up
+    /// its rate: to look at the work is to hash the box. [RELAY-15]
+    fn pays(&self, caller: &mut Caller, request: &Request, work: Option<Work>, body: &[u8]) -> Result<(), Refusal> {
+        if matches!(request, Request::Deliver { .. }) && caller.kind == LinkKind::Anonymous {
+            self.quota.load().delivery(caller.from)?;
+        }
+        caller.paid = self.paid(caller, request, work, body);
+        Ok(())
     }
 
     /// Whether the work that came with a request is what the request costs. A proof counts once: its counter is

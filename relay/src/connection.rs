@@ -6,6 +6,7 @@
 
 mod frames;
 mod link;
+mod patience;
 mod tls;
 
 use std::future::poll_fn;

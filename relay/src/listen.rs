@@ -1,12 +1,16 @@
 //! Where links come from: TLS 1.3 with the relay's own key, within limits, until the relay stops.
 
 mod handshakes;
+mod pace;
 mod workers;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,13 +28,13 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::Relay;
-use crate::answer::Shard;
 use crate::connection::{Arrival, Timing, Tls, serve, stopped};
 use crate::metrics::{Handshake, METRICS};
 use crate::quota::Prefix;
 use crate::store::Store;
 use crate::store::bell::lock;
 use handshakes::{Handshakes, Lost, Turn};
+use pace::Pace;
 use workers::Workers;
 
 /// For a TLS handshake: three flights over the slowest network that one can chat on.
@@ -43,6 +47,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 const TOLD: usize = 64;
 /// Of them, so many in a second: telling takes a handshake, and a crowd at a full relay is cheaper to turn away without.
 const TOLD_A_SECOND: usize = 50;
+/// After so many that a full relay has turned away, the door rests for [`REST`]: to be turned away costs the whole
+/// machine, and who comes again at once would take all of it.
+const TURNED_AWAY: usize = 4;
+const REST: Duration = Duration::from_millis(1);
 /// Files of the store, the runtime and the log.
 const OWN_FILES: usize = 64;
 /// How often what is due now and then is done.
@@ -110,6 +118,8 @@ pub struct Server<S> {
     handshakes: Handshakes,
     links: Links,
     telling: Telling,
+    pace: Pace,
+    turned_away: AtomicUsize,
     workers: Workers,
 }
 
@@ -203,8 +213,8 @@ impl<S: Store> Server<S> {
     pub fn new(relay: Arc<Relay<S>>, tls: TlsAcceptor, limits: Limits, timing: Timing) -> Self {
         let limits = LiveLimits::new(limits);
         let workers = Workers::none(relay.shard());
-        let (handshakes, links, telling) = (Handshakes::default(), Links::default(), Telling::default());
-        Self { relay, tls, limits, timing, handshakes, links, telling, workers }
+        let (handshakes, links, telling, pace, turned_away) = Default::default();
+        Self { relay, tls, limits, timing, handshakes, links, telling, pace, turned_away, workers }
     }
 
     /// Serves the links by so many threads instead; 0: half of the cores, one at least.
@@ -225,23 +235,36 @@ impl<S: Store> Server<S> {
     /// Takes links until the relay is to stop; then tells them all and waits for their end.
     pub async fn run(self, listener: TcpListener) {
         let server = Arc::new(self);
-        let mut stopping = server.relay.course().stopping();
         // Every task has the other end, or a copy of it, until it ends.
         let (serving, mut ended) = mpsc::channel::<Infallible>(1);
-        tokio::spawn(sweep(Arc::clone(&server.relay), stopping.clone(), serving.clone()));
+        tokio::spawn(sweep(Arc::clone(&server.relay), server.relay.course().stopping(), serving.clone()));
+        match listener.into_std() {
+            Ok(listener) => {
+                let accepting = server.workers.at_the_door(Arc::clone(&server).accept(listener, serving));
+                // An error says that it panicked: that was logged.
+                let _ = accepting.await;
+            }
+            Err(error) => tracing::error!("no links can be taken: {error}"),
+        }
+        let _ = timeout(DRAIN, ended.recv()).await;
+    }
+
+    async fn accept(self: Arc<Self>, listener: std::net::TcpListener, serving: Serving) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!("no links can be taken: {error}"),
+        };
+        let mut stopping = self.relay.course().stopping();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = stopped(&mut stopping) => break,
+                () = stopped(&mut stopping) => return,
             };
             match accepted {
                 Ok((tcp, address)) => {
-                    let Some((turn, lost)) = server.turn(address.ip()).await else { continue };
-                    let Ok(tcp) = tcp.into_std() else { continue };
-                    let worker = server.workers.next();
-                    let arrived = Arrived { tcp, address: address.ip(), shard: worker.shard.clone(), turn, lost };
-                    let (server, serving) = (Arc::clone(&server), serving.clone());
-                    worker.spawn(server.arrive(arrived, serving));
+                    let Some(newcomer) = self.newcomer(tcp, address.ip()).await else { continue };
+                    // This is the door's thread, and it has no other work.
+                    tokio::spawn(Arc::clone(&self).arrive(newcomer, serving.clone()));
                 }
                 // It went before it was served, which is nobody else's matter.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -251,35 +274,55 @@ impl<S: Store> Server<S> {
                 }
             }
         }
-        drop((listener, serving));
-        let _ = timeout(DRAIN, ended.recv()).await;
     }
 
-    /// A newcomer's turn for a handshake; `None` where its address has so many links that it is not worth one.
-    async fn turn(&self, address: IpAddr) -> Option<(Turn, Lost)> {
+    /// A newcomer with its turn for a handshake; `None` where it is not worth one: it is closed at once.
+    async fn newcomer(&self, tcp: TcpStream, address: IpAddr) -> Option<Newcomer> {
         let (from, limits) = (address.into(), self.limits.now());
         let all = self.links.all();
         let full = all >= limits.links + TOLD || all >= limits.links && !self.telling.one_more(Instant::now());
-        if full || self.links.from(from) >= 2 * limits.links_per_address {
+        let rate = self.relay.handshake_rate();
+        let begins = match full || self.links.from(from) >= 2 * limits.links_per_address {
+            true => None,
+            false => self.pace.turn(from, rate, Instant::now()),
+        };
+        let Some(begins) = begins else {
             METRICS.shed.add(1);
+            drop(tcp);
+            if full {
+                // There is no place for anybody: nobody honest waits longer for it.
+                self.rest().await;
+            }
             return None;
-        }
+        };
         loop {
             match self.handshakes.enter(from, limits.handshakes) {
-                Ok(turn) => return Some(turn),
+                Ok((turn, lost)) => return Some(Newcomer { tcp, address, begins, turn, lost }),
                 // Meanwhile others wait with the kernel.
                 Err(again) => sleep_until(again).await,
             }
         }
     }
 
+    /// After so many that a full relay has turned away, the door rests a little.
+    async fn rest(&self) {
+        if self.turned_away.fetch_add(1, Ordering::Relaxed) % TURNED_AWAY == TURNED_AWAY - 1 {
+            sleep(REST).await;
+        }
+    }
+
     /// From the first byte to a link, which is a task of its own: what the handshake needed has gone by then.
-    async fn arrive(self: Arc<Self>, arrived: Arrived, serving: Serving) {
-        let Arrived { tcp, address, shard, turn, lost } = arrived;
-        let Ok(tcp) = TcpStream::from_std(tcp) else { return };
+    async fn arrive(self: Arc<Self>, newcomer: Newcomer, serving: Serving) {
+        let Newcomer { tcp, address, begins, turn, lost } = newcomer;
         options(&tcp);
+        let handshake = async {
+            if begins > Instant::now() {
+                sleep_until(begins).await;
+            }
+            timeout(HANDSHAKE, self.handshake(tcp, &turn)).await
+        };
         let (shaken, how) = tokio::select! {
-            shaken = timeout(HANDSHAKE, self.handshake(tcp, &turn)) => match shaken {
+            shaken = handshake => match shaken {
                 Ok(Ok(stream)) => (Some(stream), Handshake::Done),
                 Ok(Err(_)) => (None, Handshake::Failed),
                 Err(_) => (None, Handshake::TimedOut),
@@ -294,12 +337,17 @@ impl<S: Store> Server<S> {
         // A little beyond the limits a link is told so; further beyond it would not have come so far.
         let limits = self.limits.now();
         let surplus = here > limits.links_per_address || all > limits.links;
-        let arrival = Arrival { address, channel, surplus, shard };
+        let (tcp, tls) = stream.into_inner();
+        let Ok(tcp) = tcp.into_std() else { return };
+        let server = Arc::clone(&self);
+        let worker = server.workers.next();
+        let arrival = Arrival { address, channel, surplus, shard: worker.shard.clone() };
         // Boxed, so that it takes no memory of the task once the link has begun.
-        let begins = Box::new((Tls::from(stream), arrival, self.relay.course().link()));
-        tokio::spawn(async move {
-            let (tls, arrival, stopping) = *begins;
-            serve(&self.relay, tls, arrival, &self.timing, now, stopping).await;
+        let begins = Box::new((tcp, tls, arrival, self.relay.course().link()));
+        worker.spawn(async move {
+            let (tcp, tls, arrival, stopping) = *begins;
+            let Ok(tcp) = TcpStream::from_std(tcp) else { return };
+            serve(&self.relay, Tls::new(tcp, tls), arrival, &self.timing, now, stopping).await;
             drop((place, serving));
         });
     }
@@ -307,17 +355,25 @@ impl<S: Store> Server<S> {
     async fn handshake(&self, tcp: TcpStream, turn: &Turn) -> std::io::Result<TlsStream<TcpStream>> {
         let first = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
         turn.begun();
-        first.into_stream(Arc::clone(self.tls.config())).await
+        let mut stream = pin!(first.into_stream(Arc::clone(self.tls.config())));
+        poll_fn(|context| {
+            let began = std::time::Instant::now();
+            let polled = stream.as_mut().poll(context);
+            self.workers.after_you(began.elapsed(), self.handshakes.many());
+            polled
+        })
+        .await
     }
 }
 
 /// Kept by whatever has to end before the relay has stopped.
 type Serving = mpsc::Sender<Infallible>;
 
-struct Arrived {
-    tcp: std::net::TcpStream,
+struct Newcomer {
+    tcp: TcpStream,
     address: IpAddr,
-    shard: Shard,
+    /// When its handshake may begin.
+    begins: Instant,
     turn: Turn,
     lost: Lost,
 }

@@ -61,6 +61,9 @@ pub struct Rates {
     /// What else an account asks: keys to publish, a token, rooms to follow or list. A client follows 200 rooms after
     /// its login; a page of all rooms counts as twenty, for so dear is it.
     pub requests: Rate,
+    /// TLS handshakes per address: an office comes back at once after a restart, with as many links as an address may
+    /// have and half as many again. Who comes faster waits a little for a turn.
+    pub handshakes: Rate,
 }
 
 impl Default for Rates {
@@ -76,6 +79,7 @@ impl Default for Rates {
             downloads: Rate { burst: 200_000, every_ms: 3 },
             posts: Rate { burst: 300, every_ms: 100 },
             requests: Rate { burst: 600, every_ms: 100 },
+            handshakes: Rate { burst: 150, every_ms: 50 },
         }
     }
 }
@@ -94,7 +98,7 @@ impl Rate {
 
 impl Rates {
     /// Each with the name of its setting.
-    pub(crate) fn named(&self) -> [(&'static str, Rate); 10] {
+    pub(crate) fn named(&self) -> [(&'static str, Rate); 11] {
         let Self {
             registrations,
             logins,
@@ -106,6 +110,7 @@ impl Rates {
             downloads,
             posts,
             requests,
+            handshakes,
         } = *self;
         [
             ("registrations", registrations),
@@ -118,6 +123,7 @@ impl Rates {
             ("downloads", downloads),
             ("posts", posts),
             ("requests", requests),
+            ("handshakes", handshakes),
         ]
     }
 
@@ -135,6 +141,7 @@ impl Rates {
             downloads: rate,
             posts: rate,
             requests: rate,
+            handshakes: rate,
         }
     }
 }

@@ -34,12 +34,13 @@ impl<S: Store> Relay<S> {
         }
         // Before any signature is checked: a receipt opens the door to a name, and not to the relay's time.
         self.quota.load().login(caller.from)?;
+        if registration.receipt.is_none() {
+            self.quota.load().registration(caller.from)?;
+        }
+        let check = caller.check().await;
         // [ACCT-9]
         let receipt = registration.receipt.as_ref().map(|receipt| verify_receipt(receipt, &self.key)).transpose();
         let receipt = receipt.map_err(|_| Refusal::BadSignature)?;
-        if receipt.is_none() {
-            self.quota.load().registration(caller.from)?;
-        }
         // [ACCT-3] [ACCT-5]
         let list = verify_devices(&registration.list).map_err(|_| Refusal::BadSignature)?;
         let login = &registration.login;
@@ -50,7 +51,8 @@ impl<S: Store> Relay<S> {
         }
         self.prove(caller, login, &device.key)?;
         self.operator.admits(&list.account)?;
-        let keys = Verified::new(&registration.keys, &device.key)?;
+        let keys = Verified::new(&registration.keys, &device.key, caller.has_others()).await?;
+        drop(check);
         let claimed = Claimed { registration: &registration, list, device, receipt, keys };
         for _ in 0..ATTEMPTS {
             if let Some((row, generation)) = self.try_register(now, &claimed).await? {
@@ -176,7 +178,9 @@ impl<S: Store> Relay<S> {
                 self.row::<Account>(row::account(name)).await?.ok_or(Refusal::NoSuchName)?;
             let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
             let device = *list.device(login.device).ok_or(Refusal::NoSuchName)?;
+            let check = caller.check().await;
             self.prove(caller, &login, &device.key)?;
+            drop(check);
             self.operator.admits(&account.account)?;
             let Some((before, changes)) = self.device(name, &device, login.generation, None).await? else { continue };
             if !changes.is_empty() && self.store.write(changes).await?.last() == Some(&Written::Moved) {
@@ -195,9 +199,13 @@ impl<S: Store> Relay<S> {
 
     pub(super) async fn publish(&self, caller: &mut Caller, keys: PublishedKeys) -> Outcome {
         let login = caller.logged_in()?;
-        self.quota.load().request(&login.name)?;
-        let keys = Verified::new(&keys, &login.key)?;
-        let (name, id) = (login.name.clone(), login.device);
+        let (name, id, key) = (login.name.clone(), login.device, login.key);
+        self.quota.load().request(&name)?;
+        let check = caller.check().await;
+        let keys = Verified::new(&keys, &key, caller.has_others()).await?;
+        drop(check);
+        // Another link of the device may have come meanwhile. [RELAY-6]
+        caller.logged_in()?;
         for _ in 0..ATTEMPTS {
             let current = self.row::<row::Device>(row::device(&name, id)).await?.ok_or(Refusal::NoSuchName)?;
             let mut device = current.row;

@@ -8,6 +8,7 @@ use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, DeviceList, Name};
 use sealpost_spec::mailbox::{EnvelopeId, Seq};
 use sealpost_spec::relay::{LinkKind, NoticeId, Refusal};
 use sealpost_spec::wire::Signed;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::mailbox::Inbox;
 use super::operator::Counted;
@@ -137,6 +138,17 @@ impl Caller {
     /// Who is logged in, for requests that need it.
     pub(super) fn logged_in(&mut self) -> Result<&mut LoggedIn, Refusal> {
         acts(&mut self.login)
+    }
+
+    /// Whether others have their turn on its thread.
+    pub(super) fn has_others(&self) -> bool {
+        self.shard.is_some()
+    }
+
+    /// Its turn to have signatures checked, which ends when what is returned is dropped. [RELAY-25]
+    pub(super) fn check(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + 'static {
+        let shard = self.shard.clone();
+        async move { shard?.check().await }
     }
 
     /// What a delivery needs of its link.

@@ -83,7 +83,6 @@ impl<S: Store> Relay<S> {
         if sender.kind != LinkKind::Anonymous {
             return Err(Refusal::WrongLink.into());
         }
-        self.quota.load().delivery(sender.from)?;
         let Envelope { mailbox: to, id, sealed } = envelope;
         // [BOX-10]
         if !BOX_SIZES.contains(&sealed.0.len()) {

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, Weak};
 use bytes::Bytes;
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::room::RoomName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 
 use crate::store::bell::{Bells, lock};
 use crate::store::{Bell, Log, Watch};
@@ -20,17 +22,32 @@ pub(super) const TAIL_BYTES: usize = 256 * 1024;
 /// Most bytes of them in all rooms: beyond it a room's posts are read again for each link.
 const TAILS_BYTES: usize = 32 * 1024 * 1024;
 
-/// The links that one thread serves share what they follow. Cheap to clone: a clone is the same.
-#[derive(Clone, Default)]
-pub struct Shard(Arc<Tails>);
+/// The links that one thread serves share what they follow, and the thread. Cheap to clone: a clone is the same.
+#[derive(Clone)]
+pub struct Shard {
+    tails: Arc<Tails>,
+    /// Whoever checks signatures has it: one at a time.
+    checks: Arc<Semaphore>,
+}
 
 impl Shard {
     pub(super) fn beside(others: &Tails) -> Self {
-        Self(Arc::new(Tails { held: others.held.clone(), ..Tails::default() }))
+        let tails = Arc::new(Tails { held: others.held.clone(), ..Tails::default() });
+        Self { tails, checks: Arc::new(Semaphore::new(1)) }
     }
 
     pub(super) fn tails(&self) -> &Tails {
-        &self.0
+        &self.tails
+    }
+
+    /// Waits until nobody else checks signatures, and until every link of the thread has had its turn: so many checks as
+    /// there may be, each delays the others by one at most. The next one may begin once what is returned is dropped.
+    /// [RELAY-25]
+    pub(crate) async fn check(self) -> Option<OwnedSemaphorePermit> {
+        let check = self.checks.acquire_owned().await.ok();
+        // The runtime goes on with this when nobody else has anything to do, and has asked the network before.
+        yield_now().await;
+        check
     }
 }
 

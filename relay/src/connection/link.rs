@@ -6,18 +6,20 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sealpost_spec::relay::{Answer, LinkKind, Refusal};
+use sealpost_spec::relay::{Answer, LinkKind, Refusal, Request};
 use sealpost_spec::wire::{ClientFrame, MAX_FRAME, RelayFrame, decode, encode, frame};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::frames::{Incoming, Outbox, end_of};
+use super::patience::Patience;
 use super::tls::Wire;
 use super::{End, Timing, stopped};
 use crate::answer::{Begun, Said, Saying, Waits};
@@ -32,13 +34,28 @@ pub(super) const PUSH_BELOW: usize = 256 * 1024;
 pub(super) const PUSH_BATCH: usize = 128 * 1024;
 /// Most requests of a link that wait for the store together: as many as share a commit with those of other links.
 /// Beyond it nothing more is read. [RELAY-15]
-const MAX_ASKED: usize = 64;
+pub(super) const MAX_ASKED: usize = 64;
 /// How long an answer for which nobody waits may wait for something to travel with.
 const LAZY: Duration = Duration::from_millis(20);
 /// Requests for which a silent link keeps places.
 const FEW: usize = 8;
 /// So often a busy link looks for more to do before it lets others.
 const ROUNDS: usize = 16;
+/// What a link may ask for, by [`weight`], before it lets others. [RELAY-25]
+const TURN: u32 = 64;
+
+/// What a request takes of a link's turn: one for some microseconds. What is signed takes a hundred of them.
+fn weight(begun: &Begun<'_>) -> u32 {
+    match begun {
+        Begun::Waits { .. } => 1,
+        Begun::Answered(_) | Begun::Said(_) => 4,
+        Begun::Alone(request) => match **request {
+            Request::Register(_) | Request::Login(_) | Request::Publish(_) => 32,
+            _ => 4,
+        },
+        Begun::NotYet => 0,
+    }
+}
 
 /// A request that was begun and not yet answered.
 struct Asked<'a> {
@@ -87,6 +104,9 @@ pub(super) struct Link<'a, S, W, N> {
     pings: u64,
     /// Since when something waits in the outbox that is not urgent; `None` where all of it is.
     lazy: Option<Instant>,
+    patience: Patience,
+    /// What is left of the present turn.
+    turn: u32,
     timer: Pin<Box<Sleep>>,
     stopping: watch::Receiver<bool>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -128,6 +148,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             pinged: None,
             pings: 0,
             lazy: None,
+            patience: Patience::default(),
+            turn: TURN,
             timer: Box::pin(sleep_until(due)),
             stop: Box::pin(async move { stopped(&mut stop).await }),
             stopping,
@@ -141,18 +163,22 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         if self.parts.is_none() && self.stops(context) {
             self.parts = Some(Instant::now() + self.timing.goodbye);
         }
+        self.turn = TURN;
         for _ in 0..ROUNDS {
             // [RELAY-14] what was begun is answered first.
             if self.parts.is_some() && self.asked.is_empty() && self.alone.is_none() {
                 return Poll::Ready(End::Goodbye(Refusal::Stopping));
             }
             match self.step(context) {
+                // [RELAY-25] others first.
+                Ok(_) if self.turn == 0 => break,
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
                 Err(end) => return Poll::Ready(end),
             }
         }
-        context.waker().wake_by_ref();
+        // Once the others had their turn, and the network was asked for what came meanwhile.
+        let _ = pin!(yield_now()).poll(context);
         Poll::Pending
     }
 
@@ -181,14 +207,14 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
 
     /// Whether one more request may be begun.
     fn room(&self) -> bool {
-        let begins = self.alone.is_none() && self.parts.is_none();
+        let begins = self.alone.is_none() && self.parts.is_none() && self.patience.waits().is_none();
         begins && self.asked.len() < MAX_ASKED && self.outbox.waiting() + MAX_FRAME <= MAX_WAITING
     }
 
     /// Begins what was asked. [RELAY-14] in the order in which it came.
     fn hear(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
         let mut moved = false;
-        while self.room() {
+        while self.turn > 0 && self.room() {
             let (relay, others) = (self.relay, !self.asked.is_empty());
             let Some(caller) = &mut self.caller else { break };
             let Some(body) = self.incoming.first().map_err(|error| end_of(&error))? else { break };
@@ -196,7 +222,9 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             match decode(body) {
                 Ok(ClientFrame::Request { id, work, body }) => {
                     let now = (self.now)();
-                    match relay.begin(now, caller, work, &body.0, others) {
+                    let begun = relay.begin(now, caller, work, &body.0, others);
+                    self.turn = self.turn.saturating_sub(weight(&begun));
+                    match begun {
                         Begun::Answered(answer) => self.ask(id, false, Awaited::Ready(answer)),
                         Begun::Waits { answer, lazy } => self.ask(id, lazy, Awaited::Waits(answer)),
                         Begun::Alone(request) => {
@@ -213,7 +241,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                         Begun::NotYet => break,
                     }
                 }
-                Ok(ClientFrame::Pong(_)) => {}
+                Ok(ClientFrame::Pong(_)) => self.turn -= 1,
                 Err(_) => return Err(End::Goodbye(Refusal::Malformed)),
             }
             self.incoming.heard(length);
@@ -239,7 +267,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         let ended = caller.ended();
         self.caller = Some(caller);
         match (done, ended) {
-            (Done::Answered(id, answer), _) => self.send(&RelayFrame::Answer { id, answer }),
+            (Done::Answered(id, answer), _) => {
+                self.patience.answered(&answer);
+                self.send(&RelayFrame::Answer { id, answer });
+            }
             (Done::Read(_), Some(reason)) => return Err(End::Goodbye(reason)),
             (Done::Read(Err(fault)), None) => return Err(End::Goodbye(self.relay.internal(&fault))),
             (Done::Read(Ok(frames)), None) => {
@@ -266,6 +297,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             let Some(Asked { id, lazy, answer: Awaited::Ready(answer) }) = self.asked.pop_front() else { break };
             let before = self.lazy;
             let silent = self.outbox.waiting() == 0;
+            self.patience.answered(&answer);
             self.send(&RelayFrame::Answer { id, answer });
             if lazy && (silent || before.is_some()) {
                 self.lazy = before.or_else(|| Some(Instant::now()));
@@ -351,7 +383,11 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         };
         let stall = self.outbox.since().map(|since| since + self.timing.stall);
         let lazy = self.lazy.map(|since| since + LAZY);
-        [Some(silence), stall, lazy, self.closes(), self.parts].into_iter().flatten().min().unwrap_or(silence)
+        [Some(silence), stall, lazy, self.patience.waits(), self.closes(), self.parts]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(silence)
     }
 
     /// When the link is closed however busy it is.
@@ -384,6 +420,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             return Err(End::Goodbye(Refusal::TimedOut));
         }
         self.lazy = self.lazy.filter(|since| now < *since + LAZY);
+        self.patience.waited(now);
         if self.pinged.is_none() && now >= self.heard + self.timing.ping {
             self.pinged = Some(now);
             self.pings += 1;

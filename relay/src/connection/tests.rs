@@ -1,5 +1,7 @@
 //! Deadlines and limits of a link, over TLS in a pipe and tokio's paused clock: no test waits.
 
+mod turns;
+
 use sealpost_crypto::identity::{RelaySecret, relay_pin};
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, Push};
 use sealpost_spec::relay::{Answer, LinkKind, RelayHello, Request};

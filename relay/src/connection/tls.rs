@@ -52,11 +52,16 @@ pub struct Tls<T> {
 impl<T> From<TlsStream<T>> for Tls<T> {
     fn from(stream: TlsStream<T>) -> Self {
         let (io, tls) = stream.into_inner();
-        Self { io, tls: Box::new(tls), ended: false, closing: false }
+        Self::new(io, tls)
     }
 }
 
 impl<T> Tls<T> {
+    /// Both were one stream during the handshake, with nothing left to be written.
+    pub(crate) fn new(io: T, tls: ServerConnection) -> Self {
+        Self { io, tls: Box::new(tls), ended: false, closing: false }
+    }
+
     /// Whether there was something.
     fn deciphered(&mut self, incoming: &mut BytesMut) -> Result<bool> {
         let mut some = false;

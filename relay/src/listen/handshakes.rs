@@ -18,6 +18,9 @@ use crate::store::bell::lock;
 /// For so long nobody has to make room: the first flight of an honest client is under way.
 const GRACE: Duration = Duration::from_millis(50);
 
+/// So many handshakes at once are no crowd: they take some milliseconds together.
+const CROWD: usize = 32;
+
 /// All handshakes that are under way.
 #[derive(Clone, Default)]
 pub(super) struct Handshakes {
@@ -77,6 +80,13 @@ impl Handshakes {
         let _counted = METRICS.handshakes.raise();
         waiting.peers.push(Peer { number, from, since: Instant::now(), begun: false, _stays, _counted });
         Ok((Turn { number, handshakes: self.clone() }, Lost(lost)))
+    }
+}
+
+impl Handshakes {
+    /// Whether this is a crowd.
+    pub(super) fn many(&self) -> bool {
+        lock(&self.waiting).peers.len() > CROWD
     }
 }
 

@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::Rules;
 use crate::answer::tests::Person;
-use crate::quota::Rates;
+use crate::quota::{Rate, Rates};
 use crate::store::Memory;
 
 /// Believes the key that hashes to the pin.
@@ -77,10 +77,14 @@ struct Door {
 }
 
 async fn door(limits: Limits) -> Door {
+    door_with(limits, Rates::unlimited()).await
+}
+
+async fn door_with(limits: Limits, rates: Rates) -> Door {
     let secret = RelaySecret::generate(&mut rand::rng());
     let acceptor = tls(&secret).unwrap();
     let work = sealpost_spec::relay::WorkPrice { fetch: 0, deliver: 0 };
-    let rules = Rules { work, rates: Rates::unlimited(), ..Rules::default() };
+    let rules = Rules { work, rates, ..Rules::default() };
     let rng: rand::rngs::StdRng = rand::make_rng();
     let relay = Arc::new(Relay::new(Memory::new([7; 16]), secret, rules, rng).await.unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -267,6 +271,40 @@ impl End {
         let request = frame(&encode(&ClientFrame::Request { id: 9, work: None, body }).unwrap()).unwrap();
         self.stream.write_all(&request).await.is_ok() && matches!(self.next().await, Some(RelayFrame::Answer { .. }))
     }
+}
+
+/// [RELAY-24] [RELAY-15] an office of a hundred behind one address comes back at once after a restart, and everybody gets
+/// in, with the rates that a relay comes with.
+#[tokio::test]
+async fn an_office_comes_back_at_once() {
+    let door = door_with(Limits::default(), Rates::default()).await;
+    let mut office = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (address, config) = (door.address, client(door.pin));
+        office.spawn(async move {
+            let mut end = connect(address, config).await.unwrap();
+            assert!(end.hello(LinkKind::Anonymous).await.is_some());
+            (end.ask_quietly().await, end)
+        });
+    }
+    let all = office.join_all().await;
+    assert!(all.iter().all(|(served, _)| *served));
+}
+
+/// [RELAY-24] who comes faster than an address may waits for a turn, and gets in; beyond the wait it is closed before any
+/// TLS.
+#[tokio::test]
+async fn newcomers_wait_for_their_turn() {
+    let rates = Rates { handshakes: Rate { burst: 1, every_ms: 200 }, ..Rates::unlimited() };
+    let door = door_with(Limits::default(), rates).await;
+    let began = Instant::now();
+    let ends = (connect(door.address, client(door.pin)), connect(door.address, client(door.pin)));
+    let (one, two) = tokio::join!(ends.0, ends.1);
+    assert!(one.is_ok() && two.is_ok() && began.elapsed() >= Duration::from_millis(200));
+    let rates = Rates { handshakes: Rate { burst: 1, every_ms: 3_600_000 }, ..Rates::unlimited() };
+    door.relay.govern(Rules { rates, ..Rules::default() });
+    assert!(connect(door.address, client(door.pin)).await.is_ok());
+    assert!(connect(door.address, client(door.pin)).await.is_err());
 }
 
 /// A relay that drains tells newcomers to come back soon, answers what was asked before, and lets everybody in again

@@ -1,4 +1,5 @@
 use super::*;
+use crate::quota::Rate;
 use crate::store::{Append, CrashPoint, CrashPoints, Store, Write};
 
 fn envelope(to: &Person, id: u16, size: usize) -> Envelope {
@@ -238,6 +239,28 @@ fn a_token_delivers_without_work() {
     assert_eq!(deliver(old, false), Err(Refusal::UnknownToken));
     assert_eq!(deliver(old, true), Ok(()));
     assert_eq!(deliver(Some(new), false), Ok(()));
+}
+
+/// [RELAY-15] who has used up the rate of deliveries is refused before anybody looks at the work: it counts once it is
+/// sent again.
+#[test]
+fn a_refused_delivery_uses_up_no_work() {
+    let relay = relay(|rules| {
+        rules.work = WorkPrice { fetch: 0, deliver: 8 };
+        rules.rates = Rates { deliveries: Rate { burst: 1, every_ms: 1_000 }, ..Rates::unlimited() };
+    });
+    let mut bob = Person::new("bob", 20);
+    bob.register(&relay);
+    let mut stranger = link(&relay, LinkKind::Anonymous);
+    let mut deliver = |now, id, counter| {
+        let body = encode(&Request::Deliver { token: None, envelope: envelope(&bob, id, SMALL) }).unwrap();
+        let channel = sealpost_crypto::work::Channel { relay: relay.public_key(), exporter: &[9; 32] };
+        let work = sealpost_crypto::work::solve(channel, counter, &body, 8);
+        ready(relay.handle(now, &mut stranger, Some(work), &body)).unwrap().map(|_| ())
+    };
+    assert_eq!(deliver(NOW, 1, 1), Ok(()));
+    assert!(matches!(deliver(NOW, 2, 2), Err(Refusal::TooFast { .. })));
+    assert_eq!(deliver(NOW + 1_000, 2, 2), Ok(()));
 }
 
 /// [BOX-10] a box has one of three sizes.

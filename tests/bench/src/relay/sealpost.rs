@@ -54,6 +54,7 @@ lookups = { burst = 1000000000, every_ms = 1 }
 deliveries = { burst = 1000000000, every_ms = 1 }
 posts = { burst = 1000000000, every_ms = 1 }
 requests = { burst = 1000000000, every_ms = 1 }
+handshakes = { burst = 1000000000, every_ms = 1 }
 ";
 
 /// Builds the relay as it is shipped, where that was not done, and finds it: cargo says where it is.

@@ -1,0 +1,79 @@
+//! How long a link waits that is refused again and again: what it asks costs as much as what others ask, and comes faster.
+
+use std::time::Duration;
+
+use sealpost_spec::relay::{Answer, Refusal};
+use tokio::time::Instant;
+
+use super::link::MAX_ASKED;
+
+/// So many refusals cost nothing: whoever is refused once may have asked for so much before it hears of it.
+const FREE: u32 = MAX_ASKED as u32;
+/// After the first one beyond it. Each further one waits twice as long as the one before.
+const LEAST: Duration = Duration::from_millis(1);
+/// At most: a client that has mended its ways is heard again within a second.
+const MOST: Duration = Duration::from_secs(1);
+
+/// What is left of the relay's patience with a link. [RELAY-23]
+#[derive(Default)]
+pub(super) struct Patience {
+    /// Refusals, less what was served since.
+    refused: u32,
+    until: Option<Instant>,
+}
+
+impl Patience {
+    /// Takes note of an answer that the link gets.
+    pub(super) fn answered(&mut self, answer: &Result<Answer, Refusal>) {
+        match answer {
+            Ok(_) => self.refused = self.refused.saturating_sub(1),
+            // The relay's own trouble.
+            Err(Refusal::Internal { .. }) => {}
+            Err(_) => {
+                self.refused = self.refused.saturating_add(1);
+                if let Some(beyond) = self.refused.checked_sub(FREE + 1) {
+                    let wait = LEAST.saturating_mul(1_u32.checked_shl(beyond).unwrap_or(u32::MAX)).min(MOST);
+                    self.until = Some(Instant::now() + wait);
+                }
+            }
+        }
+    }
+
+    /// Until when nothing more is read.
+    pub(super) fn waits(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// It is so late now.
+    pub(super) fn waited(&mut self, now: Instant) {
+        self.until = self.until.filter(|until| now < *until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(patience: &mut Patience, answer: &Result<Answer, Refusal>) -> Duration {
+        patience.answered(answer);
+        let wait = patience.waits().map(|until| until - Instant::now()).unwrap_or_default();
+        patience.waited(Instant::now() + MOST);
+        wait
+    }
+
+    /// [RELAY-23] as many refusals as a link may have asked for at once cost it nothing; then each waits twice as long as
+    /// the one before, up to a second. What is served makes up for as much; the relay's own trouble counts against nobody.
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_slowly() {
+        let (mut patience, refused) = (Patience::default(), Err(Refusal::TooFast { retry_after_ms: 1 }));
+        assert!((0..FREE).all(|_| waits(&mut patience, &refused).is_zero()));
+        let next: Vec<u128> = (0..12).map(|_| waits(&mut patience, &refused).as_millis()).collect();
+        assert_eq!(next, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
+        assert!((0..13).all(|_| waits(&mut patience, &Ok(Answer::Done)).is_zero()));
+        assert!(waits(&mut patience, &Err(Refusal::Internal { id: 1 })).is_zero());
+        assert!(waits(&mut patience, &refused).is_zero());
+        assert_eq!(waits(&mut patience, &refused), LEAST);
+        (0..u16::MAX).for_each(|_| patience.answered(&refused));
+        assert_eq!(waits(&mut patience, &refused), MOST);
+    }
+}
