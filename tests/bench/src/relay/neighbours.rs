@@ -1,8 +1,9 @@
 //! Whoever is in the way of others: crowds, floods, readers that stop. An honest pair writes to each other all the while,
 //! from an address of its own, and what it waits for is compared with what it waited for before anybody came.
 //!
-//! The relay runs with the limits that it comes with. Crowds and floods are processes of their own with the lowest
-//! priority, so that it is the relay that they keep busy, and not the pair.
+//! The relay runs with the limits that it comes with. Crowds and floods are processes of their own that run
+//! only where nobody else wants to, as if they were on other machines: it is the relay that they keep busy, and not the
+//! pair.
 pub mod crowd;
 pub mod flood;
 pub mod link;
@@ -27,8 +28,8 @@ impl Neighbour {
     /// Starts one: `what` are its words behind `--neighbour`.
     pub fn start(relay: SocketAddr, what: &[&str]) -> Result<Self, Wrong> {
         let program = std::env::current_exe()?;
-        let mut command = Command::new("nice");
-        command.args(["-n", "19"]).arg(program).arg("--neighbour").arg(relay.to_string()).args(what);
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(program).arg("--neighbour").arg(relay.to_string()).args(what);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| Wrong::new("no output"))?;
         Ok(Self { child, lines: BufReader::new(stdout) })
