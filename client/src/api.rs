@@ -43,7 +43,8 @@ pub enum Command {
         #[serde(default = "a_while")]
         timeout_ms: u64,
     },
-    /// Messages that `recv` has not given yet, oldest first, as [`Event::Message`]; marks them as given.
+    /// Messages that are not read yet, oldest first, as [`Event::Message`]; marks them as read. Edits, deletions and
+    /// reactions are given too, where they change what was given before.
     Recv {
         /// Only of this conversation.
         from: Option<String>,
@@ -109,6 +110,74 @@ pub enum Command {
     Unblock {
         /// Whom.
         name: String,
+    },
+    /// Everybody one talks with and every room, the newest conversation first. Answered by [`Event::Conversation`] each.
+    Conversations,
+    /// Marks messages as read. Answered by [`Event::Done`].
+    Read {
+        /// `bob`, `@bob` or `#room`.
+        with: String,
+        /// Up to this message: its id or a unique prefix of four characters. Otherwise all.
+        through: Option<String>,
+    },
+    /// Answers a message. Answered as [`Command::Send`].
+    Reply {
+        /// Which: its id or a unique prefix of four characters.
+        id: String,
+        /// The text.
+        text: String,
+        /// How far the message must come before the command ends.
+        wait: Wait,
+        /// After how long to give up waiting, in milliseconds; the message stays queued.
+        timeout_ms: u64,
+    },
+    /// Replaces the text of one's own message. Answered by [`Event::Queued`], then by [`Event::State`] until it is sent.
+    Edit {
+        /// Which; one's own last message in `within` otherwise.
+        id: Option<String>,
+        /// `bob`, `@bob` or `#room`.
+        within: Option<String>,
+        /// The new text.
+        text: String,
+    },
+    /// Takes one's own message back. Answered as [`Command::Edit`].
+    Delete {
+        /// Which; one's own last message in `within` otherwise.
+        id: Option<String>,
+        /// `bob`, `@bob` or `#room`.
+        within: Option<String>,
+    },
+    /// Reacts to a message; a person has one reaction to it, the newest. Answered as [`Command::Edit`].
+    React {
+        /// Which.
+        id: String,
+        /// An emoji; empty takes the reaction back.
+        emoji: String,
+    },
+    /// Takes a stranger for somebody one talks with: what they sent is confirmed from now on. Answered by
+    /// [`Event::Contact`].
+    Accept {
+        /// Whom.
+        name: String,
+    },
+    /// Deletes what a stranger has sent, and tells them nothing. Answered by [`Event::Done`].
+    Refuse {
+        /// Whom.
+        name: String,
+    },
+    /// Whether a face draws attention to what comes in a conversation. Answered by [`Event::Conversation`].
+    Mute {
+        /// `bob`, `@bob` or `#room`.
+        with: String,
+        /// `true`: it does not.
+        on: bool,
+    },
+    /// Keeps text that is not sent yet; empty forgets it. Answered by [`Event::Done`].
+    Draft {
+        /// `bob`, `@bob` or `#room`.
+        with: String,
+        /// The text.
+        text: String,
     },
     /// Connection, transport and queue. Answered by [`Event::Status`].
     Status,
@@ -224,6 +293,30 @@ pub struct Message {
     /// From somebody whom one has not yet written to or added.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub request: bool,
+    /// Its author has changed the text since.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub edited: bool,
+    /// What people think of it: one each at most.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reactions: Vec<Reaction>,
+    /// When it is deleted here, RFC 3339 with milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<String>,
+    /// Somebody else has written one's own name, with `@` before it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub mentions_me: bool,
+    /// `/me`: the text says what the author does, as in *alice waves*.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub action: bool,
+}
+
+/// What somebody thinks of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// An emoji; text from strangers.
+    pub emoji: Text,
+    /// `@alice`
+    pub from: String,
 }
 
 /// What a message is.
@@ -244,7 +337,7 @@ pub enum Kind {
     Join,
     /// The author left the room.
     Leave,
-    /// Removed by its author or by the relay's operator; the text says which.
+    /// Deleted by its author or by the relay's operator; the text says which.
     Removed,
 }
 
@@ -313,6 +406,36 @@ pub enum Event {
         /// The relay's address.
         relay: String,
     },
+    /// A conversation.
+    Conversation {
+        /// `@bob` or `#room`.
+        name: String,
+        /// What is known of the person's key; of a room, nothing.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        trust: Option<Trust>,
+        /// Messages that are not read yet.
+        unread: u32,
+        /// Those of them that mention oneself.
+        mentions: u32,
+        /// Nobody wants attention drawn to it.
+        muted: bool,
+        /// A stranger has begun it, who is neither accepted nor refused.
+        request: bool,
+        /// Nothing of the person is shown.
+        blocked: bool,
+        /// Of a room: whether one is a member.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        joined: Option<bool>,
+        /// Text that is not sent yet.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        draft: Option<Text>,
+        /// Seconds after which messages are deleted.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        expire_after: Option<u32>,
+        /// The newest message.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        last: Option<Box<Message>>,
+    },
     /// A person.
     Contact {
         /// Name.
@@ -325,7 +448,7 @@ pub enum Event {
         blocked: bool,
         /// One has written to them or added them.
         accepted: bool,
-        /// Messages that `recv` has not given yet.
+        /// Messages that are not read yet.
         unread: u32,
     },
     /// A safety number.

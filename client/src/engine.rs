@@ -5,8 +5,10 @@
 
 mod account;
 mod bots;
+mod change;
 mod command;
 mod content;
+mod conversations;
 mod devices;
 mod history;
 mod notice;
@@ -35,6 +37,7 @@ use sealpost_spec::room::RoomName;
 
 use crate::api::{Command, Error, Event};
 use crate::store::account::{Own, Prekeys};
+use crate::store::changes::Conversation;
 use crate::store::people::{Contact, Peer, PeerId};
 use crate::store::rooms::Room;
 use crate::store::{Profile, Rows, StoreError, Stored};
@@ -140,6 +143,8 @@ pub struct Engine {
     peers_touched: BTreeSet<PeerId>,
     rooms: BTreeMap<RoomName, Room>,
     rooms_touched: BTreeSet<RoomName>,
+    conversations: BTreeMap<String, Conversation>,
+    conversations_touched: BTreeSet<String>,
 
     outbox: outbox::Outbox,
     standing: account::Standing,
@@ -194,6 +199,7 @@ impl Engine {
         let contacts = rows.contacts()?.into_iter().map(|contact| (contact.name.clone(), contact)).collect();
         let peers = rows.peers()?.into_iter().map(|peer| ((peer.account, peer.device.id), peer)).collect();
         let rooms = rows.rooms()?.into_iter().map(|room| (room.name.clone(), room)).collect();
+        let conversations = rows.conversations()?.into_iter().map(|known| (known.name.clone(), known)).collect();
         let outbox = outbox::Outbox::load(rows)?;
         let mut engine = Self {
             now: 0,
@@ -209,6 +215,8 @@ impl Engine {
             peers_touched: BTreeSet::new(),
             rooms,
             rooms_touched: BTreeSet::new(),
+            conversations,
+            conversations_touched: BTreeSet::new(),
             outbox,
             standing: account::Standing::default(),
             fetching: devices::Fetching::default(),
@@ -360,6 +368,12 @@ impl Engine {
         for name in std::mem::take(&mut self.rooms_touched) {
             if let Some(room) = self.rooms.get(&name) {
                 rows.put_room(room)?;
+            }
+        }
+        for name in std::mem::take(&mut self.conversations_touched) {
+            match self.conversations.get(&name) {
+                Some(conversation) => rows.put_conversation(conversation)?,
+                None => drop(rows.delete_conversation(&name)?),
             }
         }
         self.profile.commit()?;

@@ -232,11 +232,23 @@ impl Session {
                 None if follows => return Ok(CarriedOut::Part),
                 None if queued => return Err(left_queued().into()),
                 // Sent twice would be said twice, and so would what was told already; all else may be asked again.
-                None if told || matches!(command, Command::Send { .. }) => return Err(gone().into()),
+                None if told || says_something(command) => return Err(gone().into()),
                 None => return Ok(CarriedOut::Nothing),
             }
         }
     }
+}
+
+/// Whether carrying it out twice says something twice.
+fn says_something(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Send { .. }
+            | Command::Reply { .. }
+            | Command::Edit { .. }
+            | Command::Delete { .. }
+            | Command::React { .. }
+    )
 }
 
 /// Makes a profile; the passphrase's key derivation takes a moment.

@@ -6,6 +6,7 @@
 //! is open.
 
 pub(crate) mod account;
+pub(crate) mod changes;
 pub(crate) mod messages;
 pub(crate) mod outbox;
 pub(crate) mod people;
@@ -127,6 +128,7 @@ impl Profile {
         })?;
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
         let own = rows.own().map_err(|error| error.told())?.ok_or_else(|| StoreError::Sealed.told())?;
+        rows.name_lines().map_err(|error| error.told())?;
         let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
         Ok(Self { dir: dir.to_owned(), own, address, rows, faults: None, _lock: lock })
     }

@@ -6,9 +6,10 @@ use sealpost_spec::message::ContentId;
 use sealpost_spec::room::{PostId, RoomName};
 
 use super::account::Phase;
+use super::send::Say;
 use super::timers::Timer;
 use super::{CommandId, Engine};
-use crate::api::{Command, Error, ErrorCode, Event, State, Wait};
+use crate::api::{Command, Error, ErrorCode, Event, Kind, State, Wait};
 use crate::store::Stored;
 
 /// How long a command that needs the relay waits for it, in milliseconds.
@@ -84,15 +85,8 @@ impl Engine {
             }
             Command::Add { link } => self.add(id, &link),
             Command::Send { to, text, wait, timeout_ms } => {
-                if self.own.receipt.is_none() {
-                    return self.not_registered(id);
-                }
                 let until = self.now.saturating_add(timeout_ms);
-                if to.starts_with('#') {
-                    self.send_to_room(id, &to, text, wait, until)
-                } else {
-                    self.send_direct(id, &to, text, wait, until)
-                }
+                self.say(id, &to, Say::text(text), wait, until)
             }
             Command::Recv { from, limit, follow, timeout_ms } => self.recv(id, from, limit, follow, timeout_ms),
             Command::History { with, limit, before } => self.history(id, &with, limit, before.as_deref()),
@@ -120,6 +114,19 @@ impl Engine {
             }
             Command::Block { name } => self.block(id, &name, true),
             Command::Unblock { name } => self.block(id, &name, false),
+            Command::Conversations => self.list_conversations(id),
+            Command::Read { with, through } => self.mark_read(id, &with, through.as_deref()),
+            Command::Reply { id: which, text, wait, timeout_ms } => {
+                let until = self.now.saturating_add(timeout_ms);
+                self.answer_message(id, &which, Kind::Reply, text, wait, until)
+            }
+            Command::Edit { id: which, within, text } => self.change_own(id, which, within, Some(text)),
+            Command::Delete { id: which, within } => self.change_own(id, which, within, None),
+            Command::React { id: which, emoji } => self.react(id, &which, emoji),
+            Command::Accept { name } => self.accept(id, &name),
+            Command::Refuse { name } => self.refuse_stranger(id, &name),
+            Command::Mute { with, on } => self.mute(id, &with, on),
+            Command::Draft { with, text } => self.keep_draft(id, &with, text),
             Command::Status => self.status(id),
             Command::BotAdd { name, conversations, read_only } => self.add_bot(id, &name, conversations, read_only),
             Command::Bots => self.list_bots(id),

@@ -133,7 +133,7 @@ impl Engine {
             Body::File(file) => (Kind::Text, format!("a file, which this version can't fetch: {}", file.name), None),
             Body::Reaction { .. } | Body::DeviceSync(_) | Body::Receipt(_) | Body::Repair(_) => return Ok(()),
         };
-        let line = Line {
+        let mut line = Line {
             id: content.id,
             conversation,
             from: name.clone(),
@@ -150,6 +150,8 @@ impl Engine {
             previous: PostHash::default(),
             edited: false,
         };
+        self.apply_early_change(&mut line)?;
+        let stored = line.stored();
         // Stands its successor in history already? Then it came late, and goes to its place.
         let successor = match above {
             Some(above) => self.rows().line_at(&line, above)?,
@@ -157,18 +159,20 @@ impl Engine {
         };
         match successor {
             Some(mut next) => {
-                self.rows().add_line(&line, Place::Before(next.number))?;
+                self.rows().add_line(&stored, Place::Before(next.number))?;
                 next.missing = missing(line.number, next.number);
                 self.rows().put_line(&next)?;
             }
-            None => self.rows().add_line(&line, Place::Last)?,
+            None => self.rows().add_line(&stored, Place::Last)?,
         }
-        self.change_target(&line, PostHash::default())?;
+        let shows = self.change_target(&line, PostHash::default())?;
         self.expire_later(&line, content.expire_after)?;
         let now = self.now;
         let Some(peer) = self.peer_mut(id) else { return Ok(()) };
         let late = above.is_some_and(|above| peer.held.iter().all(|held| held.number != above));
-        if late {
+        if !shows {
+            // It changes nothing that anybody sees; its number counts all the same.
+        } else if late {
             self.show(&line)?;
         } else if let Some(peer) = self.peer_mut(id) {
             let at = peer.held.partition_point(|held| held.number <= line.number);
@@ -205,35 +209,12 @@ impl Engine {
     /// A line is there for everybody to see.
     pub(super) fn show(&mut self, line: &Line) -> Stored<()> {
         // Who comes and goes is told to those who watch, and stands in history; it is nothing to be read.
-        if !matches!(line.kind, Kind::Join | Kind::Leave) {
-            self.rows().add_fresh(line)?;
-            self.count_unread(&line.conversation, 1);
+        if !matches!(line.kind, Kind::Join | Kind::Leave | Kind::Removed) {
+            self.add_unread(line)?;
         }
-        let message = self.view(line);
+        let message = self.view(line)?;
         self.tell(None, Event::Message(message));
         self.feed_followers()
-    }
-
-    /// Edits and deletions change the line they name, where it is the same account's. **[MSG-32]** **[ROOM-7]**
-    pub(super) fn change_target(&mut self, line: &Line, hash: PostHash) -> Stored<()> {
-        let Some(target) = line.target.filter(|_| matches!(line.kind, Kind::Edit | Kind::Delete)) else {
-            return Ok(());
-        };
-        let Some(mut changed) = self.rows().line(&line.account, &target)? else { return Ok(()) };
-        if changed.conversation != line.conversation
-            || changed.hash != hash
-            || !matches!(changed.kind, Kind::Text | Kind::Reply)
-        {
-            return Ok(());
-        }
-        if line.kind == Kind::Edit {
-            changed.text.clone_from(&line.text);
-            changed.edited = true;
-        } else {
-            changed.kind = Kind::Removed;
-            changed.text = "removed by its author".into();
-        }
-        self.rows().put_line(&changed)
     }
 
     /// A number is to be confirmed with the next receipt.
@@ -357,28 +338,12 @@ impl Engine {
                 self.timers.set_sooner(Timer::Expire, expiry.at);
                 continue;
             }
-            let line = self.rows().line(&expiry.account, &expiry.id)?;
-            if self.rows().drop_fresh(&expiry.account, &expiry.id)?
-                && let Some(line) = line
-            {
-                self.count_unread(&line.conversation, -1);
+            if let Some(line) = self.rows().line(&expiry.account, &expiry.id)? {
+                self.delete_everything_of(&line)?;
             }
-            self.rows().delete_line(&expiry.account, &expiry.id)?;
             self.rows().delete_expiry(&expiry)?;
         }
         Ok(())
-    }
-
-    pub(super) fn count_unread(&mut self, conversation: &str, by: i32) {
-        if let Some(name) = conversation.strip_prefix('@').and_then(|name| name.parse::<Name>().ok())
-            && let Some(contact) = self.contact_mut(&name)
-        {
-            contact.unread = contact.unread.saturating_add_signed(by);
-        } else if let Ok(name) = conversation.parse()
-            && let Some(room) = self.room_mut(&name)
-        {
-            room.unread = room.unread.saturating_add_signed(by);
-        }
     }
 }
 

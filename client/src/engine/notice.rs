@@ -31,12 +31,21 @@ impl Engine {
 
     /// Shows what nobody was there to see to who goes online now.
     pub(super) fn tell_notice_to(&mut self, id: CommandId, command: &Command) -> Stored<()> {
-        let offline = matches!(command, Command::Stop | Command::Me | Command::Contacts | Command::History { .. })
-            || matches!(
-                command,
-                Command::BotAdd { .. } | Command::Bots | Command::BotRemove { .. } | Command::BotCheck { .. }
-            );
-        if offline {
+        if matches!(
+            command,
+            Command::Stop
+                | Command::Me
+                | Command::Contacts
+                | Command::Conversations
+                | Command::History { .. }
+                | Command::Read { .. }
+                | Command::Mute { .. }
+                | Command::Draft { .. }
+                | Command::BotAdd { .. }
+                | Command::Bots
+                | Command::BotRemove { .. }
+                | Command::BotCheck { .. }
+        ) {
             return Ok(());
         }
         let Some(notice) = self.standing.notice.take() else { return Ok(()) };

@@ -6,6 +6,7 @@ use sealpost_spec::message::{ContentId, MAX_EMOJI};
 use sealpost_spec::room::{MAX_POST_BODY, Post, PostHash, PostHead, PostKind, RoomName};
 
 use super::Engine;
+use super::change::is_said;
 use crate::api::{Event, Kind, State};
 use crate::store::Stored;
 use crate::store::messages::{Line, Place};
@@ -74,15 +75,23 @@ impl Engine {
             self.set_state(&ContentId(head.id.0), State::Sent)?;
         }
         if post.body.is_none()
+            && let Some(line) = self.rows().line(&head.account, &ContentId(head.id.0))?
+            && let Some(target) = line.target.filter(|_| line.kind == Kind::Reaction)
+            && let Some(opinion) = self.rows().opinion(&target, &line.account, &line.conversation)?
+            && opinion.emoji == line.text
+        {
+            self.rows().delete_opinion(&opinion)?;
+        }
+        if post.body.is_none()
             && let Some(mut line) = self.rows().line(&head.account, &ContentId(head.id.0))?
-            && matches!(line.kind, Kind::Text | Kind::Reply | Kind::Reaction)
+            && is_said(line.kind)
         {
             line.kind = Kind::Removed;
             // [ROOM-6] by its author it would be removed already: their delete post came before.
             line.text = "removed by the relay's operator".into();
             self.rows().put_line(&line)?;
             // [ROOM-10] it stands on somebody's screen.
-            let message = self.view(&line);
+            let message = self.view(&line)?;
             self.tell(None, Event::Message(message));
         }
         Ok(())
@@ -166,17 +175,18 @@ impl Engine {
             previous: head.previous,
             edited: false,
         };
+        self.apply_early_change(&mut line)?;
+        let mut stored = line.stored();
         if late {
-            self.add_late_post(&mut line)?;
+            self.add_late_post(&mut stored)?;
         } else {
-            self.rows().add_line(&line, Place::Last)?;
+            self.rows().add_line(&stored, Place::Last)?;
         }
-        self.change_target(&line, head.target_hash)?;
-        if blocked {
+        if !self.change_target(&line, head.target_hash)? || blocked {
             return Ok(());
         }
         if own {
-            let message = self.view(&line);
+            let message = self.view(&line)?;
             self.tell(None, Event::Message(message));
             return Ok(());
         }

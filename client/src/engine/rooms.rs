@@ -12,11 +12,12 @@ use sealpost_spec::wire::Bytes;
 
 use super::account::refused;
 use super::command::Waiting;
+use super::send::Say;
 use super::timers::Timer;
 use super::{Asked, CommandId, Engine, Failure};
 use crate::api::{Error, ErrorCode, Event, Kind, State, Wait};
 use crate::store::Stored;
-use crate::store::messages::{Line, Place};
+use crate::store::messages::Place;
 use crate::store::rooms::{OwnPost, Room};
 
 /// Most posts of a room without an answer: the relay takes them in order.
@@ -71,7 +72,7 @@ impl Engine {
         if let Some(room) = self.room_mut(name) {
             room.joined = true;
         }
-        self.post(name, PostKind::Join, String::new())
+        self.post_membership(name, PostKind::Join)
     }
 
     pub(super) fn join(&mut self, id: CommandId, room: &str) -> Stored<()> {
@@ -103,7 +104,7 @@ impl Engine {
             let error = Error::new(ErrorCode::NoSuchRoom, format!("you are no member of {room}"));
             return self.end_with(id, error.advise("sealpost rooms"));
         }
-        let post = self.post(&room, PostKind::Leave, String::new())?;
+        let post = self.post_membership(&room, PostKind::Leave)?;
         self.tell(Some(id), Event::Queued { id: ContentId(post.0).to_string(), conversation: room.to_string() });
         if let Some(room) = self.room_mut(&room) {
             room.joined = false;
@@ -113,23 +114,27 @@ impl Engine {
         self.offer_posts(&room)
     }
 
-    /// Queues text for a room.
-    pub(super) fn send_to_room(&mut self, id: CommandId, to: &str, text: String, wait: Wait, until: u64) -> Stored<()> {
+    /// Queues something for a room.
+    pub(super) fn say_in_room(&mut self, id: CommandId, to: &str, say: Say, wait: Wait, until: u64) -> Stored<()> {
         let Some(room) = self.room_for(id, to)? else { return Ok(()) };
         if self.rooms.get(&room).is_none_or(|room| !room.joined) {
             let error = Error::new(ErrorCode::NoSuchRoom, format!("you are no member of {room}"));
             return self.end_with(id, error.advise(format!("sealpost join '{room}'")));
         }
-        if text.is_empty() {
-            let error = Error::new(ErrorCode::Usage, "there is nothing to send");
-            return self.end_with(id, error.advise("sealpost send '#room' TEXT"));
-        }
-        if text.len() > MAX_POST_BODY {
+        if say.text.len() > MAX_POST_BODY {
             let error = Error::new(ErrorCode::Usage, format!("a post holds at most {MAX_POST_BODY} bytes"));
-            return self.end_with(id, error.because(format!("this one has {}", text.len())).advise("post it in parts"));
+            let cause = format!("this one has {}", say.text.len());
+            return self.end_with(id, error.because(cause).advise("post it in parts"));
         }
         self.go_online();
-        let PostId(post) = self.post(&room, PostKind::Text, text)?;
+        let kind = match say.kind {
+            Kind::Reply => PostKind::Reply,
+            Kind::Edit => PostKind::Edit,
+            Kind::Delete => PostKind::Delete,
+            Kind::Reaction => PostKind::Reaction,
+            _ => PostKind::Text,
+        };
+        let PostId(post) = self.post(&room, kind, &say)?;
         let message = ContentId(post);
         let conversation = room.to_string();
         self.tell(Some(id), Event::Queued { id: message.to_string(), conversation: conversation.clone() });
@@ -139,22 +144,23 @@ impl Engine {
         self.offer_posts(&room)
     }
 
+    /// A membership begins or ends.
+    fn post_membership(&mut self, room: &RoomName, kind: PostKind) -> Stored<PostId> {
+        let line = if kind == PostKind::Join { Kind::Join } else { Kind::Leave };
+        self.post(room, kind, &Say { kind: line, text: String::new(), target: None })
+    }
+
     /// Signs a post after one's last one, and stores it.
-    fn post(&mut self, room: &RoomName, kind: PostKind, text: String) -> Stored<PostId> {
+    fn post(&mut self, room: &RoomName, kind: PostKind, say: &Say) -> Stored<PostId> {
         let id = PostId::new(self.now, self.random());
-        let line = Line {
-            kind: match kind {
-                PostKind::Join => Kind::Join,
-                PostKind::Leave => Kind::Leave,
-                _ => Kind::Text,
-            },
-            ..self.own_line(ContentId(id.0), room.to_string(), 0, text.clone(), State::Queued)
-        };
+        let line = self.own_line(ContentId(id.0), room.to_string(), 0, say, State::Queued);
         self.rows().first_time(&self.own.account, &line.id)?;
-        self.rows().add_line(&line, Place::Last)?;
-        let message = self.view(&line);
+        self.rows().add_line(&line.stored(), Place::Last)?;
+        self.change_target(&line, say.target.map_or(PostHash::default(), |(_, hash)| hash))?;
+        let message = self.view(&line)?;
         self.tell(None, Event::Message(message));
-        self.sign_post(room, id, kind, self.now, text)?;
+        let target = say.target.map_or((PostId::NONE, PostHash::default()), |(target, hash)| (PostId(target.0), hash));
+        self.sign_post(room, id, kind, self.now, say.text.clone(), target)?;
         Ok(id)
     }
 
@@ -165,6 +171,7 @@ impl Engine {
         kind: PostKind,
         time: u64,
         text: String,
+        (target, target_hash): (PostId, PostHash),
     ) -> Stored<()> {
         let Some(room) = self.rooms.get(name) else { return Ok(()) };
         let head = PostHead {
@@ -178,8 +185,8 @@ impl Engine {
             time,
             id,
             kind,
-            target: PostId::NONE,
-            target_hash: PostHash::default(),
+            target,
+            target_hash,
             body_hash: body_hash(text.as_bytes()),
         };
         let signed = self.secret.sign_post(&head);
@@ -336,7 +343,10 @@ impl Engine {
         for own in again {
             let Ok(head) = PostHead::parse(&own.post.head.body.0) else { continue };
             let text = own.post.body.and_then(|body| String::from_utf8(body.0).ok()).unwrap_or_default();
-            self.sign_post(name, own.id, head.kind, head.time, text)?;
+            // What it is about may have been signed again, too, and has another hash since.
+            let own_target = self.rows().line(&self.own.account, &ContentId(head.target.0))?;
+            let hash = own_target.map_or(head.target_hash, |line| line.hash);
+            self.sign_post(name, own.id, head.kind, head.time, text, (head.target, hash))?;
         }
         Ok(())
     }

@@ -38,9 +38,57 @@ pub(super) fn conversation(contact: &Contact) -> String {
     format!("@{}", contact.name)
 }
 
+/// Something that one says, before it is known how it travels.
+#[derive(Clone, Debug)]
+pub(super) struct Say {
+    /// `Text`, `Reply`, `Edit`, `Delete` or `Reaction`.
+    pub(super) kind: Kind,
+    pub(super) text: String,
+    /// Which message it is about, and of a post its hash.
+    pub(super) target: Option<(ContentId, PostHash)>,
+}
+
+impl Say {
+    pub(super) fn text(text: String) -> Self {
+        Self { kind: Kind::Text, text, target: None }
+    }
+
+    /// Whether there is nothing to say.
+    fn is_nothing(&self) -> bool {
+        matches!(self.kind, Kind::Text | Kind::Reply | Kind::Edit) && self.text.is_empty()
+    }
+
+    fn body(&self) -> Body {
+        let text = self.text.clone();
+        match (self.kind, self.target) {
+            (Kind::Reply, Some((target, _))) => Body::Reply { target, text },
+            (Kind::Edit, Some((target, _))) => Body::Edit { target, text },
+            (Kind::Delete, Some((target, _))) => Body::Delete { target },
+            (Kind::Reaction, Some((target, _))) => Body::Reaction { target, emoji: text },
+            _ => Body::Text(text),
+        }
+    }
+}
+
 impl Engine {
-    /// Queues text for a person.
-    pub(super) fn send_direct(&mut self, id: CommandId, to: &str, text: String, wait: Wait, until: u64) -> Stored<()> {
+    /// Says something in a room, to a person, or to oneself.
+    pub(super) fn say(&mut self, id: CommandId, to: &str, say: Say, wait: Wait, until: u64) -> Stored<()> {
+        if self.own.receipt.is_none() {
+            return self.not_registered(id);
+        }
+        if say.is_nothing() {
+            let error = Error::new(ErrorCode::Usage, "there is nothing to send");
+            return self.end_with(id, error.advise("sealpost send NAME TEXT"));
+        }
+        if to.starts_with('#') {
+            self.say_in_room(id, to, say, wait, until)
+        } else {
+            self.say_to(id, to, say, wait, until)
+        }
+    }
+
+    /// Queues something for a person.
+    fn say_to(&mut self, id: CommandId, to: &str, say: Say, wait: Wait, until: u64) -> Stored<()> {
         let name: Name = match to.strip_prefix('@').unwrap_or(to).parse() {
             Ok(name) => name,
             Err(cause) => {
@@ -49,7 +97,7 @@ impl Engine {
             }
         };
         if name == self.own.name {
-            return self.note_to_self(id, text);
+            return self.note_to_self(id, &say);
         }
         if let Some(contact) = self.contacts.get(&name) {
             if contact.changed.is_some() {
@@ -61,12 +109,11 @@ impl Engine {
                 return self.end_with(id, error.advise(format!("sealpost unblock {name}")));
             }
         }
-        let body = Body::Text(text.clone());
-        if let Some(limit) = self.too_long(&body, text.len()) {
+        if let Some(limit) = self.too_long(&say) {
             return self.end_with(id, limit);
         }
         self.accept_contact(&name);
-        let content = self.queue(&name, body)?;
+        let content = self.queue(&name, &say)?;
         let conversation = format!("@{name}");
         self.go_online();
         self.tell(Some(id), Event::Queued { id: content.to_string(), conversation: conversation.clone() });
@@ -76,9 +123,10 @@ impl Engine {
     }
 
     /// The error for text that fits no box. **[MSG-20]**
-    fn too_long(&self, body: &Body, length: usize) -> Option<Error> {
+    fn too_long(&self, say: &Say) -> Option<Error> {
         let largest = BOX_SIZES.iter().copied().max().unwrap_or_default();
         let room = room_for_plaintext(largest, self.own.list.body.0.len(), true);
+        let empty = Say { text: String::new(), ..say.clone() };
         let empty = encode(&Content {
             id: ContentId([0; 16]),
             number: 0,
@@ -86,26 +134,24 @@ impl Engine {
             expire_after: Some(0),
             token: Some(DeliveryToken([0; 32])),
             tree_head: TreeHead::NONE,
-            body: Body::Text(String::new()),
+            body: empty.body(),
         })?
         .len();
         let limit = room.saturating_sub(empty);
-        if matches!(body, Body::Text(text) if text.is_empty()) {
-            return Some(Error::new(ErrorCode::Usage, "there is nothing to send").advise("sealpost send NAME TEXT"));
-        }
-        (length > limit).then(|| {
+        (say.text.len() > limit).then(|| {
             Error::new(ErrorCode::Usage, format!("a message holds at most {limit} bytes"))
-                .because(format!("this one has {length}"))
+                .because(format!("this one has {}", say.text.len()))
                 .advise("send it in several messages")
         })
     }
 
     /// A message to oneself stays here.
-    fn note_to_self(&mut self, id: CommandId, text: String) -> Stored<()> {
+    fn note_to_self(&mut self, id: CommandId, say: &Say) -> Stored<()> {
         let note = ContentId(self.random());
-        let line = self.own_line(note, format!("@{}", self.own.name), 0, text, State::Delivered);
-        self.rows().add_line(&line, Place::Last)?;
-        let message = self.view(&line);
+        let line = self.own_line(note, format!("@{}", self.own.name), 0, say, State::Delivered);
+        self.rows().add_line(&line.stored(), Place::Last)?;
+        self.change_target(&line, PostHash::default())?;
+        let message = self.view(&line)?;
         self.tell(Some(id), Event::Queued { id: note.to_string(), conversation: line.conversation.clone() });
         let state = Event::State { id: note.to_string(), conversation: line.conversation, state: State::Delivered };
         self.tell(Some(id), state);
@@ -114,14 +160,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn own_line(
-        &self,
-        id: ContentId,
-        conversation: String,
-        number: u64,
-        text: String,
-        state: State,
-    ) -> Line {
+    pub(super) fn own_line(&self, id: ContentId, conversation: String, number: u64, say: &Say, state: State) -> Line {
         Line {
             id,
             conversation,
@@ -131,9 +170,9 @@ impl Engine {
             number,
             missing: 0,
             sent_at: self.now,
-            text,
-            kind: Kind::Text,
-            target: None,
+            text: say.text.clone(),
+            kind: say.kind,
+            target: say.target.map(|(target, _)| target),
             state,
             hash: PostHash::default(),
             previous: PostHash::default(),
@@ -142,17 +181,14 @@ impl Engine {
     }
 
     /// Stores a content that is to reach somebody, and its line of history.
-    pub(super) fn queue(&mut self, name: &Name, body: Body) -> Stored<ContentId> {
+    pub(super) fn queue(&mut self, name: &Name, say: &Say) -> Stored<ContentId> {
         let id = ContentId(self.random());
         let (now, mut number, mut account, mut expire_after) = (self.now, 0, None, None);
         if let Some(contact) = self.contact_mut(name) {
             contact.last_number += 1;
             (number, account, expire_after) = (contact.last_number, contact.account, contact.expire_after);
         }
-        let text = match &body {
-            Body::Text(text) => text.clone(),
-            _ => String::new(),
-        };
+        let body = say.body();
         // The token is filled in when it is encrypted: by then it may be another one.
         let content = Content { id, number, sent_at: now, expire_after, token: None, tree_head: TreeHead::NONE, body };
         let pending =
@@ -160,10 +196,11 @@ impl Engine {
         self.rows().add_content(&pending, &content)?;
         self.outbox.add_pending(pending);
         self.timers.set_sooner(Timer::Again(name.clone()), now + GIVE_UP);
-        let line = self.own_line(id, format!("@{name}"), number, text, State::Queued);
-        self.rows().add_line(&line, Place::Last)?;
+        let line = self.own_line(id, format!("@{name}"), number, say, State::Queued);
+        self.rows().add_line(&line.stored(), Place::Last)?;
+        self.change_target(&line, PostHash::default())?;
         self.expire_later(&line, expire_after)?;
-        let message = self.view(&line);
+        let message = self.view(&line)?;
         self.tell(None, Event::Message(message));
         Ok(id)
     }

@@ -1,6 +1,8 @@
 //! Two or three engines and a relay of a hundred lines. What the real relay adds is tried in the simulation.
 
 mod bounds;
+mod changes;
+mod conversations;
 mod faults;
 mod hostile;
 mod notices;

@@ -42,7 +42,7 @@ impl Engine {
         }
     }
 
-    fn tell_contact(&mut self, id: CommandId, name: &Name) {
+    pub(super) fn tell_contact(&mut self, id: CommandId, name: &Name) {
         if let Some(contact) = self.contacts.get(name) {
             let event = self.contact_event(contact);
             self.tell(Some(id), event);

@@ -14,6 +14,11 @@ fn message(kind: Kind, text: &str) -> Event {
         target: None,
         state: State::Received,
         request: false,
+        edited: false,
+        reactions: Vec::new(),
+        expires_at: None,
+        mentions_me: false,
+        action: false,
     })
 }
 

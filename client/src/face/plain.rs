@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::screen::Screen;
-use super::{qr, slash};
+use super::{duration, qr, slash};
 use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Trust};
 
 /// The lines of an event; `None` where there is nothing to say.
@@ -57,6 +57,7 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             }
             format!("{:<20} {}  {}", account(name), said(fingerprint), marks.join(", "))
         }
+        Event::Conversation { .. } => conversation(event, screen)?,
         Event::Safety { name, number, code, trust } => safety(name, number, code, *trust, screen),
         Event::Room { name, members, posts, joined } => {
             let joined = if *joined { "  joined" } else { "" };
@@ -141,6 +142,53 @@ fn advised(advice: &str, slash: bool) -> String {
     known.map_or_else(|| advice.to_owned(), |bare| format!("/{bare}"))
 }
 
+/// A line of the list of conversations.
+fn conversation(event: &Event, screen: &Screen) -> Option<String> {
+    let Event::Conversation {
+        name,
+        trust,
+        unread,
+        mentions,
+        muted,
+        request,
+        blocked,
+        joined,
+        draft,
+        expire_after,
+        last,
+    } = event
+    else {
+        return None;
+    };
+    let mut marks = Vec::new();
+    marks.extend(trust.map(|trust| trust.words().to_owned()));
+    if *unread > 0 {
+        marks.push(format!("{unread} unread"));
+    }
+    if *mentions > 0 {
+        marks.push(format!("{mentions} mention you"));
+    }
+    let flags = [
+        (*request, "a stranger: accept, refuse or block"),
+        (*blocked, "blocked"),
+        (*muted, "muted"),
+        (*joined == Some(false), "left"),
+    ];
+    marks.extend(flags.iter().filter(|(on, _)| *on).map(|(_, words)| (*words).to_owned()));
+    marks.extend(expire_after.map(|seconds| format!("deleted after {}", duration::words(seconds))));
+    if draft.is_some() {
+        marks.push("a draft".to_owned());
+    }
+    let mut shown = format!("{:<20} {:<6}  {}", said(name), privacy(name), marks.join(", ")).trim_end().to_owned();
+    if let Some(last) = last {
+        shown.push_str(&format!("\n    {}", self::message(last, screen).replace('\n', "\n    ")));
+    }
+    if let Some(draft) = draft {
+        shown.push_str(&format!("\n    draft: {}", draft.shown().replace('\n', "\n    ")));
+    }
+    Some(shown)
+}
+
 fn message(message: &Message, screen: &Screen) -> String {
     let own = message.state != State::Received;
     let public = message.conversation.starts_with('#');
@@ -152,26 +200,46 @@ fn message(message: &Message, screen: &Screen) -> String {
         (false, false) => from.clone(),
     };
     let mark = if own { moved(message.state).unwrap_or("queued") } else { message.trust.words() };
-    let request = if message.request { ", a stranger: answer, add or block" } else { "" };
+    let request = if message.request { ", a stranger: accept, refuse or block" } else { "" };
     let id = if screen.verbose { format!("{} ", said(&message.id)) } else { String::new() };
     let head = format!("{id}{} {} {who} ({mark}{request})", time(&message.sent_at), privacy(&message.conversation));
     // Further lines are indented, so that none can pass for a message of somebody else.
     let text = message.text.shown().replace('\n', "\n    ");
     let target = message.target.as_deref().map(short).unwrap_or_default();
-    match message.kind {
+    let edited = if message.edited { " (edited)" } else { "" };
+    let text = if message.action { format!("* {from} {text}{edited} *") } else { format!("{text}{edited}") };
+    let shown = match message.kind {
         Kind::Text => format!("{head}: {text}"),
         Kind::Reply => format!("{head}, to {target}: {text}"),
         Kind::Edit => format!("{head} changed {target}: {text}"),
         Kind::Delete => format!("{head} deleted {target}"),
-        Kind::Reaction => format!("{head} reacted to {target}: {text}"),
+        Kind::Reaction if message.text.as_raw().is_empty() => format!("{head} took the reaction to {target} back"),
+        Kind::Reaction => format!("{head} reacted to {target}: {}", message.text.on_one_line()),
         Kind::Join => format!("{head} joined"),
         Kind::Leave => format!("{head} left"),
-        Kind::Removed => format!("{head} removed: {text}"),
-    }
+        Kind::Removed => format!("{head}: ({text})"),
+    };
+    shown + &reactions(message)
 }
 
+/// `[👍 2, ❤ 1]`: how many think so of a message.
+fn reactions(message: &Message) -> String {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for reaction in &message.reactions {
+        let emoji = reaction.emoji.on_one_line();
+        match counts.iter_mut().find(|(known, _)| *known == emoji) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((emoji, 1)),
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(emoji, count)| format!("{emoji} {count}")).collect();
+    if counts.is_empty() { String::new() } else { format!("  [{}]", counts.join(", ")) }
+}
+
+/// The end of an id: ids of posts begin with their time, and look alike there.
 fn short(id: &str) -> String {
-    said(id).chars().take(8).collect()
+    let id = said(id);
+    id.chars().skip(id.chars().count().saturating_sub(8)).collect()
 }
 
 fn moved(state: State) -> Option<&'static str> {

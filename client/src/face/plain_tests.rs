@@ -1,5 +1,5 @@
 use super::{line, message};
-use crate::api::{Error, ErrorCode, Event, Kind, Message, State, Text, Trust};
+use crate::api::{Error, ErrorCode, Event, Kind, Message, Reaction, State, Text, Trust};
 use crate::face::json;
 use crate::face::screen::{Colour, Screen};
 
@@ -42,9 +42,29 @@ fn everywhere(hostile: &str) -> Vec<Event> {
                 target: Some(text()),
                 state: State::Received,
                 request: true,
+                edited: true,
+                reactions: vec![Reaction { emoji: Text::new(hostile), from: text() }],
+                expires_at: Some(text()),
+                mentions_me: true,
+                action: true,
             })
         })
         .collect();
+    if let Some(Event::Message(message)) = events.first().cloned() {
+        events.push(Event::Conversation {
+            name: text(),
+            trust: Some(Trust::Unverified),
+            unread: 1,
+            mentions: 1,
+            muted: true,
+            request: true,
+            blocked: true,
+            joined: Some(false),
+            draft: Some(Text::new(hostile)),
+            expire_after: Some(60),
+            last: Some(Box::new(message)),
+        });
+    }
     events.extend([
         Event::Queued { id: text(), conversation: text() },
         Event::State { id: text(), conversation: text(), state: State::Sent },
@@ -127,6 +147,7 @@ fn advice_is_given_in_the_words_of_the_place() {
 fn marks_are_words() {
     let Some(Event::Message(mut message)) = everywhere("x").into_iter().next() else { panic!("the first is one") };
     message.request = false;
+    (message.edited, message.action, message.reactions) = (false, false, Vec::new());
     message.conversation = "@bob".to_owned();
     message.from = "@bob".to_owned();
     message.sent_at = "2026-11-20T08:00:00.123Z".to_owned();
@@ -141,4 +162,19 @@ fn marks_are_words() {
     }
     message.conversation = "#lobby".to_owned();
     assert!(super::message(&message, &screen()).ends_with("PUBLIC #lobby @bob (key changed): x"));
+}
+
+/// What became of a message stands behind it: an edit, what people think of it, and that it is gone.
+#[test]
+fn a_message_is_shown_in_its_present_state() {
+    let Some(Event::Message(mut message)) = everywhere("x").into_iter().next() else { panic!("the first is one") };
+    message.from = "@bob".to_owned();
+    message.reactions =
+        ["👍", "❤", "👍"].map(|emoji| Reaction { emoji: Text::new(emoji), from: "@carol".to_owned() }).to_vec();
+    let shown = |message: &Message| super::message(message, &screen()).rsplit_once("): ").unwrap().1.to_owned();
+    assert_eq!(shown(&message), "* @bob x (edited) *  [👍 2, ❤ 1]");
+    (message.action, message.edited) = (false, false);
+    assert_eq!(shown(&message), "x  [👍 2, ❤ 1]");
+    (message.kind, message.text, message.reactions) = (Kind::Removed, Text::new("deleted by its author"), Vec::new());
+    assert_eq!(shown(&message), "(deleted by its author)");
 }

@@ -116,6 +116,11 @@ mod tests {
             target: Some("0".repeat(32)),
             state: State::Received,
             request: true,
+            edited: false,
+            reactions: Vec::new(),
+            expires_at: None,
+            mentions_me: false,
+            action: false,
         };
         assert!(encode(&Told { v: 1, re: Some(u64::MAX), event: Event::Message(message) }).len() < MAX_LINE);
     }

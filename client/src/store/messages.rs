@@ -15,6 +15,10 @@ const EXPIRY: Table = Table("expiry");
 const SEEN: Table = Table("seen");
 const TURN: Table = Table("message turn");
 const CONVERSATION: Table = Table("message conversation");
+const NAME: Table = Table("message name");
+
+/// Most lines that are looked at for one id: ids are random, and who makes two alike gains nothing.
+const MAX_NAMESAKES: u32 = 16;
 
 /// Between two neighbours: a late message finds room there.
 const SPACING: i64 = 1 << 32;
@@ -46,6 +50,14 @@ pub(crate) struct Line {
     pub(crate) edited: bool,
 }
 
+impl Line {
+    /// What is stored of it: the text of an edit stands in its target alone, and goes with it.
+    pub(crate) fn stored(&self) -> Self {
+        let text = if self.kind == Kind::Edit { String::new() } else { self.text.clone() };
+        Self { text, ..self.clone() }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Fresh {
     conversation: String,
@@ -61,7 +73,7 @@ pub(crate) struct Expiry {
 }
 
 /// What names a line: its author's key and its id, so that nobody takes another's id.
-fn line_key(account: &AccountKey, id: &ContentId) -> Vec<u8> {
+pub(super) fn line_key(account: &AccountKey, id: &ContentId) -> Vec<u8> {
     [&account.0[..], &id.0].concat()
 }
 
@@ -112,8 +124,10 @@ impl Rows {
             }
         };
         self.connection()
-            .prepare_cached("INSERT INTO message (key, row, conversation, turn, place) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![key, row, conversation, turn, place])?;
+            .prepare_cached(
+                "INSERT INTO message (key, row, conversation, turn, place, name) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![key, row, conversation, turn, place, self.blind(NAME, &line.id.0)])?;
         Ok(())
     }
 
@@ -151,6 +165,47 @@ impl Rows {
         self.get(MESSAGE, &line_key(account, id))
     }
 
+    /// The lines with this id, whoever wrote them.
+    pub(crate) fn lines_named(&self, id: &ContentId) -> Stored<Vec<Line>> {
+        let mut statement =
+            self.connection().prepare_cached("SELECT key, row FROM message WHERE name = ?1 ORDER BY id LIMIT ?2")?;
+        let mut rows = statement.query(params![self.blind(NAME, &id.0), MAX_NAMESAKES])?;
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (key, sealed): ([u8; 32], Vec<u8>) = (row.get(0)?, row.get(1)?);
+            lines.push(self.unseal(MESSAGE, &key, &sealed)?);
+        }
+        Ok(lines)
+    }
+
+    /// Gives lines their names that were stored by a version without them.
+    pub(crate) fn name_lines(&self) -> Stored<()> {
+        let mut statement = self.connection().prepare("SELECT key, row FROM message WHERE name IS NULL")?;
+        let mut rows = statement.query([])?;
+        let mut names = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (key, sealed): ([u8; 32], Vec<u8>) = (row.get(0)?, row.get(1)?);
+            names.push((key, self.blind(NAME, &self.unseal::<Line>(MESSAGE, &key, &sealed)?.id.0)));
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.connection().execute_batch("BEGIN IMMEDIATE")?;
+        for (key, name) in names {
+            self.connection()
+                .prepare_cached("UPDATE message SET name = ?2 WHERE key = ?1")?
+                .execute(params![key, name])?;
+        }
+        Ok(self.connection().execute_batch("COMMIT")?)
+    }
+
+    /// Where a line stands in its conversation.
+    pub(crate) fn place(&self, account: &AccountKey, id: &ContentId) -> Stored<Option<i64>> {
+        let key = self.blind(MESSAGE, &line_key(account, id));
+        let mut statement = self.connection().prepare_cached("SELECT place FROM message WHERE key = ?1")?;
+        Ok(statement.query_row(params![key], |row| row.get(0)).optional()?)
+    }
+
     /// The line with this number of the same author and conversation.
     pub(crate) fn line_at(&self, like: &Line, number: u64) -> Stored<Option<Line>> {
         self.find(&self.turn_of(like, number))
@@ -186,6 +241,19 @@ impl Rows {
         Ok(())
     }
 
+    /// Walks all lines, the newest first, until `each` returns `false`.
+    pub(crate) fn walk_all_back(&self, mut each: impl FnMut(Line) -> bool) -> Stored<()> {
+        let mut statement = self.connection().prepare_cached("SELECT key, row FROM message ORDER BY id DESC")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (key, sealed): ([u8; 32], Vec<u8>) = (row.get(0)?, row.get(1)?);
+            if !each(self.unseal(MESSAGE, &key, &sealed)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves all lines of a conversation under another name; returns how many there were.
     pub(crate) fn move_lines(&self, from: &str, to: &str) -> Stored<usize> {
         let mut moved = Vec::new();
@@ -212,25 +280,36 @@ impl Rows {
         Ok(insert.execute(params![key])? > 0)
     }
 
-    /// Keeps a line for `recv`.
+    /// Whether this content was seen before.
+    pub(crate) fn was_seen(&self, account: &AccountKey, id: &ContentId) -> Stored<bool> {
+        let key = self.blind(SEEN, &line_key(account, id));
+        let mut find = self.connection().prepare_cached("SELECT 1 FROM seen WHERE key = ?1")?;
+        Ok(find.exists(params![key])?)
+    }
+
+    /// Keeps a line for `recv`: it is not read yet.
     pub(crate) fn add_fresh(&self, line: &Line) -> Stored<()> {
         let fresh = Fresh { conversation: line.conversation.clone(), account: line.account, id: line.id };
         self.put(FRESH, &line_key(&line.account, &line.id), &fresh)
     }
 
-    /// Takes the oldest lines that `recv` has not given, of one conversation or of all.
-    pub(crate) fn take_fresh(&self, conversation: Option<&str>, limit: u32) -> Stored<Vec<Line>> {
-        let mut taken = Vec::new();
+    /// The oldest lines that are not read yet, of the conversations that are `wanted`.
+    pub(crate) fn fresh(&self, wanted: impl Fn(&str) -> bool, limit: u32) -> Stored<Vec<Line>> {
+        let mut found = Vec::new();
         for fresh in self.all::<Fresh>(FRESH)? {
-            if taken.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            if found.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
                 break;
             }
-            if conversation.is_none_or(|wanted| wanted == fresh.conversation) {
-                self.delete(FRESH, &line_key(&fresh.account, &fresh.id))?;
-                taken.extend(self.line(&fresh.account, &fresh.id)?);
+            if wanted(&fresh.conversation) {
+                found.extend(self.line(&fresh.account, &fresh.id)?);
             }
         }
-        Ok(taken)
+        Ok(found)
+    }
+
+    /// Whether a line is not read yet.
+    pub(crate) fn is_fresh(&self, account: &AccountKey, id: &ContentId) -> Stored<bool> {
+        Ok(self.get::<Fresh>(FRESH, &line_key(account, id))?.is_some())
     }
 
     /// Takes one line from `recv`: it was given, or is gone. Whether it was there.
@@ -240,6 +319,10 @@ impl Rows {
 
     pub(crate) fn expiries(&self) -> Stored<Vec<Expiry>> {
         self.all(EXPIRY)
+    }
+    /// When a line is deleted.
+    pub(crate) fn expiry(&self, account: &AccountKey, id: &ContentId) -> Stored<Option<u64>> {
+        Ok(self.get::<Expiry>(EXPIRY, &line_key(account, id))?.map(|expiry| expiry.at))
     }
     pub(crate) fn put_expiry(&self, expiry: &Expiry) -> Stored<()> {
         self.put(EXPIRY, &line_key(&expiry.account, &expiry.id), expiry)

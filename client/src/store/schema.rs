@@ -37,6 +37,18 @@ CREATE TABLE first_author (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row
 CREATE TABLE post (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
 ";
 
+/// What becomes of a message after it was said. `name`: blinded id of a line, whoever wrote it; filled in for older
+/// lines when the profile is opened.
+const CHANGES: &str = "
+ALTER TABLE message ADD COLUMN name BLOB;
+CREATE INDEX message_name ON message (name);
+CREATE TABLE change (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE reaction (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL, target BLOB NOT NULL) STRICT;
+CREATE INDEX reaction_target ON reaction (target);
+CREATE TABLE conversation (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+";
+
 /// Opens the database, makes it one of one's own where it is new, and brings it up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let failed = |cause: String| {
@@ -51,8 +63,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .open(path)
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
-    let steps = Migrations::new(vec![M::up(FIRST)]);
-    let newest = 1_i64;
+    let steps = Migrations::new(vec![M::up(FIRST), M::up(CHANGES)]);
+    let newest = 2_i64;
     let version: i64 =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|cause| failed(cause.to_string()))?;
     if version > newest {

@@ -121,3 +121,37 @@ fn a_newer_schema_is_left_alone() {
     let error = open(&home, b"right").err().unwrap();
     assert!(error.message.contains("newer version"), "{}", error.message);
 }
+
+/// Messages that an earlier version stored are found by their ids too.
+#[test]
+fn lines_of_an_earlier_version_get_their_names() {
+    use super::messages::{Line, Place};
+    use crate::api::{Kind, State};
+    use sealpost_spec::message::ContentId;
+    let (_dir, home) = home();
+    let profile = create(&home).unwrap();
+    let own = profile.own().clone();
+    let line = Line {
+        id: ContentId([7; 16]),
+        conversation: "@bob".to_owned(),
+        from: own.name.clone(),
+        account: own.account,
+        device: own.device.id,
+        number: 1,
+        missing: 0,
+        sent_at: 1,
+        text: "from before".to_owned(),
+        kind: Kind::Text,
+        target: None,
+        state: State::Sent,
+        hash: Default::default(),
+        previous: Default::default(),
+        edited: false,
+    };
+    profile.rows.add_line(&line, Place::Last).unwrap();
+    profile.rows.connection().execute_batch("UPDATE message SET name = NULL").unwrap();
+    assert!(profile.rows.lines_named(&line.id).unwrap().is_empty());
+    drop(profile);
+    let profile = open(&home, b"right").unwrap();
+    assert_eq!(profile.rows.lines_named(&line.id).unwrap()[0].text, "from before");
+}

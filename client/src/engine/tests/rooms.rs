@@ -79,11 +79,11 @@ fn only_its_author_edits_a_post() {
     let bob = world.engine(1).own.account;
     for (account, hash, text) in [(bob, line.hash, "theirs"), (alice, PostHash([1; 32]), "another")] {
         let edit = edit(text, account);
-        world.step(1, |engine| engine.change_target(&edit, hash));
+        world.step(1, |engine| engine.change_target(&edit, hash).map(drop));
         assert_eq!(world.engine(1).rows().line(&alice, &id).unwrap().unwrap().text, "mine");
     }
     let edit = edit("edited", alice);
-    world.step(1, |engine| engine.change_target(&edit, line.hash));
+    world.step(1, |engine| engine.change_target(&edit, line.hash).map(drop));
     assert_eq!(world.engine(1).rows().line(&alice, &id).unwrap().unwrap().text, "edited");
 }
 

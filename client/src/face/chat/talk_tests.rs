@@ -70,6 +70,11 @@ fn message(id: &str, from: &str, state: State) -> Event {
         target: None,
         state,
         request: false,
+        edited: false,
+        reactions: Vec::new(),
+        expires_at: None,
+        mentions_me: false,
+        action: false,
     })
 }
 
@@ -170,4 +175,35 @@ async fn what_is_misunderstood_is_said_and_nothing_is_given() {
     assert!(scene.shown()[0].contains("was not sent"));
     scene.typed("/status").await;
     assert_eq!(scene.given().await.1, Command::Status);
+}
+
+/// Without an id, what is changed is one's own last message here, and what is answered the last one of somebody else.
+#[tokio::test]
+async fn messages_are_changed_and_answered_where_one_is() {
+    let mut scene = Scene::new().await;
+    scene.typed("/dm bob").await;
+    scene.typed("/reply yes").await;
+    assert!(scene.shown().last().unwrap().contains("nobody has written anything here yet"));
+    scene.heard(None, message("0011", "@bob", State::Received));
+    scene.typed("/reply yes").await;
+    assert!(matches!(scene.given().await.1, Command::Reply { id, text, .. } if id == "0011" && text == "yes"));
+    scene.typed("/react 👍").await;
+    assert_eq!(scene.given().await.1, Command::React { id: "0011".to_owned(), emoji: "👍".to_owned() });
+    let within = || Some("@bob".to_owned());
+    scene.typed("/edit no").await;
+    assert_eq!(scene.given().await.1, Command::Edit { id: None, within: within(), text: "no".to_owned() });
+    scene.typed("/delete").await;
+    assert_eq!(scene.given().await.1, Command::Delete { id: None, within: within() });
+    scene.typed("/delete 4f1c").await;
+    assert_eq!(scene.given().await.1, Command::Delete { id: Some("4f1c".to_owned()), within: None });
+    scene.typed("/me waves").await;
+    assert!(matches!(scene.given().await.1, Command::Send { to, text, .. } if to == "@bob" && text == "/me waves"));
+    scene.typed("/mute").await;
+    assert_eq!(scene.given().await.1, Command::Mute { with: "@bob".to_owned(), on: true });
+    scene.typed("/accept").await;
+    assert_eq!(scene.given().await.1, Command::Accept { name: "@bob".to_owned() });
+    scene.typed("/refuse carol").await;
+    assert_eq!(scene.given().await.1, Command::Refuse { name: "carol".to_owned() });
+    scene.typed("/chats").await;
+    assert_eq!(scene.given().await.1, Command::Conversations);
 }

@@ -21,9 +21,16 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::Send { to, .. } => place(to, true),
         Command::Recv { from: Some(from), .. } => place(from, false),
         Command::History { with, .. } => place(with, false),
+        Command::Read { with, .. } | Command::Mute { with, .. } | Command::Draft { with, .. } => place(with, true),
+        // An id alone may lie anywhere.
+        Command::Edit { within: Some(within), .. } | Command::Delete { within: Some(within), .. } => {
+            place(within, true)
+        }
         Command::Verify { name: Some(name), mark: None } => place(name, false),
         Command::Who { room } => place(room.as_deref().unwrap_or("#lobby"), false),
-        Command::Recv { from: None, .. } | Command::Contacts | Command::Rooms => Needs::All { writes: false },
+        Command::Recv { from: None, .. } | Command::Contacts | Command::Rooms | Command::Conversations => {
+            Needs::All { writes: false }
+        }
         Command::Verify { name: None, .. } => Needs::All { writes: false },
         Command::Register { .. } | Command::Stop => Needs::Person,
         Command::BotAdd { .. } | Command::Bots | Command::BotRemove { .. } | Command::BotCheck { .. } => Needs::Person,
@@ -65,6 +72,7 @@ pub(super) fn hears(bot: &Bot, event: &Event) -> bool {
         }
         Event::KeyChanged { name, .. } | Event::NewDevice { name, .. } => named(bot, name),
         Event::Presence { room, .. } => named(bot, room),
+        Event::Conversation { name, .. } => named(bot, name),
         Event::Refused { conversation: Some(conversation), .. } => named(bot, conversation),
         Event::Connection { .. } => true,
         _ => bot.conversations.is_empty(),
@@ -91,7 +99,10 @@ mod tests {
         let bot = bot(&["#games", "@bob"], false);
         for to in ["#games", "bob", "@bob"] {
             allow(&bot, &send(to)).unwrap();
+            let within = Some(to.to_owned());
+            allow(&bot, &Command::Delete { id: None, within }).unwrap();
         }
+        allow(&bot, &Command::Delete { id: Some("0123".to_owned()), within: None }).unwrap_err();
         for to in ["#lobby", "carol", "@games", "games", "#bob", "@@bob", ""] {
             allow(&bot, &send(to)).unwrap_err();
         }
