@@ -167,3 +167,81 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(complaints, "");
     let _ = RelayProcess::program(&["--help"]).expect(0);
 }
+
+/// What one does with a message afterwards: answer, react, edit, delete; in a conversation and in a room, as commands and
+/// in `chat`. Both histories show the same in the end, and programs get an event of each.
+#[test]
+fn messages_are_answered_and_changed() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, .. } = &pair;
+    let _ = bob.run(&["join", "#lobby"]).expect(0);
+    let id_of = |person: &Person, with: &str, text: &str| {
+        let _ = person.json(&["recv", "--timeout", "20s"]).expect(0);
+        let lines = person.json(&["history", with]).expect(0).events("message");
+        let line = lines.iter().find(|line| line["text"] == text);
+        line.unwrap_or_else(|| panic!("{lines:?}"))["id"].as_str().unwrap().to_owned()
+    };
+    for (to, from) in [("bob", "alice"), ("#lobby", "#lobby")] {
+        let _ = alice.run(&["send", to, "see you at ate"]).expect(0);
+        let id = id_of(bob, from, "see you at ate");
+        let _ = bob.run(&["reply", &id, "at", "eight?"]).expect(0);
+        let _ = bob.run(&["react", &id[20..], "👍"]).expect(0);
+        let mut following = bob.follow();
+        let _ = alice.run(&["edit", "--in", to, "see", "you", "at", "eight"]).expect(0);
+        let edit = following.event("edit");
+        assert_eq!((&edit["target"], &edit["text"]), (&id.as_str().into(), &"see you at eight".into()));
+        let open = if to.starts_with('#') { "/join" } else { "/query" };
+        let typed = format!("{open} {to}\noops\n/edit corrected in chat\n");
+        let _ = finish(alice.command(&["chat"]), &typed).expect(0);
+        assert_eq!(following.event("edit")["text"], "corrected in chat");
+        let _ = alice.run(&["send", to, "regrettable"]).expect(0);
+        let regrettable = id_of(alice, to, "regrettable");
+        let _ = alice.run(&["delete", &regrettable]).expect(0);
+        let delete = following.event("delete");
+        assert_eq!(delete["target"], regrettable.as_str());
+        drop(following);
+        for (person, with) in [(alice, to), (bob, from)] {
+            let _ = person.json(&["recv", "--timeout", "20s"]).expect(0);
+            let lines = person.json(&["history", with]).expect(0).events("message");
+            let line = |wanted: &str| lines.iter().find(|line| line["id"] == wanted).unwrap();
+            let edited = line(&id);
+            assert_eq!((&edited["text"], &edited["edited"]), (&"see you at eight".into(), &true.into()));
+            assert_eq!(edited["reactions"][0]["emoji"], "👍");
+            assert_eq!(line(&regrettable)["kind"], "removed");
+            let reply = lines.iter().find(|line| line["kind"] == "reply").unwrap();
+            assert_eq!((&reply["target"], &reply["text"]), (&id.as_str().into(), &"at eight?".into()));
+        }
+        let _ = bob.run(&["edit", &id, "never"]).expect(2);
+        let _ = bob.run(&["delete", "00000000"]).expect(6);
+    }
+}
+
+/// Strangers are kept apart until one answers, accepts or refuses them; what is unread is counted.
+#[test]
+fn conversations_are_listed_accepted_and_refused() {
+    let pair = Pair::new();
+    let Pair { relay, alice, bob, folder } = &pair;
+    let listed = |person: &Person, name: &str| {
+        let lines = person.json(&["conversations"]).expect(0).events("conversation");
+        lines.into_iter().find(|line| line["name"] == name)
+    };
+    let _ = alice.run(&["send", "bob", "hello @bob"]).expect(0);
+    let carol = Person::registered(folder.path(), "carol", &relay.address);
+    let _ = carol.run(&["send", "bob", "buy my coins"]).expect(0);
+    let told = until("both have come", || {
+        let _ = bob.json(&["status"]).expect(0);
+        listed(bob, "@alice").zip(listed(bob, "@carol"))
+    });
+    assert_eq!((&told.0["request"], &told.0["unread"], &told.0["mentions"]), (&true.into(), &1.into(), &1.into()));
+    let _ = bob.run(&["refuse", "carol"]).expect(0);
+    let _ = bob.run(&["accept", "alice"]).expect(0);
+    let _ = bob.run(&["mute", "alice"]).expect(0);
+    let _ = bob.run(&["draft", "alice", "well", "well"]).expect(0);
+    let _ = bob.run(&["read", "alice"]).expect(0);
+    assert_eq!(listed(bob, "@carol"), None);
+    let line = listed(bob, "@alice").unwrap();
+    assert_eq!((&line["request"], &line["unread"], &line["muted"]), (&false.into(), &0.into(), &true.into()));
+    assert_eq!((&line["draft"], &line["last"]["text"]), (&"well well".into(), &"hello @bob".into()));
+    let shown = bob.run(&["conversations"]).expect(0);
+    assert!(shown.out.contains("muted, a draft") && shown.out.contains("draft: well well"), "{}", shown.out);
+}

@@ -128,9 +128,17 @@ impl Following {
     /// # Panics
     /// None comes in time.
     pub fn message(&mut self) -> serde_json::Value {
+        self.event("message")
+    }
+
+    /// The next event of this kind that it prints.
+    ///
+    /// # Panics
+    /// None comes in time.
+    pub fn event(&mut self, kind: &str) -> serde_json::Value {
         let line = self
             .lines
-            .until(|line| serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line["event"] == "message"));
+            .until(|line| serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line["event"] == kind));
         serde_json::from_str(&line).expect("just parsed")
     }
 

@@ -29,6 +29,24 @@ pub enum Line {
     Block(String),
     /// `/unblock NAME`
     Unblock(String),
+    /// `/me TEXT`: what one does.
+    Act(String),
+    /// `/reply [ID] TEXT`: without an id, to the last message of somebody else here.
+    Reply { id: Option<String>, text: String },
+    /// `/edit [ID] TEXT`: without an id, one's own last message here.
+    Edit { id: Option<String>, text: String },
+    /// `/delete [ID]`
+    Delete(Option<String>),
+    /// `/react [ID] [EMOJI]`: without an id, to the last message of somebody else here.
+    React { id: Option<String>, emoji: String },
+    /// `/accept [NAME]`
+    Accept(Option<String>),
+    /// `/refuse [NAME]`
+    Refuse(Option<String>),
+    /// `/mute [NAME]` and `/unmute [NAME]`
+    Mute { with: Option<String>, on: bool },
+    /// `/chats`
+    Conversations,
     /// `/status`
     Status,
     /// `/help [command]`
@@ -70,6 +88,32 @@ pub const ENTRIES: &[Entry] = &[
     Entry { names: &["trust"], arguments: "NAME FINGERPRINT", does: "accept a changed key" },
     Entry { names: &["block"], arguments: "NAME", does: "show nothing more of somebody" },
     Entry { names: &["unblock"], arguments: "NAME", does: "take /block back" },
+    Entry { names: &["me"], arguments: "TEXT", does: "say what you do: /me waves" },
+    Entry {
+        names: &["reply"],
+        arguments: "[ID] TEXT",
+        does: "answer a message; without ID, the last one that somebody else wrote here",
+    },
+    Entry {
+        names: &["edit"],
+        arguments: "[ID] TEXT",
+        does: "replace the text of a message of yours; without ID, of your last one here",
+    },
+    Entry {
+        names: &["delete"],
+        arguments: "[ID]",
+        does: "take a message of yours back; without ID, your last one here",
+    },
+    Entry {
+        names: &["react"],
+        arguments: "[ID] EMOJI",
+        does: "react to a message; without ID, to the last one that somebody else wrote here; - takes it back",
+    },
+    Entry { names: &["accept"], arguments: "[NAME]", does: "accept a stranger who has written to you" },
+    Entry { names: &["refuse"], arguments: "[NAME]", does: "delete what a stranger has written to you" },
+    Entry { names: &["mute"], arguments: "[NAME|#ROOM]", does: "let a conversation draw no attention" },
+    Entry { names: &["unmute"], arguments: "[NAME|#ROOM]", does: "take /mute back" },
+    Entry { names: &["chats"], arguments: "", does: "list conversations, with what is unread" },
     Entry { names: &["status"], arguments: "", does: "connection, transport and queue" },
     Entry { names: &["help"], arguments: "[COMMAND]", does: "this list" },
     Entry { names: &["keys"], arguments: "", does: "what the keys do" },
@@ -151,6 +195,30 @@ fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
         ("trust", [name, fingerprint]) => Line::Trust { name: person(name), fingerprint: (*fingerprint).to_owned() },
         ("block", [name]) => Line::Block(person(name)),
         ("unblock", [name]) => Line::Unblock(person(name)),
+        ("me", [_, ..]) => Line::Act(rest.to_owned()),
+        ("reply", [_, ..]) => match after_id(rest)? {
+            (_, "") => return None,
+            (id, text) => Line::Reply { id, text: text.to_owned() },
+        },
+        ("edit", [_, ..]) => match after_id(rest)? {
+            (_, "") => return None,
+            (id, text) => Line::Edit { id, text: text.to_owned() },
+        },
+        ("delete", []) => Line::Delete(None),
+        ("delete", [id]) => Line::Delete(Some((*id).to_owned())),
+        ("react", ["-"]) => Line::React { id: None, emoji: String::new() },
+        ("react", [id, "-"]) => Line::React { id: Some((*id).to_owned()), emoji: String::new() },
+        ("react", [emoji]) if !is_id(emoji) => Line::React { id: None, emoji: (*emoji).to_owned() },
+        ("react", [id, emoji]) => Line::React { id: Some((*id).to_owned()), emoji: (*emoji).to_owned() },
+        ("accept", []) => Line::Accept(None),
+        ("accept", [name]) => Line::Accept(Some(person(name))),
+        ("refuse", []) => Line::Refuse(None),
+        ("refuse", [name]) => Line::Refuse(Some(person(name))),
+        ("mute", []) => Line::Mute { with: None, on: true },
+        ("mute", [with]) => Line::Mute { with: Some((*with).to_owned()), on: true },
+        ("unmute", []) => Line::Mute { with: None, on: false },
+        ("unmute", [with]) => Line::Mute { with: Some((*with).to_owned()), on: false },
+        ("chats", []) => Line::Conversations,
         ("status", []) => Line::Status,
         ("help", []) => Line::Help(None),
         ("help", [name]) => Line::Help(Some(Entry::find(name.trim_start_matches('/'))?)),
@@ -158,6 +226,23 @@ fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
         ("quit", []) => Line::Quit,
         _ => return None,
     })
+}
+
+/// Whether a word is meant as a message's id: hexadecimal, and no word that people write.
+fn is_id(word: &str) -> bool {
+    (4..=32).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && (word.len() >= 8 || word.bytes().any(|byte| byte.is_ascii_digit()))
+}
+
+/// The id before a text, where there is one.
+fn after_id(rest: &str) -> Option<(Option<String>, &str)> {
+    let first = rest.split_whitespace().next()?;
+    if is_id(first) {
+        Some((Some(first.to_owned()), rest.get(first.len()..)?.trim_start()))
+    } else {
+        Some((None, rest))
+    }
 }
 
 fn room(word: &str) -> String {

@@ -34,6 +34,25 @@ fn every_line_has_one_meaning() {
         ("/trust bob abc", Line::Trust { name: at("bob"), fingerprint: at("abc") }),
         ("/block bob", Line::Block(at("bob"))),
         ("/unblock @bob", Line::Unblock(at("bob"))),
+        ("/me waves  twice", Line::Act(at("waves  twice"))),
+        ("/reply 4f1c see you", Line::Reply { id: Some(at("4f1c")), text: at("see you") }),
+        ("/reply see you", Line::Reply { id: None, text: at("see you") }),
+        ("/edit beef is fine", Line::Edit { id: None, text: at("beef is fine") }),
+        (
+            "/edit 00112233445566778899aabbccddeeff x",
+            Line::Edit { id: Some(at("00112233445566778899aabbccddeeff")), text: at("x") },
+        ),
+        ("/delete", Line::Delete(None)),
+        ("/delete 4f1c", Line::Delete(Some(at("4f1c")))),
+        ("/react 👍", Line::React { id: None, emoji: at("👍") }),
+        ("/react 4f1c 👍", Line::React { id: Some(at("4f1c")), emoji: at("👍") }),
+        ("/react 4f1c -", Line::React { id: Some(at("4f1c")), emoji: String::new() }),
+        ("/accept", Line::Accept(None)),
+        ("/accept @bob", Line::Accept(Some(at("bob")))),
+        ("/refuse bob", Line::Refuse(Some(at("bob")))),
+        ("/mute", Line::Mute { with: None, on: true }),
+        ("/unmute #garden", Line::Mute { with: Some(at("#garden")), on: false }),
+        ("/chats", Line::Conversations),
         ("/status", Line::Status),
         ("/help", Line::Help(None)),
         ("/keys", Line::Keys),
@@ -46,9 +65,22 @@ fn every_line_has_one_meaning() {
 
 #[test]
 fn what_looks_like_a_command_is_never_sent_as_text() {
-    for typed in
-        [" /dm bob secret", "\t/quit", "/", "/nosuch secret", "/dm", "/dm  ", "/quit now", "/trust bob", "/rooms x"]
-    {
+    for typed in [
+        " /dm bob secret",
+        "\t/quit",
+        "/",
+        "/nosuch secret",
+        "/dm",
+        "/dm  ",
+        "/quit now",
+        "/trust bob",
+        "/rooms x",
+        "/me",
+        "/edit",
+        "/edit 4f1c",
+        "/reply",
+        "/react 4f1c",
+    ] {
         assert!(parse(typed).is_err(), "{typed:?}");
     }
 }

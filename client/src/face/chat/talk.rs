@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{give, is_end};
-use crate::api::{Command, Error, ErrorCode, Event, State, Trust, Wait};
+use crate::api::{Command, Error, ErrorCode, Event, Kind, State, Trust, Wait};
 use crate::face::Stop;
 use crate::face::plain;
 use crate::face::screen::Screen;
@@ -57,6 +57,8 @@ pub(super) struct Talk {
     /// The safety number shown last, and whose.
     number: Option<(String, String)>,
     queued: Option<u32>,
+    /// The last message of somebody else, by conversation.
+    last: HashMap<String, String>,
 }
 
 impl Talk {
@@ -74,6 +76,7 @@ impl Talk {
             held: Vec::new(),
             number: None,
             queued: None,
+            last: HashMap::new(),
         }
     }
 
@@ -180,6 +183,28 @@ impl Talk {
             Line::Trust { name, fingerprint } => Command::Trust { name, fingerprint },
             Line::Block(name) => Command::Block { name },
             Line::Unblock(name) => Command::Unblock { name },
+            Line::Act(text) => return self.send(session, self.place.clone(), format!("/me {text}")).await,
+            Line::Reply { id, text } => {
+                let Some(id) = self.meant(id)? else { return Ok(Next::Stay) };
+                let reply = Command::Reply { id, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS };
+                return self.queue(session, reply).await;
+            }
+            Line::React { id, emoji } => {
+                let Some(id) = self.meant(id)? else { return Ok(Next::Stay) };
+                return self.queue(session, Command::React { id, emoji }).await;
+            }
+            Line::Edit { id, text } => {
+                let within = id.is_none().then(|| self.place.clone());
+                return self.queue(session, Command::Edit { id, within, text }).await;
+            }
+            Line::Delete(id) => {
+                let within = id.is_none().then(|| self.place.clone());
+                return self.queue(session, Command::Delete { id, within }).await;
+            }
+            Line::Accept(name) => Command::Accept { name: name.unwrap_or_else(|| self.place.clone()) },
+            Line::Refuse(name) => Command::Refuse { name: name.unwrap_or_else(|| self.place.clone()) },
+            Line::Mute { with, on } => Command::Mute { with: with.unwrap_or_else(|| self.place.clone()), on },
+            Line::Conversations => Command::Conversations,
             Line::Status => Command::Status,
         };
         self.ask(session, command, Asked::Shown).await;
@@ -222,6 +247,8 @@ impl Talk {
             }
             (Some(Asked::Queue), Event::Status { .. }) | (_, Event::Taken | Event::Queued { .. }) => Ok(()),
             (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) => Ok(()),
+            // Another face has read or muted something.
+            (None, Event::Conversation { .. }) if !self.screen.json => Ok(()),
             (_, Event::Done) if !self.screen.json => Ok(()),
             (_, Event::KeyChanged { name, new, .. }) if !self.is_new(name, new) => Ok(()),
             (_, Event::Notice { id, .. }) if !self.is_new(id, "") => Ok(()),
@@ -250,6 +277,10 @@ impl Talk {
                 if message.state == State::Received {
                     self.trust.insert(bare(&message.from), message.trust);
                 }
+                let said = matches!(message.kind, Kind::Text | Kind::Reply);
+                if message.state == State::Received && said {
+                    self.last.insert(message.conversation.clone(), message.id.clone());
+                }
                 if message.conversation.starts_with('#') {
                     self.rooms.insert(message.conversation.clone());
                 }
@@ -270,7 +301,22 @@ impl Talk {
     }
 
     async fn send(&mut self, session: &mut Session, to: String, text: String) -> Result<Next, Stop> {
-        let command = Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS };
+        self.queue(session, Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS }).await
+    }
+
+    /// The message that is meant: the one that was named, else the last one that somebody else wrote here.
+    fn meant(&self, id: Option<String>) -> Result<Option<String>, Stop> {
+        let id = id.or_else(|| self.last.get(&self.place).cloned());
+        if id.is_none() {
+            let error = Error::new(ErrorCode::Usage, "nobody has written anything here yet")
+                .advise("sealpost history NAME --json shows the ids");
+            self.show(&Event::Error(error))?;
+        }
+        Ok(id)
+    }
+
+    /// Gives a command that puts something into the outbox.
+    async fn queue(&mut self, session: &mut Session, command: Command) -> Result<Next, Stop> {
         self.queued = None;
         self.ask(session, command, Asked::Send).await;
         Ok(Next::Stay)

@@ -143,6 +143,85 @@ pub(super) enum Verb {
         #[arg(long, value_name = "ID")]
         before: Option<String>,
     },
+    /// List everybody you talk with and every room, with what is unread
+    Conversations,
+    /// Mark a conversation as read
+    Read {
+        /// bob, @bob or #room
+        with: String,
+        /// Only up to this message
+        #[arg(long, value_name = "ID")]
+        through: Option<String>,
+    },
+    /// Replace the text of a message of yours
+    #[command(before_long_help = "Examples:\n  sealpost edit 4f1c 'see you at nine'\n  \
+        sealpost edit --in bob 'see you at nine' (your last message to Bob)")]
+    Edit {
+        /// The message: its id, or a beginning or end of it that no other one has (at least 4 characters)
+        #[arg(required_unless_present = "within")]
+        id: Option<String>,
+        /// The new text; from stdin where there is none, or where it is -
+        text: Vec<String>,
+        /// Your last message to this person or in this room
+        #[arg(long = "in", value_name = "TO")]
+        within: Option<String>,
+    },
+    /// Take a message of yours back
+    #[command(before_long_help = "Examples:\n  sealpost delete 4f1c\n  \
+        sealpost delete --in '#lobby' (your last message there)")]
+    Delete {
+        /// The message: its id, or a beginning or end of it that no other one has (at least 4 characters)
+        #[arg(required_unless_present = "within")]
+        id: Option<String>,
+        /// Your last message to this person or in this room
+        #[arg(long = "in", value_name = "TO", conflicts_with = "id")]
+        within: Option<String>,
+    },
+    /// React to a message; without an emoji, take your reaction back
+    React {
+        /// The message: its id, or a beginning or end of it that no other one has (at least 4 characters)
+        id: String,
+        /// The emoji
+        #[arg(default_value = "")]
+        emoji: String,
+    },
+    /// Answer a message
+    Reply {
+        /// The message: its id, or a beginning or end of it that no other one has (at least 4 characters)
+        id: String,
+        /// The text; from stdin where there is none, or where it is -
+        text: Vec<String>,
+        /// How far the answer must come before the command ends
+        #[arg(long, value_enum, default_value = "sent")]
+        wait: Wait,
+    },
+    /// Accept a stranger who has written to you: they learn that it came
+    Accept {
+        /// Whom
+        name: String,
+    },
+    /// Delete what a stranger has written to you; they learn nothing
+    Refuse {
+        /// Whom
+        name: String,
+    },
+    /// Let a conversation draw no attention
+    Mute {
+        /// bob, @bob or #room
+        with: String,
+    },
+    /// Take `mute` back
+    Unmute {
+        /// bob, @bob or #room
+        with: String,
+    },
+    /// Keep text for later, which `conversations` shows; without text, forget it
+    Draft {
+        /// bob, @bob or #room
+        with: String,
+        /// The text
+        text: Vec<String>,
+    },
     /// Show the safety number with somebody and its QR code; without a name, one's own key
     #[command(before_long_help = "Examples:\n  sealpost verify bob\n  \
         sealpost verify bob --mark '12345 67890 ... (the 60 digits that Bob sees)'")]
@@ -260,6 +339,16 @@ pub(super) enum Wait {
     Sent,
     /// Stored by a device of the recipient
     Delivered,
+}
+
+impl Wait {
+    /// As the engine is told.
+    pub(super) fn told(self) -> crate::api::Wait {
+        match self {
+            Self::Sent => crate::api::Wait::Sent,
+            Self::Delivered => crate::api::Wait::Delivered,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
-use super::arguments::{Bot, Verb, Wait};
+use super::arguments::{Bot, Verb};
 use super::{Context, Stop};
 use crate::api::{Command, Error, ErrorCode, Event, State};
 use crate::face::plain;
@@ -31,13 +31,14 @@ pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: boo
         match &event {
             Event::Error(error) => exit = error.exit,
             Event::Queued { .. } => queued = true,
-            Event::State { state, .. } => note(screen, to.as_deref(), *state),
+            Event::State { conversation, state, .. } => note(screen, to.as_deref().unwrap_or(conversation), *state),
             _ => {}
         }
         if shows(&event) { screen.show(&event) } else { Ok(()) }
     };
-    // Two commands keep the time themselves, and say at its end how far they came.
-    let keeps_time = matches!(command, Command::Send { .. } | Command::Recv { follow: false, .. });
+    // These keep the time themselves, and say at its end how far they came.
+    let keeps_time =
+        matches!(command, Command::Send { .. } | Command::Reply { .. } | Command::Recv { follow: false, .. });
     let limit = match (follows, timed) {
         (true, timed) => timed.then_some(wait),
         (false, true) if !keeps_time => Some(wait),
@@ -93,8 +94,7 @@ pub(in crate::face) async fn interrupted() {
     }
 }
 
-fn note(screen: crate::face::screen::Screen, to: Option<&str>, state: State) {
-    let to = to.unwrap_or_default();
+fn note(screen: crate::face::screen::Screen, to: &str, state: State) {
     let words = match state {
         State::Sent => "sent to",
         State::Delivered => "delivered to",
@@ -117,13 +117,27 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         }
         Verb::Me => Command::Me,
         Verb::Add { link } => Command::Add { link },
-        Verb::Send { to, text, wait } => {
-            let wait = match wait {
-                Wait::Sent => crate::api::Wait::Sent,
-                Wait::Delivered => crate::api::Wait::Delivered,
-            };
-            Command::Send { to, text: self::text(&text)?, wait, timeout_ms }
+        Verb::Send { to, text, wait } => Command::Send { to, text: self::text(&text)?, wait: wait.told(), timeout_ms },
+        Verb::Conversations => Command::Conversations,
+        Verb::Read { with, through } => Command::Read { with, through },
+        Verb::Edit { id, mut text, within } => {
+            // The first word is the message, unless --in says which one it is.
+            if within.is_some() {
+                text.splice(0..0, id.clone());
+            }
+            let id = id.filter(|_| within.is_none());
+            Command::Edit { id, within, text: self::text(&text)? }
         }
+        Verb::Delete { id, within } => Command::Delete { id, within },
+        Verb::React { id, emoji } => Command::React { id, emoji },
+        Verb::Reply { id, text, wait } => {
+            Command::Reply { id, text: self::text(&text)?, wait: wait.told(), timeout_ms }
+        }
+        Verb::Accept { name } => Command::Accept { name: person(name) },
+        Verb::Refuse { name } => Command::Refuse { name: person(name) },
+        Verb::Mute { with } => Command::Mute { with, on: true },
+        Verb::Unmute { with } => Command::Mute { with, on: false },
+        Verb::Draft { with, text } => Command::Draft { with, text: text.join(" ") },
         Verb::Recv { follow, from, limit } => Command::Recv { from, limit, follow, timeout_ms },
         Verb::History { with, limit, before } => Command::History { with, limit, before },
         Verb::Verify { name, mark } => Command::Verify { name: name.map(person), mark },
