@@ -11,6 +11,7 @@
 
 pub(crate) mod blobs;
 mod cells;
+mod checkpoint;
 pub mod copy;
 mod front;
 mod logs;
@@ -19,7 +20,6 @@ mod schema;
 mod trimmed;
 mod writer;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -36,16 +36,14 @@ use super::{
 };
 use blobs::Blobs;
 use cells::Cells;
+use checkpoint::{CHECKPOINT, Checkpointer};
 use front::{Front, Patience, SEQS};
-use logs::{Found, Logs};
+use logs::{Found, Loading, Logs};
 use reader::Readers;
 use writer::Writer;
 
 /// Bytes of a page of a new file.
 const PAGE: i64 = 8192;
-/// Bytes that the log of the file gets before they are brought into it.
-const CHECKPOINT: i64 = 32 * 1024 * 1024;
-
 /// How long a write waits for somebody else who has the file open, before it fails alone.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -119,8 +117,9 @@ impl Sqlite {
         connection.pragma_update(None, "trusted_schema", "OFF")?;
         // No file is opened later on, when links may have taken them all.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        connection.pragma_update(None, "journal_size_limit", 2 * CHECKPOINT)?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT / PAGE)?;
+        connection.pragma_update(None, "journal_size_limit", 2 * CHECKPOINT as i64)?;
+        // By a thread of its own.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.set_prepared_statement_cache_capacity(64);
         schema::migrate(&mut connection, file)?;
         // A new file, and the log beside it, are durable only with their folder.
@@ -141,8 +140,12 @@ impl Sqlite {
         let cells = Arc::new(Cells::default());
         let (stop, stopped) = watch::channel(false);
         let rev = connection.query_row("SELECT rev FROM store", [], |row| row.get(0)).map(number)?;
+        let beside = Connection::open(file)?;
+        beside.busy_timeout(BUSY)?;
+        beside.pragma_update(None, "synchronous", "FULL")?;
         let writer = Writer {
             connection,
+            checkpointer: Checkpointer::start(beside)?,
             front: Arc::clone(&front),
             cells: Arc::clone(&cells),
             crash,
@@ -199,9 +202,8 @@ fn load(connection: &Connection) -> Result<Logs, OpenError> {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => next,
         Err(error) => return Err(error.into()),
     };
-    let mut logs = Logs::new(next, reserved);
+    let mut loading = Loading::default();
     let mut kinds: Vec<&'static str> = Vec::new();
-    let mut names: HashMap<i64, Log> = HashMap::new();
     let mut query = connection.prepare("SELECT id, kind, key FROM log")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
@@ -214,17 +216,14 @@ fn load(connection: &Connection) -> Result<Logs, OpenError> {
                 kinds[kinds.len() - 1]
             }
         };
-        let log = Log { kind, key: row.get(2)? };
-        logs.load(log.clone(), row.get(0)?);
-        names.insert(row.get(0)?, log);
+        loading.log(Log { kind, key: row.get(2)? }, row.get(0)?);
     }
     let mut query = connection.prepare("SELECT seq, log, id, size FROM place ORDER BY seq")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some(log) = names.get(&row.get(1)?) {
-            logs.load_entry(log, number(row.get(0)?), row.get(2)?, row.get(3)?);
-        }
+        loading.entry(row.get(1)?, number(row.get(0)?), row.get(2)?, row.get(3)?);
     }
+    let mut logs = loading.done(next, reserved);
     let mut query = connection.prepare("SELECT number, at, log, id, seq FROM trimmed ORDER BY number")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {

@@ -65,6 +65,14 @@ pub(super) struct Group {
     pub(super) last: bool,
 }
 
+impl Group {
+    /// Bytes of what it writes.
+    pub(super) fn bytes(&self) -> usize {
+        let batches = self.jobs.iter().flat_map(|job| &job.batch).map(size);
+        self.rows.iter().map(|row| row.bytes.len()).chain(batches).sum()
+    }
+}
+
 /// An offer that is to be written unless somebody takes it.
 struct Due {
     at: Instant,
@@ -238,7 +246,7 @@ impl Front {
         let (jobs, logs) = {
             let mut state = lock(&self.state);
             state.stopped = true;
-            (std::mem::take(&mut state.jobs), std::mem::replace(&mut state.logs, Logs::new(0, 0)))
+            (std::mem::take(&mut state.jobs), std::mem::take(&mut state.logs))
         };
         self.room.close();
         drop((jobs, logs));

@@ -87,6 +87,7 @@ struct Contents {
 }
 
 /// All logs.
+#[derive(Default)]
 pub(super) struct Logs {
     all: HashMap<Log, Contents>,
     totals: HashMap<&'static str, Usage>,
@@ -96,6 +97,36 @@ pub(super) struct Logs {
     next: u64,
     reserved: u64,
     pub(super) trimmed: Trimmed,
+}
+
+/// All logs as they are read from the disk: each found by its number alone, for there may be a million entries.
+#[derive(Default)]
+pub(super) struct Loading(HashMap<i64, (Log, Contents)>);
+
+impl Loading {
+    pub(super) fn log(&mut self, log: Log, number: i64) {
+        self.0.insert(number, (log, Contents { number, made: true, ..Contents::default() }));
+    }
+
+    /// An entry, in the order of seqs.
+    pub(super) fn entry(&mut self, number: i64, seq: u64, id: [u8; 16], size: u32) {
+        if let Some((_, contents)) = self.0.get_mut(&number) {
+            contents.add(Slot { seq, id, size, state: State::Stored });
+        }
+    }
+
+    /// Seqs below `reserved` may be given from `next` on.
+    pub(super) fn done(self, next: u64, reserved: u64) -> Logs {
+        let mut logs = Logs { next, reserved, ..Logs::default() };
+        for (number, (log, contents)) in self.0 {
+            logs.last_number = logs.last_number.max(number);
+            let total = logs.totals.entry(log.kind).or_default();
+            total.count += contents.slots.len() as u64;
+            total.bytes += contents.bytes;
+            logs.all.insert(log, contents);
+        }
+        logs
+    }
 }
 
 /// What becomes of an offer.
@@ -143,25 +174,6 @@ pub(super) struct Passing {
 }
 
 impl Logs {
-    /// None yet. Seqs below `reserved` may be given from `next` on.
-    pub(super) fn new(next: u64, reserved: u64) -> Self {
-        let (all, totals, held) = Default::default();
-        Self { all, totals, held, last_number: 0, next, reserved, trimmed: Trimmed::default() }
-    }
-
-    /// A log that is on the disk.
-    pub(super) fn load(&mut self, log: Log, number: i64) {
-        self.last_number = self.last_number.max(number);
-        self.all.insert(log, Contents { number, made: true, ..Contents::default() });
-    }
-
-    /// An entry that is on the disk, in the order of seqs.
-    pub(super) fn load_entry(&mut self, log: &Log, seq: u64, id: [u8; 16], size: u32) {
-        if let Some(contents) = self.all.get_mut(log) {
-            contents.push(&mut self.totals, log.kind, Slot { seq, id, size, state: State::Stored });
-        }
-    }
-
     pub(super) fn usage(&self, log: &Log) -> Usage {
         self.all
             .get(log)
@@ -375,6 +387,10 @@ impl Contents {
         let total = totals.entry(kind).or_default();
         total.count += 1;
         total.bytes += u64::from(slot.size);
+        self.add(slot);
+    }
+
+    fn add(&mut self, slot: Slot) {
         self.bytes += u64::from(slot.size);
         if let Some(ids) = &mut self.ids {
             ids.insert(slot.id, slot.seq);

@@ -10,9 +10,10 @@ use sealpost_spec::mailbox::Seq;
 use tokio::sync::{oneshot, watch};
 
 use super::cells::{Cells, Change};
+use super::checkpoint::Checkpointer;
 use super::front::{Front, Group, SEQS, seconds, tell};
 use super::logs::{Logs, Row};
-use super::sql;
+use super::{PAGE, sql};
 use crate::metrics::METRICS;
 use crate::store::{Append, CrashPoint, CrashPoints, Fault, Key, Log, Rev, Value, Write, Written};
 
@@ -21,6 +22,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) struct Writer {
     pub(super) connection: Connection,
+    pub(super) checkpointer: Checkpointer,
     pub(super) front: Arc<Front>,
     pub(super) cells: Arc<Cells>,
     pub(super) crash: CrashPoints,
@@ -67,6 +69,8 @@ struct Done {
     written: Vec<Vec<Written>>,
     changes: Vec<Change>,
     reserved: Option<u64>,
+    /// Entries that were removed.
+    removed: u64,
 }
 
 type Answer = oneshot::Sender<Result<Vec<Written>, Fault>>;
@@ -91,8 +95,10 @@ impl Writer {
 
     /// Brings what stands in the file's log into the file, and empties the log: who copies the file of a relay that was
     /// stopped has everything, and what was removed is in neither.
-    fn tidy(&self) {
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    fn tidy(self) {
+        let Self { connection, checkpointer, .. } = self;
+        drop(checkpointer);
+        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
         if !matches!(busy, Ok(false)) {
             tracing::warn!("the store's log stays beside it: the next start brings it in");
         }
@@ -103,27 +109,36 @@ impl Writer {
         self.commits += 1;
         let begun = Instant::now();
         let writes = group.rows.len() + group.jobs.iter().map(|job| job.batch.len()).sum::<usize>();
+        let bytes = group.bytes();
         let mut steps: Vec<Step> = group.rows.iter().map(|row| Step::Stored(row.log.clone(), row.seq)).collect();
         let (batches, answers): (Vec<_>, Vec<_>) = group.jobs.into_iter().map(|job| (job.batch, job.answer)).unzip();
         match self.write(group.rows, batches, &mut steps) {
             Ok(done) => {
                 METRICS.store.commit.took(begun.elapsed());
                 METRICS.store.writes.observe(writes as u64);
+                let pages = writes + usize::try_from(done.removed).unwrap_or(usize::MAX);
+                let bytes = bytes + pages.saturating_mul(PAGE as usize);
                 self.settle(steps, done, answers);
+                if let Err(error) = self.checkpointer.committed(&self.connection, bytes) {
+                    return self.stops(&End::Store(error));
+                }
             }
             Err(End::Group(error)) => self.undo(steps, answers, &error),
-            Err(end) => {
-                if let End::Store(error) = end {
-                    tracing::error!("the store stops: a commit failed: {error}");
-                }
-                METRICS.store.refusing.set(1);
-                // Before anybody hears of it: from now on nothing is answered.
-                self.front.stop();
-                self.stop.send_replace(true);
-                return false;
-            }
+            // Before anybody hears of it: from now on nothing is answered.
+            Err(end) => return self.stops(&end),
         }
         true
+    }
+
+    /// The store does not go on.
+    fn stops(&self, end: &End) -> bool {
+        if let End::Store(error) = end {
+            tracing::error!("the store stops: a commit failed: {error}");
+        }
+        METRICS.store.refusing.set(1);
+        self.front.stop();
+        self.stop.send_replace(true);
+        false
     }
 
     fn write(&mut self, rows: Vec<Row>, batches: Vec<Vec<Write>>, steps: &mut Vec<Step>) -> Result<Done, End> {
@@ -162,6 +177,7 @@ impl Writer {
         for batch in batches {
             written.push(commit.apply(batch).map_err(end)?);
         }
+        let removed = commit.trimmed - trimmed;
         let Commit { transaction, rev, changes, .. } = commit;
         if forget {
             transaction.execute("DELETE FROM trimmed WHERE number <= ?1", [sql(forgotten)]).map_err(end)?;
@@ -183,7 +199,7 @@ impl Writer {
         if forget {
             self.forgot = Some(Instant::now());
         }
-        Ok(Done { written, changes, reserved })
+        Ok(Done { written, changes, reserved, removed })
     }
 
     /// What is durable now is to be seen, and whoever waited is told.
