@@ -15,6 +15,7 @@ mod checkpoint;
 pub mod copy;
 mod front;
 mod logs;
+mod patience;
 mod reader;
 mod schema;
 mod trimmed;
@@ -37,8 +38,9 @@ use super::{
 use blobs::Blobs;
 use cells::Cells;
 use checkpoint::{CHECKPOINT, Checkpointer};
-use front::{Front, Patience, SEQS};
+use front::{Front, SEQS};
 use logs::{Found, Loading, Logs};
+use patience::Patience;
 use reader::Readers;
 use writer::Writer;
 

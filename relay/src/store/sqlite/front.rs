@@ -1,8 +1,8 @@
 //! What stands in front of the file: the logs' index, what is held, and what waits for the writer.
 //!
 //! An offer for which nobody listens goes to the writer at once. One whose log is watched waits for its recipient a
-//! little, and longer where recipients of that log have been quick: most envelopes between two people who are both
-//! there are never written. [STORE-11]
+//! little, or as long as that one lately took (`patience`): most envelopes between two people who are both there are
+//! never written. [STORE-11]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -13,23 +13,9 @@ use sealpost_spec::mailbox::Seq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use super::logs::{Logs, Offered, Row, Waiter};
+use super::patience::{Due, Patience};
 use crate::store::bell::{Bells, lock};
 use crate::store::{Append, Fault, Log, Write, Written};
-
-/// How long an offer waits for a recipient that is there.
-#[derive(Clone, Copy)]
-pub(super) struct Patience {
-    /// Longer than a quiet round trip, and unnoticed by a sender whose recipient has gone silent.
-    pub(super) short: Duration,
-    /// The same where the recipient has proved to be quick: a busy machine takes so long for a round trip.
-    pub(super) long: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { short: Duration::from_millis(25), long: Duration::from_millis(500) }
-    }
-}
 
 /// The writer looks for what has waited too long no more often than this.
 const TICK: Duration = Duration::from_millis(5);
@@ -73,19 +59,10 @@ impl Group {
     }
 }
 
-/// An offer that is to be written unless somebody takes it.
-struct Due {
-    at: Instant,
-    log: Log,
-    seq: u64,
-    late: bool,
-}
-
 pub(super) struct State {
     pub(super) logs: Logs,
     jobs: VecDeque<Job>,
-    /// By when they are due, each in its order.
-    due: [VecDeque<Due>; 3],
+    due: Due,
     /// The writer sleeps, until then where something is due by itself.
     asleep: Option<Option<Instant>>,
     /// The last attempt to reserve seqs was undone: the next one is made when something is to be written.
@@ -105,7 +82,7 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(logs: Logs, patience: Patience) -> Self {
-        let (jobs, due) = Default::default();
+        let (jobs, due) = (VecDeque::new(), Due::default());
         let state = State { logs, jobs, due, asleep: None, unreserved: false, closed: false, stopped: false };
         let room = Arc::new(Semaphore::new(ROOM / PIECE));
         Self { state: Mutex::new(state), wake: Condvar::new(), room, patience, bells: Bells::default() }
@@ -151,13 +128,11 @@ impl Front {
             match offered {
                 Offered::Held(Seq(seq)) => {
                     let crowded = self.room.available_permits() < (ROOM - HELD) / PIECE;
-                    let (queue, wait) = match (watched && !crowded, state.logs.swift(&log)) {
-                        (false, _) => (0, Duration::ZERO),
-                        (true, false) => (1, self.patience.short),
-                        (true, true) => (2, self.patience.long),
-                    };
+                    let pace = (watched && !crowded).then(|| state.logs.pace(&log));
+                    let (queue, wait) = self.patience.wait(pace);
                     let at = Instant::now() + wait;
-                    state.due[queue].push_back(Due { at, log: log.clone(), seq, late: queue == 2 });
+                    let State { logs, due, .. } = &mut *state;
+                    due.push(queue, at, seq, |seq| logs.holds(seq));
                     self.rouse(&mut state, at);
                 }
                 Offered::Known(_) | Offered::Joined | Offered::Busy => drop(answer),
@@ -207,7 +182,7 @@ impl Front {
 
     /// Whether a trim leaves something to write; whoever waits for what it passes is told.
     fn passed(&self, log: &Log, through: Seq) -> Result<bool, Fault> {
-        let (waiters, written) = self.logs(|logs| logs.pass_held(log, through, seconds(), self.patience.long))?;
+        let (waiters, written) = self.logs(|logs| logs.pass_held(log, through, seconds(), self.patience))?;
         tell(waiters);
         Ok(written)
     }
@@ -221,8 +196,7 @@ impl Front {
             if group.last || group.reserve || !group.rows.is_empty() || !group.jobs.is_empty() {
                 return group;
             }
-            let first = state.due.iter().filter_map(|due| Some(due.front()?.at)).min();
-            let until = first.map(|first| first.max(now + TICK));
+            let until = state.due.first().map(|first| first.max(now + TICK));
             state.asleep = Some(until);
             state = match until {
                 None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -257,17 +231,15 @@ impl State {
     fn take(&mut self, now: Instant) -> Group {
         let mut group = Group::default();
         let all = self.closed;
-        for queue in &mut self.due {
-            while group.rows.len() < GROUP
-                && let Some(due) = queue.pop_front_if(|due| all || due.at <= now)
-            {
-                group.rows.extend(self.logs.flush(&due.log, due.seq, due.late));
-            }
+        while group.rows.len() < GROUP
+            && let Some((seq, late)) = if all { self.due.pop_any() } else { self.due.pop(now) }
+        {
+            group.rows.extend(self.logs.flush(seq, late));
         }
         let jobs = self.jobs.len().min(GROUP);
         group.jobs.extend(self.jobs.drain(..jobs));
         group.reserve = !self.unreserved && self.logs.reserve(SEQS).is_some();
-        group.last = all && self.jobs.is_empty() && self.due.iter().all(VecDeque::is_empty);
+        group.last = all && self.jobs.is_empty() && self.due.is_empty();
         group
     }
 }

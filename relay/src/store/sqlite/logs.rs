@@ -5,13 +5,15 @@
 //! is read from one narrow table when the store is opened. Some 40 bytes for each entry of 6 KiB and more: who has the
 //! disk for them has the memory.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::{HashMap, VecDeque, hash_map};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use sealpost_spec::mailbox::Seq;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::patience::{Pace, Patience};
 use super::trimmed::Trimmed;
 use crate::metrics::METRICS;
 use crate::store::{Entry, Fault, Limit, Log, Usage, Written};
@@ -44,6 +46,7 @@ struct Slot {
 }
 
 struct Held {
+    log: Arc<Log>,
     bytes: Bytes,
     waiters: Vec<Waiter>,
     since: Instant,
@@ -52,10 +55,10 @@ struct Held {
 }
 
 impl Held {
-    fn new(bytes: Bytes, waiters: Vec<Waiter>, room: OwnedSemaphorePermit) -> Self {
+    fn new(log: Arc<Log>, bytes: Bytes, waiters: Vec<Waiter>, room: OwnedSemaphorePermit) -> Self {
         METRICS.store.held.add(1);
         METRICS.store.held_bytes.add(i64::from(size(&bytes)));
-        Self { bytes, waiters, since: Instant::now(), _room: room }
+        Self { log, bytes, waiters, since: Instant::now(), _room: room }
     }
 
     fn waiters(mut self) -> Vec<Waiter> {
@@ -70,8 +73,8 @@ impl Drop for Held {
     }
 }
 
-#[derive(Default)]
 struct Contents {
+    name: Arc<Log>,
     /// Names the log in the tables.
     number: i64,
     /// Whether its row is durable.
@@ -80,16 +83,16 @@ struct Contents {
     bytes: u64,
     /// Where there are more than a few.
     ids: Option<HashMap<[u8; 16], u64>>,
-    /// Whoever reads it acknowledges before anything would have to be written.
-    swift: bool,
-    /// The latest entry that was written because nobody took it, and since when it was held.
+    /// Of whoever reads it.
+    pace: Pace,
+    /// The first entry there that was written because nobody took it in time, and since when it was held.
     late: Option<(u64, Instant)>,
 }
 
 /// All logs.
 #[derive(Default)]
 pub(super) struct Logs {
-    all: HashMap<Log, Contents>,
+    all: HashMap<Arc<Log>, Contents>,
     totals: HashMap<&'static str, Usage>,
     held: HashMap<u64, Held>,
     last_number: i64,
@@ -101,16 +104,16 @@ pub(super) struct Logs {
 
 /// All logs as they are read from the disk: each found by its number alone, for there may be a million entries.
 #[derive(Default)]
-pub(super) struct Loading(HashMap<i64, (Log, Contents)>);
+pub(super) struct Loading(HashMap<i64, Contents>);
 
 impl Loading {
     pub(super) fn log(&mut self, log: Log, number: i64) {
-        self.0.insert(number, (log, Contents { number, made: true, ..Contents::default() }));
+        self.0.insert(number, Contents::new(Arc::new(log), number, true));
     }
 
     /// An entry, in the order of seqs.
     pub(super) fn entry(&mut self, number: i64, seq: u64, id: [u8; 16], size: u32) {
-        if let Some((_, contents)) = self.0.get_mut(&number) {
+        if let Some(contents) = self.0.get_mut(&number) {
             contents.add(Slot { seq, id, size, state: State::Stored });
         }
     }
@@ -118,12 +121,12 @@ impl Loading {
     /// Seqs below `reserved` may be given from `next` on.
     pub(super) fn done(self, next: u64, reserved: u64) -> Logs {
         let mut logs = Logs { next, reserved, ..Logs::default() };
-        for (number, (log, contents)) in self.0 {
+        for (number, contents) in self.0 {
             logs.last_number = logs.last_number.max(number);
-            let total = logs.totals.entry(log.kind).or_default();
+            let total = logs.totals.entry(contents.name.kind).or_default();
             total.count += contents.slots.len() as u64;
             total.bytes += contents.bytes;
-            logs.all.insert(log, contents);
+            logs.all.insert(Arc::clone(&contents.name), contents);
         }
         logs
     }
@@ -157,7 +160,7 @@ impl Found {
 
 /// An entry that a commit writes, and its log.
 pub(super) struct Row {
-    pub(super) log: Log,
+    pub(super) log: Arc<Log>,
     pub(super) number: i64,
     /// Whether the log has a row.
     pub(super) made: bool,
@@ -224,36 +227,43 @@ impl Logs {
         let slot = Slot { seq, id, size: size(&bytes), state: State::Held };
         contents.push(&mut self.totals, log.kind, slot);
         let waiters = vec![(answer, Written::Appended(Seq(seq)))];
-        self.held.insert(seq, Held::new(bytes, waiters, room));
+        self.held.insert(seq, Held::new(Arc::clone(&contents.name), bytes, waiters, room));
         (Offered::Held(Seq(seq)), None)
     }
 
-    /// Whether what this log holds is nearly always taken before it would have to be written.
-    pub(super) fn swift(&self, log: &Log) -> bool {
-        self.all.get(log).is_some_and(|contents| contents.swift)
+    /// Of whoever reads a log.
+    pub(super) fn pace(&self, log: &Log) -> Pace {
+        self.all.get(log).map(|contents| contents.pace).unwrap_or_default()
+    }
+
+    /// Whether an offer is still to be written.
+    pub(super) fn holds(&self, seq: u64) -> bool {
+        self.held.contains_key(&seq)
     }
 
     /// Takes an entry into the commit that is under way; none where it was taken meanwhile. `late`: it waited for
     /// somebody to take it, as long as anything does.
-    pub(super) fn flush(&mut self, log: &Log, seq: u64, late: bool) -> Option<Row> {
-        let contents = self.all.get_mut(log)?;
+    pub(super) fn flush(&mut self, seq: u64, late: bool) -> Option<Row> {
         let held = self.held.get(&seq)?;
+        let contents = self.all.get_mut(&held.log)?;
         let slot = contents.slot(seq).filter(|slot| slot.state == State::Held)?;
         slot.state = State::Flushed;
         let id = slot.id;
-        contents.swift &= !late;
-        contents.late = Some((seq, held.since));
+        if late {
+            contents.pace.late();
+            contents.late.get_or_insert((seq, held.since));
+        }
         let (number, made, bytes) = (contents.number, contents.made, held.bytes.clone());
-        Some(Row { log: log.clone(), number, made, seq, id, bytes })
+        Some(Row { log: Arc::clone(&held.log), number, made, seq, id, bytes })
     }
 
     /// Takes an entry of a batch into the commit that is under way: what it writes for it, and what it is.
-    pub(super) fn append(&mut self, log: Log, id: [u8; 16], bytes: Bytes) -> (Option<Row>, Written) {
-        let contents = contents(&mut self.all, &mut self.last_number, &log);
+    pub(super) fn append(&mut self, log: &Log, id: [u8; 16], bytes: Bytes) -> (Option<Row>, Written) {
+        let contents = contents(&mut self.all, &mut self.last_number, log);
         // [STORE-4]
         match contents.find(&id) {
             // [STORE-1] what was only offered is written now.
-            Some((seq, State::Held)) => return (self.flush(&log, seq, false), Written::Duplicate(Seq(seq))),
+            Some((seq, State::Held)) => return (self.flush(seq, false), Written::Duplicate(Seq(seq))),
             Some((seq, _)) => return (None, Written::Duplicate(Seq(seq))),
             None => {}
         }
@@ -263,7 +273,7 @@ impl Logs {
         let seq = self.next;
         self.next += 1;
         contents.push(&mut self.totals, log.kind, Slot { seq, id, size: size(&bytes), state: State::Hidden });
-        let row = Row { number: contents.number, made: contents.made, log, seq, id, bytes };
+        let row = Row { number: contents.number, made: contents.made, log: Arc::clone(&contents.name), seq, id, bytes };
         (Some(row), Written::Appended(Seq(seq)))
     }
 
@@ -302,12 +312,15 @@ impl Logs {
     }
 
     /// A trim without a write: where nothing up to there is written, or about to be, it is gone. Gives who waited for
-    /// what is passed, and whether there is something to write. A trim that comes in time says that the log's reader
-    /// is quick, also where the entry was written in between.
-    pub(super) fn pass_held(&mut self, log: &Log, through: Seq, now: u64, time: Duration) -> (Vec<Waiter>, bool) {
+    /// what is passed, and whether there is something to write. A trim tells how quick the log's reader is, also where
+    /// the entry was written in between.
+    pub(super) fn pass_held(&mut self, log: &Log, through: Seq, now: u64, patience: Patience) -> (Vec<Waiter>, bool) {
         let Some(contents) = self.all.get_mut(log) else { return (Vec::new(), false) };
-        if contents.late.is_some_and(|(seq, since)| seq <= through.0 && since.elapsed() < time) {
-            contents.swift = true;
+        let late = contents.late.take_if(|(seq, _)| *seq <= through.0).map(|(_, since)| since);
+        let first = contents.slots.front().filter(|slot| slot.seq <= through.0);
+        let oldest = late.or_else(|| Some(self.held.get(&first?.seq)?.since));
+        if let Some(since) = oldest {
+            contents.pace.took(since.elapsed(), patience);
         }
         let passed = contents.slots.partition_point(|slot| slot.seq <= through.0);
         let mut waiters = Vec::new();
@@ -320,7 +333,6 @@ impl Logs {
             }
         }
         if !written {
-            contents.swift |= passed > 0;
             contents.drop_first(&mut self.totals, log.kind, passed, |number, slot| {
                 self.held.remove(&slot.seq);
                 self.trimmed.push(now, number, slot.id, slot.seq, false);
@@ -354,12 +366,16 @@ impl Logs {
     }
 }
 
-fn contents<'a>(all: &'a mut HashMap<Log, Contents>, last: &mut i64, log: &Log) -> &'a mut Contents {
-    if !all.contains_key(log) {
-        *last += 1;
-        all.insert(log.clone(), Contents { number: *last, ..Contents::default() });
+fn contents<'a>(all: &'a mut HashMap<Arc<Log>, Contents>, last: &mut i64, log: &Log) -> &'a mut Contents {
+    let name = all.get_key_value(log).map_or_else(|| Arc::new(log.clone()), |(name, _)| Arc::clone(name));
+    match all.entry(name) {
+        hash_map::Entry::Occupied(there) => there.into_mut(),
+        hash_map::Entry::Vacant(place) => {
+            *last += 1;
+            let contents = Contents::new(Arc::clone(place.key()), *last, false);
+            place.insert(contents)
+        }
     }
-    all.entry(log.clone()).or_default()
 }
 
 fn size(bytes: &Bytes) -> u32 {
@@ -367,6 +383,11 @@ fn size(bytes: &Bytes) -> u32 {
 }
 
 impl Contents {
+    fn new(name: Arc<Log>, number: i64, made: bool) -> Self {
+        let (slots, bytes, ids, pace, late) = Default::default();
+        Self { name, number, made, slots, bytes, ids, pace, late }
+    }
+
     fn find(&self, id: &[u8; 16]) -> Option<(u64, State)> {
         let slot = match &self.ids {
             Some(ids) => {

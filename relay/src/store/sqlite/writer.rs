@@ -44,7 +44,7 @@ enum End {
 
 /// What a commit changes in the logs, in order.
 enum Step {
-    Stored(Log, u64),
+    Stored(Arc<Log>, u64),
     Passed(Log, u64),
 }
 
@@ -110,7 +110,7 @@ impl Writer {
         let begun = Instant::now();
         let writes = group.rows.len() + group.jobs.iter().map(|job| job.batch.len()).sum::<usize>();
         let bytes = group.bytes();
-        let mut steps: Vec<Step> = group.rows.iter().map(|row| Step::Stored(row.log.clone(), row.seq)).collect();
+        let mut steps: Vec<Step> = group.rows.iter().map(|row| Step::Stored(Arc::clone(&row.log), row.seq)).collect();
         let (batches, answers): (Vec<_>, Vec<_>) = group.jobs.into_iter().map(|job| (job.batch, job.answer)).unzip();
         match self.write(group.rows, batches, &mut steps) {
             Ok(done) => {
@@ -272,11 +272,11 @@ impl Commit<'_> {
 
     fn append(&mut self, append: Append) -> rusqlite::Result<Written> {
         let Append { log, id, bytes } = append;
-        let (row, written) = self.logs(|logs| logs.append(log, id, Bytes::from(bytes)))?;
+        let (row, written) = self.logs(|logs| logs.append(&log, id, Bytes::from(bytes)))?;
         // What this commit trims already is not written by it.
         let passed = |row: &Row| self.passed.get(&row.log).is_some_and(|passed| row.seq <= *passed);
         if let Some(row) = row.filter(|row| !passed(row)) {
-            self.steps.push(Step::Stored(row.log.clone(), row.seq));
+            self.steps.push(Step::Stored(Arc::clone(&row.log), row.seq));
             self.insert(row)?;
         }
         Ok(written)
