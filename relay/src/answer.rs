@@ -21,11 +21,12 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use sealpost_crypto::identity::{self, RelaySecret};
 use sealpost_crypto::{CryptoRng, work};
+use sealpost_spec::mailbox::Envelope;
 use sealpost_spec::relay::{
     Answer, ClientHello, LinkKind, Refusal, Registering, RelayHello, RelayPin, Request, Work, WorkPrice,
 };
 use sealpost_spec::transparency::TreeHead;
-use sealpost_spec::wire::{VERSION, decode};
+use sealpost_spec::wire::{DeliverRef, VERSION, decode};
 use serde::{Deserialize, Serialize};
 
 pub use attachment::Files;
@@ -37,6 +38,8 @@ use crate::metrics::{ACKNOWLEDGE, DELIVER, METRICS, POST, PUT_BLOB};
 use crate::quota::{Quota, Rate, Rates};
 use crate::store::bell::lock;
 use crate::store::{Fault, Store};
+use caller::Sender;
+use mailbox::Delivery;
 use operator::Operator;
 use presence::Presence;
 pub(crate) use room::Said;
@@ -203,7 +206,10 @@ impl<S: Store> Relay<S> {
     ) -> Result<Answer, Refusal> {
         let request = decode::<Request>(body).map_err(|_| Refusal::Malformed)?;
         self.quota.load().tick(now);
-        self.pays(caller, &request, work, body)?;
+        if matches!(request, Request::Deliver { .. }) {
+            self.knocks(caller)?;
+        }
+        caller.paid = self.paid(caller, self.bits(&request), work, body);
         self.answer(now, caller, request).await
     }
 
@@ -217,33 +223,18 @@ impl<S: Store> Relay<S> {
         body: &[u8],
         others: bool,
     ) -> Begun<'a> {
+        match DeliverRef::read(body) {
+            Some(Ok(delivery)) => return self.begin_delivery(now, caller, work, body, &delivery),
+            Some(Err(_)) => return Begun::Answered(Err(Refusal::Malformed)),
+            None => {}
+        }
         let Ok(request) = decode::<Request>(body) else { return Begun::Answered(Err(Refusal::Malformed)) };
-        let joins = matches!(
-            request,
-            Request::Deliver { .. } | Request::Acknowledge(_) | Request::Post(_) | Request::PutBlob { .. }
-        );
-        if others && !joins {
+        if others && !matches!(request, Request::Acknowledge(_) | Request::Post(_) | Request::PutBlob { .. }) {
             return Begun::NotYet;
         }
         self.quota.load().tick(now);
-        if let Err(refusal) = self.pays(caller, &request, work, body) {
-            METRICS.request(&request);
-            return Begun::Answered(self.told(Err(refusal.into())));
-        }
+        caller.paid = self.paid(caller, self.bits(&request), work, body);
         match request {
-            Request::Deliver { token, envelope } => {
-                METRICS.requests.add(DELIVER, 1);
-                let (sender, came) = (caller.sender(), Instant::now());
-                caller.paid = false;
-                let answer = async move {
-                    let outcome = self.deliver(now, sender, token, envelope).await;
-                    if outcome.is_ok() {
-                        METRICS.accepted.took(came.elapsed());
-                    }
-                    self.told(outcome)
-                };
-                Begun::Waits { answer: Box::pin(answer), lazy: false }
-            }
             Request::PutBlob { recipient, token, blob, parts, part, bytes } => {
                 METRICS.requests.add(PUT_BLOB, 1);
                 let sender = caller.sender();
@@ -267,6 +258,37 @@ impl<S: Store> Relay<S> {
             }
             request => Begun::Alone(Box::new(request)),
         }
+    }
+
+    /// Begins a delivery. Its box is copied once, and not before it is known that it may come in.
+    fn begin_delivery<'a>(
+        &'a self,
+        now: u64,
+        caller: &mut Caller,
+        work: Option<Work>,
+        body: &[u8],
+        delivery: &DeliverRef<'_>,
+    ) -> Begun<'a> {
+        METRICS.requests.add(DELIVER, 1);
+        self.quota.load().tick(now);
+        if let Err(refusal) = self.knocks(caller) {
+            return Begun::Answered(self.told(Err(refusal.into())));
+        }
+        let paid = self.paid(caller, Some(self.rules.load().work.deliver), work, body);
+        let sender = Sender { paid, ..caller.sender() };
+        if let Err(refusal) = self.lets_in(&sender, delivery.token.as_ref(), delivery.sealed.len()) {
+            return Begun::Answered(self.told(Err(refusal.into())));
+        }
+        let came = Instant::now();
+        let delivery = Delivery::new(now, delivery);
+        let answer = async move {
+            let outcome = self.deliver(now, sender, delivery).await;
+            if outcome.is_ok() {
+                METRICS.accepted.took(came.elapsed());
+            }
+            self.told(outcome)
+        };
+        Begun::Waits { answer: Box::pin(answer), lazy: false }
     }
 
     /// Takes posts of one link, in their order.
@@ -305,7 +327,13 @@ impl<S: Store> Relay<S> {
             }
             Request::FetchBundle(name) => self.fetch_bundle(caller, name).await,
             Request::FetchDevices(name) => self.fetch_devices(caller, name).await,
-            Request::Deliver { token, envelope } => self.deliver(now, caller.sender(), token, envelope).await,
+            Request::Deliver { token, envelope } => {
+                let (sender, Envelope { mailbox, id, sealed }) = (caller.sender(), envelope);
+                match self.lets_in(&sender, token.as_ref(), sealed.0.len()) {
+                    Ok(()) => self.deliver(now, sender, Delivery::to(now, token, (mailbox, id), &sealed.0)).await,
+                    Err(refusal) => Err(refusal.into()),
+                }
+            }
             Request::Post(post) => match self.said(caller, post) {
                 Ok(said) => self.post_all(now, vec![said]).await.pop().unwrap_or(Err(Refusal::Malformed.into())),
                 Err(refusal) => Err(refusal.into()),
@@ -383,25 +411,28 @@ impl<S: Store> Relay<S> {
         Refusal::Internal { id }
     }
 
-    /// Takes note of whether a request came with its work. A delivery is refused before, where its address has used up
-    /// its rate: to look at the work is to hash the box. [RELAY-15]
-    fn pays(&self, caller: &mut Caller, request: &Request, work: Option<Work>, body: &[u8]) -> Result<(), Refusal> {
-        if matches!(request, Request::Deliver { .. }) && caller.kind == LinkKind::Anonymous {
-            self.quota.load().delivery(caller.from)?;
+    /// Refuses a delivery whose address has used up its rate, before its work is looked at: that is to hash the box.
+    /// [RELAY-15]
+    fn knocks(&self, caller: &Caller) -> Result<(), Refusal> {
+        match caller.kind {
+            LinkKind::Anonymous => self.quota.load().delivery(caller.from),
+            LinkKind::Authenticated => Ok(()),
         }
-        caller.paid = self.paid(caller, request, work, body);
-        Ok(())
+    }
+
+    /// What a request costs, where it has a price.
+    fn bits(&self, request: &Request) -> Option<u8> {
+        match request {
+            Request::FetchBundle(_) | Request::FetchDevices(_) => Some(self.rules.load().work.fetch),
+            Request::Deliver { .. } | Request::PutBlob { .. } => Some(self.rules.load().work.deliver),
+            _ => None,
+        }
     }
 
     /// Whether the work that came with a request is what the request costs. A proof counts once: its counter is
     /// above that of every proof before it on this link. [RELAY-9]
-    fn paid(&self, caller: &mut Caller, request: &Request, work: Option<Work>, body: &[u8]) -> bool {
-        let bits = match request {
-            Request::FetchBundle(_) | Request::FetchDevices(_) => self.rules.load().work.fetch,
-            Request::Deliver { .. } | Request::PutBlob { .. } => self.rules.load().work.deliver,
-            _ => return false,
-        };
-        let Some(work) = work else { return false };
+    fn paid(&self, caller: &mut Caller, bits: Option<u8>, work: Option<Work>, body: &[u8]) -> bool {
+        let (Some(bits), Some(work)) = (bits, work) else { return false };
         let channel = work::Channel { relay: &self.key, exporter: &caller.peer.channel };
         let paid = work.counter > caller.counter && work::check(channel, &work, body, bits);
         if paid {

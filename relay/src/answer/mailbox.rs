@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use sealpost_crypto::identity;
-use sealpost_spec::mailbox::{
-    DeliveryToken, Envelope, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MailboxId, Seq, TokenHash,
-};
+use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MailboxId, Seq, TokenHash};
 use sealpost_spec::message::BOX_SIZES;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal};
+use sealpost_spec::wire::DeliverRef;
 
 use super::caller::Sender;
 use super::row::{Account, Mailbox, account, mailbox};
@@ -31,6 +30,33 @@ pub(super) struct Inbox {
     pushed: VecDeque<(Seq, EnvelopeId, bool)>,
     /// Acknowledged before it was pushed on this link: committed by the recipient on an earlier one.
     early: BTreeMap<Seq, EnvelopeId>,
+}
+
+/// Bytes of the time at which a box came, before it.
+const TIME: usize = 8;
+
+/// A box that is to go into a mailbox.
+pub(super) struct Delivery {
+    token: Option<DeliveryToken>,
+    mailbox: MailboxId,
+    id: EnvelopeId,
+    /// When it came, and the box.
+    entry: Vec<u8>,
+}
+
+impl Delivery {
+    pub(super) fn new(now: u64, read: &DeliverRef<'_>) -> Self {
+        Self::to(now, read.token, (read.mailbox, read.id), read.sealed)
+    }
+
+    pub(super) fn to(
+        now: u64,
+        token: Option<DeliveryToken>,
+        (mailbox, id): (MailboxId, EnvelopeId),
+        sealed: &[u8],
+    ) -> Self {
+        Self { token, mailbox, id, entry: [now.to_le_bytes().as_slice(), sealed].concat() }
+    }
 }
 
 /// The kind of log that a mailbox is.
@@ -72,28 +98,25 @@ impl Inbox {
 }
 
 impl<S: Store> Relay<S> {
-    /// Borrows nothing of the link, which goes on meanwhile. [RELAY-14]
-    pub(super) async fn deliver(
-        &self,
-        now: u64,
-        sender: Sender,
-        token: Option<DeliveryToken>,
-        envelope: Envelope,
-    ) -> Outcome {
+    /// Whether a box of this size is looked at: all that is known without the store.
+    pub(super) fn lets_in(&self, sender: &Sender, token: Option<&DeliveryToken>, size: usize) -> Result<(), Refusal> {
         if sender.kind != LinkKind::Anonymous {
-            return Err(Refusal::WrongLink.into());
+            return Err(Refusal::WrongLink);
         }
-        let Envelope { mailbox: to, id, sealed } = envelope;
         // [BOX-10]
-        if !BOX_SIZES.contains(&sealed.0.len()) {
+        if !BOX_SIZES.contains(&size) {
             let limit = *BOX_SIZES.last().unwrap_or(&0);
-            let refusal =
-                if sealed.0.len() > limit { Refusal::TooLarge { limit: limit as u64 } } else { Refusal::Malformed };
-            return Err(refusal.into());
+            return Err(if size > limit { Refusal::TooLarge { limit: limit as u64 } } else { Refusal::Malformed });
         }
-        if token.is_none() {
-            price(sender.paid, self.rules.load().work.deliver)?;
+        match token {
+            Some(_) => Ok(()),
+            None => price(sender.paid, self.rules.load().work.deliver),
         }
+    }
+
+    /// What [`Self::lets_in`] was asked about. Borrows nothing of the link, which goes on meanwhile. [RELAY-14]
+    pub(super) async fn deliver(&self, now: u64, sender: Sender, delivery: Delivery) -> Outcome {
+        let Delivery { token, mailbox: to, id, entry } = delivery;
         let owner = self.row::<Mailbox>(mailbox(&to)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
         let recipient = self.row::<Account>(account(&owner.name)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
         let holds = |token| identity::same_token(&identity::token_hash(token), &recipient.token);
@@ -104,10 +127,9 @@ impl<S: Store> Relay<S> {
         }
         sender.recipient.serves(&owner.name)?;
         let log = log(&to);
-        self.admit(now, &log, sealed.0.len(), self.share(&owner.name, contact)).await?;
-        let bytes = [now.to_le_bytes().as_slice(), &sealed.0].concat();
+        self.admit(now, &log, entry.len() - TIME, self.share(&owner.name, contact)).await?;
         // [BOX-2] [BOX-3]
-        match self.store.offer(Append { log, id: id.0, bytes }).await? {
+        match self.store.offer(Append { log, id: id.0, bytes: entry }).await? {
             Written::Appended(seq) | Written::Duplicate(seq) => Ok(Answer::Accepted { seq }),
             _ => Err(Fault::Damaged("a mailbox").into()),
         }

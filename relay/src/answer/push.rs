@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use sealpost_spec::mailbox::{EnvelopeId, Push, Seq};
 use sealpost_spec::room::{Post, PostHead, PostId, PostKind, RoomName};
-use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, RelayFrame, Signed, decode, encode, frame};
+use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, RelayFrame, Signed, decode, encode, encode_frame, frame};
 
 use super::caller::{INBOX, NOTICE};
 use super::row::{StoredPost, decoded, post};
@@ -18,6 +18,8 @@ use crate::store::{Entry, Fault, Limit, Store, Watch};
 
 /// Most posts that are read at once.
 const POSTS: usize = 256;
+/// Bytes of the frame of a pushed envelope before its box.
+const HEAD: usize = LENGTH_PREFIX + 4 + 4 + 8 + 16 + 8;
 /// Most bytes of an entry of a room's log: it came in a frame.
 const ENTRY: usize = sealpost_spec::wire::MAX_FRAME;
 
@@ -251,11 +253,17 @@ pub(super) struct LoggedPost {
 /// the box is the last of it.
 fn head(seq: Seq, id: EnvelopeId, sealed: usize) -> Result<Bytes, Fault> {
     let empty = RelayFrame::Push(Push::Envelope { seq, id, sealed: Vec::new().into() });
-    let body = encode(&empty).filter(|body| body.len() + sealed <= MAX_FRAME).ok_or(Fault::Damaged("a push"))?;
-    let [prefix, length] = [body.len() + sealed, sealed].map(|length| (length as u64).to_le_bytes());
-    let prefix = prefix.first_chunk::<LENGTH_PREFIX>().ok_or(Fault::Damaged("a push"))?;
-    let (fields, _) = body.split_last_chunk::<8>().ok_or(Fault::Damaged("a push"))?;
-    Ok([prefix, fields, &length].concat().into())
+    let mut head = Vec::with_capacity(HEAD);
+    let whole = encode_frame(&empty, &mut head).then(|| head.len() - LENGTH_PREFIX + sealed);
+    let whole = whole.filter(|body| *body <= MAX_FRAME).ok_or(Fault::Damaged("a push"))?;
+    let [whole, length] = [whole, sealed].map(|length| (length as u64).to_le_bytes());
+    if let Some((prefix, whole)) = head.first_chunk_mut::<LENGTH_PREFIX>().zip(whole.first_chunk()) {
+        *prefix = *whole;
+    }
+    if let Some(place) = head.last_chunk_mut() {
+        *place = length;
+    }
+    Ok(head.into())
 }
 
 /// What fits a request fits a push: both have the same things around the box or post.

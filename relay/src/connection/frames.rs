@@ -5,14 +5,17 @@ use std::io::{Error, ErrorKind, Result};
 
 use bytes::{Buf, Bytes, BytesMut};
 use sealpost_spec::relay::Refusal;
-use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, MAX_FRAME_BEFORE_HELLO, body_length};
+use sealpost_spec::wire::{LENGTH_PREFIX, MAX_FRAME, MAX_FRAME_BEFORE_HELLO, RelayFrame, body_length, encode_frame};
 use tokio::time::Instant;
 
 use super::End;
+use super::tls::spare;
 use crate::metrics::METRICS;
 
 /// Frames for which a silent link keeps places.
 const FEW: usize = 8;
+/// Bytes of answers for which there is room at first: some of the shortest.
+const SAID: usize = 128;
 
 /// What came and was not heard yet: less than a frame and what was read with its end.
 pub(super) struct Incoming {
@@ -45,7 +48,7 @@ impl Incoming {
         METRICS.bytes_in.add((LENGTH_PREFIX + length) as u64);
         if self.bytes.is_empty() {
             // A link holds no memory for what it said while it is silent.
-            self.bytes = BytesMut::new();
+            spare(std::mem::take(&mut self.bytes));
         }
     }
 }
@@ -62,6 +65,8 @@ pub(super) fn end_of(error: &Error) -> End {
 #[derive(Default)]
 pub struct Outbox {
     frames: VecDeque<Bytes>,
+    /// Answers behind those: what is said at once is one piece.
+    said: Vec<u8>,
     waiting: usize,
     since: Option<Instant>,
 }
@@ -69,8 +74,27 @@ pub struct Outbox {
 impl Outbox {
     pub(super) fn push(&mut self, frame: Bytes) {
         if !frame.is_empty() {
+            self.close();
             self.waiting += frame.len();
             self.frames.push_back(frame);
+        }
+    }
+
+    /// Whether it fits a frame; nothing is said otherwise.
+    pub(super) fn say(&mut self, what: &RelayFrame) -> bool {
+        if self.said.capacity() == 0 {
+            self.said.reserve(SAID);
+        }
+        let before = self.said.len();
+        let fits = encode_frame(what, &mut self.said);
+        self.waiting += self.said.len() - before;
+        fits
+    }
+
+    /// What was said becomes a piece like any other.
+    fn close(&mut self) {
+        if !self.said.is_empty() {
+            self.frames.push_back(std::mem::take(&mut self.said).into());
         }
     }
 
@@ -79,11 +103,12 @@ impl Outbox {
         self.waiting
     }
 
-    pub(super) fn first(&self) -> Option<Bytes> {
-        self.frames.front().cloned()
+    pub(super) fn first(&mut self) -> Option<Bytes> {
+        self.frames().next().cloned()
     }
 
-    pub(super) fn frames(&self) -> impl Iterator<Item = &Bytes> {
+    pub(super) fn frames(&mut self) -> impl Iterator<Item = &Bytes> {
+        self.close();
         self.frames.iter()
     }
 

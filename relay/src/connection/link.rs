@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal, Request};
-use sealpost_spec::wire::{ClientFrame, MAX_FRAME, RelayFrame, decode, encode, frame};
+use sealpost_spec::wire::{FrameRef, MAX_FRAME, RelayFrame};
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -219,10 +219,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             let Some(caller) = &mut self.caller else { break };
             let Some(body) = self.incoming.first().map_err(|error| end_of(&error))? else { break };
             let length = body.len();
-            match decode(body) {
-                Ok(ClientFrame::Request { id, work, body }) => {
+            match FrameRef::read(body) {
+                Ok(FrameRef::Request { id, work, body }) => {
                     let now = (self.now)();
-                    let begun = relay.begin(now, caller, work, &body.0, others);
+                    let begun = relay.begin(now, caller, work, body, others);
                     self.turn = self.turn.saturating_sub(weight(&begun));
                     match begun {
                         Begun::Answered(answer) => self.ask(id, false, Awaited::Ready(answer)),
@@ -241,7 +241,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                         Begun::NotYet => break,
                     }
                 }
-                Ok(ClientFrame::Pong(_)) => self.turn -= 1,
+                Ok(FrameRef::Pong(_)) => self.turn -= 1,
                 Err(_) => return Err(End::Goodbye(Refusal::Malformed)),
             }
             self.incoming.heard(length);
@@ -433,12 +433,12 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
 
     pub(super) fn send(&mut self, what: &RelayFrame) {
         self.lazy = None;
-        let framed = encode(what).as_deref().and_then(frame).or_else(|| {
+        if !self.outbox.say(what)
+            && let RelayFrame::Answer { id, .. } = what
+        {
             // An answer that exceeds a frame would be a list without bound, and there is none.
-            let RelayFrame::Answer { id, .. } = what else { return None };
             let answer = Err(Refusal::TooLarge { limit: MAX_FRAME as u64 });
-            encode(&RelayFrame::Answer { id: *id, answer }).as_deref().and_then(frame)
-        });
-        self.outbox.push(framed.unwrap_or_default().into());
+            self.outbox.say(&RelayFrame::Answer { id: *id, answer });
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! a silent link holds none of it. What goes is sealed when it is written: a backlog becomes few records and one
 //! vectored write, a lone frame one of each, at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{BufRead, Error, ErrorKind, IoSlice, Result, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,6 +24,17 @@ const TOGETHER: usize = 64;
 thread_local! {
     /// What was read and not deciphered yet; empty between two polls.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    /// What was deciphered and is not heard yet has its place here while all of it is heard at once.
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
+
+/// Gives back what a link has read in, for the next one of its thread.
+pub(super) fn spare(mut bytes: BytesMut) {
+    bytes.clear();
+    // All of it again, where its beginning was heard before.
+    if bytes.try_reclaim(READ) && bytes.capacity() <= 2 * READ {
+        SPARE.set(bytes);
+    }
 }
 
 /// What carries a link: bytes that come and frames that go.
@@ -112,6 +123,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for Tls<T> {
             if read.is_empty() {
                 self.ended = true;
             }
+            // No record says more than it has bytes: so nothing is moved again while they are deciphered.
+            if incoming.capacity() == 0 && !read.is_empty() {
+                *incoming = SPARE.take();
+            }
+            incoming.reserve(read.len());
             while !read.is_empty() && !self.ended {
                 self.ended = self.tls.read_tls(&mut read)? == 0;
                 let state = self.tls.process_new_packets();
