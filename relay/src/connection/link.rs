@@ -36,7 +36,7 @@ pub(super) const PUSH_BATCH: usize = 128 * 1024;
 /// Beyond it nothing more is read. [RELAY-15]
 pub(super) const MAX_ASKED: usize = 64;
 /// How long an answer for which nobody waits may wait for something to travel with.
-const LAZY: Duration = Duration::from_millis(20);
+const LAZY: Duration = Duration::from_millis(100);
 /// Requests for which a silent link keeps places.
 const FEW: usize = 8;
 /// So often a busy link looks for more to do before it lets others.
@@ -286,10 +286,12 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         self.say(context);
         // All of them go on, whichever is the first.
         for asked in &mut self.asked {
-            if let Awaited::Waits(answer) = &mut asked.answer
-                && let Poll::Ready(answer) = answer.as_mut().poll(context)
-            {
-                asked.answer = Awaited::Ready(answer);
+            if let Awaited::Waits(answer) = &mut asked.answer {
+                match answer.as_mut().poll(context) {
+                    Poll::Ready(answer) => asked.answer = Awaited::Ready(answer),
+                    // What waits for the disk has waited long enough then.
+                    Poll::Pending => asked.lazy = false,
+                }
             }
         }
         let mut moved = false;

@@ -356,6 +356,35 @@ async fn what_was_begun_is_answered_before_a_stop() {
     sends.goodbye(Refusal::Stopping).await;
 }
 
+/// [RELAY-14] the answer to an acknowledgement waits 100 ms for something to travel with, and leaves with what comes.
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_is_answered_with_what_comes_next() {
+    let relay = new();
+    relay.store().hold();
+    let mut bob = Person::new("bob", 2);
+    drop(bob.register(&relay));
+    let (mut reads, mut sends) = (open(&relay).await, open(&relay).await);
+    reads.login(&relay, &bob, 2).await;
+    sends.hello(LinkKind::Anonymous).await;
+    let done = |id| Some(RelayFrame::Answer { id, answer: Ok(Answer::Done) });
+    for (box_id, alone) in [(1, true), (2, false), (3, true)] {
+        if alone {
+            sends.request(7, &Request::Deliver { token: None, envelope: envelope(&bob, box_id) }).await;
+        }
+        let Some(RelayFrame::Push(Push::Envelope { seq, id, .. })) = reads.next().await else { panic!("a push") };
+        let asked = Instant::now();
+        reads.request(8, &Request::Acknowledge(vec![(seq, id)])).await;
+        assert!(matches!(sends.next().await, Some(RelayFrame::Answer { id: 7, .. })), "it is accepted at once");
+        assert_eq!(asked.elapsed().as_millis(), 0);
+        if box_id == 1 {
+            sends.request(7, &Request::Deliver { token: None, envelope: envelope(&bob, 2) }).await;
+        }
+        assert_eq!(reads.next().await, done(8));
+        let waited = asked.elapsed().as_millis();
+        assert!(if box_id == 1 { waited == 0 } else { (100..=101).contains(&waited) }, "{waited} ms");
+    }
+}
+
 /// A link too many is told so.
 #[tokio::test(start_paused = true)]
 async fn a_link_too_many_is_told() {
