@@ -40,7 +40,11 @@ fn a_full_disk_refuses_and_loses_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let wrapper = mounted(folder.path(), "mount -t tmpfs -o size=2m,mode=0700 tmpfs relay");
-    let relay = RelayProcess::start_under(folder.path(), &[], &wrapper.each_ref().map(String::as_str));
+    // They are strangers, and hundreds of proofs of work take minutes on a busy machine.
+    let config = folder.path().join("relay.toml");
+    std::fs::write(&config, "[work]\nfetch = 0\ndeliver = 0\n").unwrap();
+    let options = ["--config", config.to_str().unwrap()];
+    let relay = RelayProcess::start_under(folder.path(), &options, &wrapper.each_ref().map(String::as_str));
     let alice = Person::registered(folder.path(), "alice", &relay.address);
     let bob = Person::registered(folder.path(), "bob", &relay.address);
     let texts: Vec<String> = (0..250).map(|i| format!("line {i}")).collect();
