@@ -423,8 +423,12 @@ pub(super) fn refused(refusal: &Refusal) -> Error {
         Refusal::InviteNeeded => error("the relay registers only who has an invite")
             .because("none was given, or it is unknown, expired, or used up")
             .advise("ask its operator for one: sealpost register ADDRESS NAME --invite TOKEN"),
-        Refusal::Banned { reason } => error("the relay's operator has banned this account").because(words(reason)),
-        Refusal::Kicked { reason } => error("the relay's operator has ended this link").because(words(reason)),
+        Refusal::Banned { reason } => error("the relay's operator has banned this account")
+            .because(words(reason))
+            .advise("ask the operator, or register at another relay: sealpost register ADDRESS NAME"),
+        Refusal::Kicked { reason } => error("the relay's operator has ended this link")
+            .because(words(reason))
+            .advise("connect again by a command of your own, once the operator's reason is settled"),
         Refusal::Replaced => error("another process of this account has logged in")
             .because("a copy of this profile is in use elsewhere")
             .advise("use a profile in one place only"),
