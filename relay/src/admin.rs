@@ -240,6 +240,9 @@ pub struct Status {
     pub waiting: u64,
     /// Bytes of them.
     pub waiting_bytes: u64,
+    /// How many of them are in memory and not written yet: nobody was told that they were accepted.
+    #[serde(default)]
+    pub held: u64,
     /// Rooms.
     pub rooms: u64,
     /// Sealed files that wait for their recipients, whole or not yet.

@@ -29,7 +29,8 @@ impl Display for Status {
         writeln!(f, "uptime     {}{}", duration(*uptime_s), if self.draining { ", draining" } else { "" })?;
         writeln!(f, "links      {authenticated_links} authenticated, {anonymous_links} anonymous")?;
         writeln!(f, "accounts   {accounts}")?;
-        writeln!(f, "waiting    {} in {}", counted(self.waiting, "envelope"), size(self.waiting_bytes))?;
+        let waiting = counted(self.waiting, "envelope");
+        writeln!(f, "waiting    {waiting} in {}, {} not written yet", size(self.waiting_bytes), self.held)?;
         writeln!(f, "rooms      {}", self.rooms)?;
         writeln!(f, "files      {} in {}", self.files, size(self.files_bytes))?;
         write!(f, "store      {}", self.store)

@@ -14,6 +14,7 @@ use super::socket::{Socket, SocketError};
 use super::*;
 use crate::Relay;
 use crate::answer::tests::{Person, link, relay};
+use crate::metrics::METRICS;
 use crate::store::Memory;
 
 /// A relay whose operator may ask.
@@ -72,8 +73,11 @@ async fn an_operator_is_answered() {
     let (alice, _) = Person::new("alice", 10).register(&asked.relay);
     let _bob = Person::new("bob", 20).register(&asked.relay);
     let _anonymous = link(&asked.relay, LinkKind::Anonymous);
+    METRICS.store.held.add(1_000);
     let status = asked.ask(Command::Status).await.unwrap();
+    METRICS.store.held.add(-1_000);
     let [Record::Status(status)] = status.as_slice() else { panic!("{status:?}") };
+    assert!(status.held >= 1_000 && status.to_string().contains(&format!(", {} not written yet", status.held)));
     assert_eq!((status.accounts, status.rooms), (2, 1));
     assert_eq!((status.authenticated_links, status.anonymous_links), (2, 1));
     assert_eq!(status.store, "07".repeat(16));

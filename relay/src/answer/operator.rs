@@ -192,6 +192,7 @@ impl<S: Store> Relay<S> {
             accounts: self.known(self.store.count(Account::TABLE, &[]).await)?,
             waiting: waiting.count,
             waiting_bytes: waiting.bytes,
+            held: u64::try_from(METRICS.store.held.value()).unwrap_or_default(),
             rooms: self.known(self.store.count(row::Room::TABLE, &[]).await)?,
             files,
             files_bytes,
