@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -19,7 +20,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::frames::{Incoming, Outbox, end_of};
-use super::patience::Patience;
+use super::patience::{ALONE, Patience};
 use super::tls::Wire;
 use super::{End, Timing, stopped};
 use crate::answer::{Begun, Said, Saying, Waits};
@@ -105,6 +106,8 @@ pub(super) struct Link<'a, S, W, N> {
     /// Since when something waits in the outbox that is not urgent; `None` where all of it is.
     lazy: Option<Instant>,
     patience: Patience,
+    /// The peer says nothing more, and nothing more is pushed to it.
+    ended: bool,
     /// What is left of the present turn.
     turn: u32,
     timer: Pin<Box<Sleep>>,
@@ -149,6 +152,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             pings: 0,
             lazy: None,
             patience: Patience::default(),
+            ended: false,
             turn: TURN,
             timer: Box::pin(sleep_until(due)),
             stop: Box::pin(async move { stopped(&mut stop).await }),
@@ -268,7 +272,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         self.caller = Some(caller);
         match (done, ended) {
             (Done::Answered(id, answer), _) => {
-                self.patience.answered(&answer);
+                self.patience.answered(&answer, ALONE);
                 self.send(&RelayFrame::Answer { id, answer });
             }
             (Done::Read(_), Some(reason)) => return Err(End::Goodbye(reason)),
@@ -299,7 +303,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             let Some(Asked { id, lazy, answer: Awaited::Ready(answer) }) = self.asked.pop_front() else { break };
             let before = self.lazy;
             let silent = self.outbox.waiting() == 0;
-            self.patience.answered(&answer);
+            self.patience.answered(&answer, 1);
             self.send(&RelayFrame::Answer { id, answer });
             if lazy && (silent || before.is_some()) {
                 self.lazy = before.or_else(|| Some(Instant::now()));
@@ -331,7 +335,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         if rung && let Some(reason) = caller.ended() {
             return Err(End::Goodbye(reason));
         }
-        if !(rung || caller.more()) || self.parts.is_some() || self.outbox.waiting() >= PUSH_BELOW {
+        if !(rung || caller.more()) || self.parts.is_some() || self.ended || self.outbox.waiting() >= PUSH_BELOW {
             return Ok(false);
         }
         let before = self.outbox.waiting();
@@ -370,11 +374,21 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         }
         match self.wire.poll_read(context, &mut self.incoming.bytes) {
             Poll::Ready(Ok(())) => Ok(true),
-            // Who went before the answer had asked all the same.
+            // Who says nothing more may still listen: what was asked is answered, and what is answered is written.
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::UnexpectedEof && self.owes() => {
+                self.lazy = None;
+                self.ended = true;
+                Ok(false)
+            }
             Poll::Ready(Err(_)) if !self.asked.is_empty() => Ok(false),
             Poll::Ready(Err(_)) => Err(End::Quiet),
             Poll::Pending => Ok(false),
         }
+    }
+
+    /// Whether the peer is to hear something that it has not heard yet.
+    fn owes(&self) -> bool {
+        !self.asked.is_empty() || self.outbox.waiting() > 0 || self.outbox.since().is_some()
     }
 
     /// When something happens by itself.

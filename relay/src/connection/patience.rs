@@ -7,8 +7,10 @@ use tokio::time::Instant;
 
 use super::link::MAX_ASKED;
 
-/// So many refusals cost nothing: whoever is refused once may have asked for so much before it hears of it.
+/// So much is refused at no cost: whoever is refused once may have asked for so much before it hears of it.
 const FREE: u32 = MAX_ASKED as u32;
+/// What is not asked for in one go counts as so many: a delivery, a post or a part of a file counts as one.
+pub(super) const ALONE: u32 = 4;
 /// After the first one beyond it. Each further one waits twice as long as the one before.
 const LEAST: Duration = Duration::from_millis(1);
 /// At most: a client that has mended its ways is heard again within a second.
@@ -17,24 +19,26 @@ const MOST: Duration = Duration::from_secs(1);
 /// What is left of the relay's patience with a link. [RELAY-23]
 #[derive(Default)]
 pub(super) struct Patience {
-    /// Refusals, less what was served since.
+    /// What was refused, up to [`FREE`], less what was served since.
     refused: u32,
+    /// Refusals beyond it.
+    beyond: u32,
     until: Option<Instant>,
 }
 
 impl Patience {
-    /// Takes note of an answer that the link gets.
-    pub(super) fn answered(&mut self, answer: &Result<Answer, Refusal>) {
+    /// Takes note of an answer that the link gets, to something that counts as so much.
+    pub(super) fn answered(&mut self, answer: &Result<Answer, Refusal>, weight: u32) {
         match answer {
+            Ok(_) if self.beyond > 0 => self.beyond -= 1,
             Ok(_) => self.refused = self.refused.saturating_sub(1),
             // The relay's own trouble.
             Err(Refusal::Internal { .. }) => {}
+            Err(_) if self.refused < FREE => self.refused = (self.refused + weight).min(FREE),
             Err(_) => {
-                self.refused = self.refused.saturating_add(1);
-                if let Some(beyond) = self.refused.checked_sub(FREE + 1) {
-                    let wait = LEAST.saturating_mul(1_u32.checked_shl(beyond).unwrap_or(u32::MAX)).min(MOST);
-                    self.until = Some(Instant::now() + wait);
-                }
+                let wait = LEAST.saturating_mul(1_u32.checked_shl(self.beyond).unwrap_or(u32::MAX)).min(MOST);
+                self.beyond = self.beyond.saturating_add(1);
+                self.until = Some(Instant::now() + wait);
             }
         }
     }
@@ -55,7 +59,7 @@ mod tests {
     use super::*;
 
     fn waits(patience: &mut Patience, answer: &Result<Answer, Refusal>) -> Duration {
-        patience.answered(answer);
+        patience.answered(answer, 1);
         let wait = patience.waits().map(|until| until - Instant::now()).unwrap_or_default();
         patience.waited(Instant::now() + MOST);
         wait
@@ -73,7 +77,11 @@ mod tests {
         assert!(waits(&mut patience, &Err(Refusal::Internal { id: 1 })).is_zero());
         assert!(waits(&mut patience, &refused).is_zero());
         assert_eq!(waits(&mut patience, &refused), LEAST);
-        (0..u16::MAX).for_each(|_| patience.answered(&refused));
+        (0..u16::MAX).for_each(|_| patience.answered(&refused, ALONE));
         assert_eq!(waits(&mut patience, &refused), MOST);
+        let mut patience = Patience::default();
+        (0..FREE / ALONE).for_each(|_| patience.answered(&refused, ALONE));
+        assert_eq!(patience.waits(), None);
+        assert_eq!(waits(&mut patience, &refused), LEAST);
     }
 }

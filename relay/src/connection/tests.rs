@@ -327,6 +327,26 @@ async fn a_replaced_link_is_told() {
     assert!(matches!(second.next().await, Some(RelayFrame::Push(Push::Envelope { .. }))));
 }
 
+/// [RELAY-14] who has said all it had to say, and closed its side, still gets the answers, however slowly it takes them.
+#[tokio::test(start_paused = true)]
+async fn who_says_no_more_is_answered() {
+    let relay = new();
+    let mut bob = Person::new("bob", 20);
+    bob.register(&relay);
+    let mut end = open_with(&relay, 2 * 1024, false).await;
+    end.hello(LinkKind::Anonymous).await;
+    let request = Request::FetchDevices(bob.name.clone());
+    for id in 0..16 {
+        end.request(id, &request).await;
+    }
+    end.pipe.shutdown().await.unwrap();
+    for id in 0..16 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(matches!(end.next().await, Some(RelayFrame::Answer { id: of, answer: Ok(_) }) if of == id), "{id}");
+    }
+    end.ended().await;
+}
+
 /// A stopping relay tells its links, after what it had answered.
 #[tokio::test(start_paused = true)]
 async fn a_stopping_relay_says_so() {

@@ -26,7 +26,7 @@ pub(super) fn usual() -> usize {
 const GIVES_WAY: i32 = 10;
 
 /// The longest rest of the door between two pieces of work.
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(2);
 
 /// All of them. Dropping them ends what still runs there.
 pub(super) struct Workers {
@@ -78,12 +78,12 @@ impl Workers {
         }
     }
 
-    /// Lets links go first after a piece of the door's work, which took so long. In a crowd the door rests for as long as
-    /// it worked: a system that lets a thread run for some milliseconds once it runs would have links wait for that.
+    /// Lets links go first after a piece of the door's work, which took so long. In a crowd the door rests three times
+    /// as long as it worked: a system that lets a thread run for some milliseconds once it runs would have links wait for that.
     pub(super) fn after_you(&self, worked: Duration, crowd: bool) {
         if self.door.is_some() {
             match crowd {
-                true => std::thread::sleep(worked.min(REST)),
+                true => std::thread::sleep((3 * worked).min(REST)),
                 false => std::thread::yield_now(),
             }
         }
