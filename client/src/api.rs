@@ -9,7 +9,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use text::Text;
-pub(crate) use text::is_obeyed;
+pub(crate) use text::{in_words, is_obeyed};
 
 /// Version of the JSON below.
 pub const VERSION: u32 = 1;
@@ -42,6 +42,9 @@ pub enum Command {
         /// After how long to give up waiting, in milliseconds; the message stays queued.
         #[serde(default = "a_while")]
         timeout_ms: u64,
+        /// Seconds after which both sides delete it, whatever the conversation's timer says; not in rooms.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        expire: Option<u32>,
     },
     /// Messages that are not read yet, oldest first, as [`Event::Message`]; marks them as read. Edits, deletions and
     /// reactions are given too, where they change what was given before.
@@ -127,8 +130,10 @@ pub enum Command {
         /// The text.
         text: String,
         /// How far the message must come before the command ends.
+        #[serde(default)]
         wait: Wait,
         /// After how long to give up waiting, in milliseconds; the message stays queued.
+        #[serde(default = "a_while")]
         timeout_ms: u64,
     },
     /// Replaces the text of one's own message. Answered by [`Event::Queued`], then by [`Event::State`] until it is sent.
@@ -179,6 +184,28 @@ pub enum Command {
         /// The text.
         text: String,
     },
+    /// Sets after how many seconds messages of a conversation are deleted, on both sides; both are told. Answered as
+    /// [`Command::Edit`].
+    Expire {
+        /// `bob` or `@bob`.
+        with: String,
+        /// `None`: they are kept.
+        seconds: Option<u32>,
+    },
+    /// Tells somebody that one is typing, where [`Command::Settings`] allows it. Answered by [`Event::Done`].
+    Typing {
+        /// `bob` or `@bob`; of a room nobody is told.
+        to: String,
+        /// Whether one still is.
+        on: bool,
+    },
+    /// Changes what is given, and tells how it is. Answered by [`Event::Settings`].
+    Settings {
+        /// Whether people whom one has accepted learn what one has read.
+        read_receipts: Option<bool>,
+        /// Whether they learn when one is typing.
+        typing: Option<bool>,
+    },
     /// Connection, transport and queue. Answered by [`Event::Status`].
     Status,
     /// Makes a token with which a program may speak in some conversations and nowhere else. Answered by [`Event::Bot`].
@@ -223,6 +250,8 @@ pub enum Wait {
     Sent,
     /// Stored by a device of the recipient.
     Delivered,
+    /// Read by the recipient, who tells that only if they want to.
+    Read,
 }
 
 /// How far a message came.
@@ -283,7 +312,7 @@ pub struct Message {
     pub sent_at: String,
     /// What it says; text from strangers.
     pub text: Text,
-    /// `text`, `reply`, `edit`, `delete`, `reaction`, `join`, `leave`.
+    /// `text`, `reply`, `edit`, `delete`, `reaction`, `join`, `leave`, `removed`, `timer`.
     pub kind: Kind,
     /// The message that this one is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -339,6 +368,8 @@ pub enum Kind {
     Leave,
     /// Deleted by its author or by the relay's operator; the text says which.
     Removed,
+    /// The author set after what time messages are deleted; the text says it.
+    Timer,
 }
 
 /// What the engine tells.
@@ -450,6 +481,22 @@ pub enum Event {
         accepted: bool,
         /// Messages that are not read yet.
         unread: u32,
+    },
+    /// Somebody is typing, or no longer is.
+    Typing {
+        /// `@bob`
+        conversation: String,
+        /// `@bob`
+        from: String,
+        /// Whether they are.
+        on: bool,
+    },
+    /// What one wants others to learn.
+    Settings {
+        /// What one has read.
+        read_receipts: bool,
+        /// When one is typing.
+        typing: bool,
     },
     /// A safety number.
     Safety {

@@ -10,18 +10,22 @@ mod command;
 mod content;
 mod conversations;
 mod devices;
+mod expiry;
 mod history;
 mod notice;
 mod outbox;
 mod posts;
 mod prekeys;
+mod reading;
 mod receive;
 mod repair;
 mod rooms;
+mod say;
 mod send;
 mod sessions;
 mod timers;
 mod trust;
+mod typing;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +40,7 @@ use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
 use sealpost_spec::room::RoomName;
 
 use crate::api::{Command, Error, Event};
-use crate::store::account::{Own, Prekeys};
+use crate::store::account::{Choices, Own, Prekeys};
 use crate::store::changes::Conversation;
 use crate::store::people::{Contact, Peer, PeerId};
 use crate::store::rooms::Room;
@@ -145,6 +149,10 @@ pub struct Engine {
     rooms_touched: BTreeSet<RoomName>,
     conversations: BTreeMap<String, Conversation>,
     conversations_touched: BTreeSet<String>,
+    choices: Choices,
+    /// Numbers that were read and are not told yet.
+    reading: BTreeMap<PeerId, Vec<u64>>,
+    typing: typing::Typists,
 
     outbox: outbox::Outbox,
     standing: account::Standing,
@@ -200,6 +208,8 @@ impl Engine {
         let peers = rows.peers()?.into_iter().map(|peer| ((peer.account, peer.device.id), peer)).collect();
         let rooms = rows.rooms()?.into_iter().map(|room| (room.name.clone(), room)).collect();
         let conversations = rows.conversations()?.into_iter().map(|known| (known.name.clone(), known)).collect();
+        let choices = rows.choices()?;
+        let reading = rows.readings()?.into_iter().map(|reading| (reading.peer, reading.numbers)).collect();
         let outbox = outbox::Outbox::load(rows)?;
         let mut engine = Self {
             now: 0,
@@ -217,6 +227,9 @@ impl Engine {
             rooms_touched: BTreeSet::new(),
             conversations,
             conversations_touched: BTreeSet::new(),
+            choices,
+            reading,
+            typing: typing::Typists::default(),
             outbox,
             standing: account::Standing::default(),
             fetching: devices::Fetching::default(),

@@ -245,3 +245,32 @@ fn conversations_are_listed_accepted_and_refused() {
     let shown = bob.run(&["conversations"]).expect(0);
     assert!(shown.out.contains("muted, a draft") && shown.out.contains("draft: well well"), "{}", shown.out);
 }
+
+/// Messages that are to go are gone on both sides once they were read, a timer is told to both, and who wants it tells
+/// what they have read.
+#[test]
+fn messages_expire_and_are_read() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, .. } = &pair;
+    let settings = bob.json(&["settings", "--read-receipts", "on"]).expect(0);
+    assert_eq!(settings.events("settings")[0]["read_receipts"], true);
+    let mut following = bob.follow();
+    let read = alice.json(&["send", "bob", "did you see this?", "--wait", "read"]).expect(0);
+    assert!(read.events("receipt").iter().any(|line| line["state"] == "read"), "{}", read.out);
+    assert_eq!(following.message()["text"], "did you see this?");
+    let _ = alice.run(&["send", "bob", "burn after reading", "--expire", "1s"]).expect(0);
+    let burning = following.message();
+    assert_eq!(burning["text"], "burn after reading");
+    assert!(burning["expires_at"].is_string(), "{burning}");
+    let shown = |person: &Person, with| person.history(with).iter().any(|(_, text)| text == "burn after reading");
+    until("both copies are gone", || {
+        let _ = alice.run(&["recv", "--timeout", "1s"]).expect(0);
+        (!shown(alice, "bob") && !shown(bob, "alice")).then_some(())
+    });
+    let _ = alice.run(&["expire", "bob", "1h"]).expect(0);
+    until("bob is told", || {
+        let lines = bob.json(&["history", "alice"]).expect(0).events("message");
+        lines.into_iter().find(|line| line["kind"] == "timer" && line["from"] == "@alice")
+    });
+    let _ = bob.run(&["expire", "#lobby", "1h"]).expect(2);
+}

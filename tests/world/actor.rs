@@ -1,5 +1,7 @@
 //! The words in which a story is told.
 
+use std::collections::BTreeMap;
+
 use sealpost_client::api::{Command, ErrorCode, Event, Kind, Message, State, Trust, Wait};
 
 use super::World;
@@ -41,7 +43,12 @@ impl<'w> Actor<'w> {
 
     /// Says something, whatever becomes of it; returns whether the client said that it was queued.
     pub(crate) fn tries_to_say(&mut self, to: &str, text: &str) -> bool {
-        let id = self.world.begin(&self.name, send(to, text, Wait::Queued));
+        self.tries(send(to, text, Wait::Queued))
+    }
+
+    /// Gives a command, whatever becomes of it; returns whether the client said that something was queued.
+    pub(crate) fn tries(&mut self, command: Command) -> bool {
+        let id = self.world.begin(&self.name, command);
         let them = self.world.people.get_mut(&self.name).unwrap();
         let events = them.answers.get(&id).map(Vec::as_slice).unwrap_or_default();
         events.iter().any(|event| matches!(event, Event::Queued { .. }))
@@ -105,13 +112,35 @@ impl<'w> Actor<'w> {
         events.into_iter().filter(|event| matches!(event, Event::Message(_) | Event::Gap { .. })).collect()
     }
 
-    /// Texts of a conversation with who said them.
+    /// Messages of a conversation as they are now, by id: who said it, what it is, what it says, what people think of it.
+    pub(crate) fn present(&mut self, with: &str) -> BTreeMap<String, String> {
+        let history = self.history(with);
+        let said = |kind| matches!(kind, Kind::Text | Kind::Reply | Kind::Removed);
+        history
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Message(message) if said(message.kind) && message.state != State::NotDelivered => {
+                    let mut reactions: Vec<String> =
+                        message.reactions.iter().map(|one| format!("{} {}", one.from, one.emoji.as_raw())).collect();
+                    reactions.sort();
+                    let (text, edited) = (message.text.as_raw(), message.edited);
+                    let whole = format!("{} {:?} {text:?} {edited} {reactions:?}", message.from, message.kind);
+                    Some((message.id, whole))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Texts of a conversation with who said them; what was deleted says nothing any more.
     pub(crate) fn conversation(&mut self, with: &str) -> Vec<(String, String)> {
         let history = self.history(with);
         history
             .into_iter()
             .filter_map(|event| match event {
-                Event::Message(message) => Some((message.from, message.text.as_raw().to_owned())),
+                Event::Message(message) if message.kind != Kind::Removed => {
+                    Some((message.from, message.text.as_raw().to_owned()))
+                }
                 _ => None,
             })
             .collect()
@@ -188,7 +217,7 @@ fn said_by_others(message: &Message) -> bool {
 
 /// The command that sends text.
 pub(crate) fn send(to: &str, text: &str, wait: Wait) -> Command {
-    Command::Send { to: to.to_owned(), text: text.to_owned(), wait, timeout_ms: 60_000 }
+    Command::Send { to: to.to_owned(), text: text.to_owned(), wait, timeout_ms: 60_000, expire: None }
 }
 
 /// The error among these events.

@@ -58,6 +58,13 @@ impl Text {
     }
 }
 
+/// `1 d`, `90 s`: a time in the greatest unit that it fills.
+pub(crate) fn in_words(seconds: u32) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    let unit = units.iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
+    unit.map_or_else(|| format!("{seconds} s"), |(length, unit)| format!("{} {unit}", seconds / length))
+}
+
 /// Whether a terminal, browser or shell might obey this character instead of showing it.
 pub(crate) const fn is_obeyed(c: char) -> bool {
     matches!(
@@ -91,7 +98,7 @@ impl From<String> for Text {
 
 #[cfg(test)]
 mod tests {
-    use super::Text;
+    use super::{Text, in_words};
 
     #[test]
     fn what_a_terminal_would_obey_is_spelled_out() {
@@ -106,5 +113,12 @@ mod tests {
         assert_eq!(Text::new(plain).shown(), plain);
         let tower = format!("x{}y", "\u{301}".repeat(10_000));
         assert_eq!(Text::new(tower).shown().chars().count(), 2 + 8);
+    }
+
+    #[test]
+    fn a_time_is_told_in_its_greatest_unit() {
+        for (seconds, told) in [(86_400, "1 d"), (7_200, "2 h"), (90, "90 s"), (120, "2 min"), (0, "0 s")] {
+            assert_eq!(in_words(seconds), told);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use sealpost_spec::message::{ContentId, MAX_EMOJI};
 use sealpost_spec::room::PostHash;
 
-use super::send::Say;
+use super::say::Say;
 use super::{CommandId, Engine};
 use crate::api::{Error, ErrorCode, Kind, Reaction, Text, Wait};
 use crate::store::Stored;
@@ -96,6 +96,7 @@ impl Engine {
             }
             None if is_said(line.kind) || line.kind == Kind::Removed => {
                 change.unheard = self.forget_unread(line)?;
+                self.rows().take_countdown(&line.account, &line.id)?;
                 self.forget_reactions(line)?;
                 line.kind = Kind::Removed;
                 line.text = DELETED.to_owned();
@@ -222,7 +223,7 @@ impl Engine {
             return self.end_with(id, error);
         }
         let to = target.conversation.clone();
-        self.say(id, &to, Say { kind, text, target: Some((target.id, target.hash)) }, wait, until)
+        self.say(id, &to, Say { kind, text, target: Some((target.id, target.hash)), expire: None }, wait, until)
     }
 
     /// The message with this id, or with a beginning or an end that only it has: ids of posts begin with their time, so

@@ -6,7 +6,7 @@ use sealpost_spec::message::ContentId;
 use sealpost_spec::room::{PostId, RoomName};
 
 use super::account::Phase;
-use super::send::Say;
+use super::say::Say;
 use super::timers::Timer;
 use super::{CommandId, Engine};
 use crate::api::{Command, Error, ErrorCode, Event, Kind, State, Wait};
@@ -84,9 +84,9 @@ impl Engine {
                 Ok(())
             }
             Command::Add { link } => self.add(id, &link),
-            Command::Send { to, text, wait, timeout_ms } => {
+            Command::Send { to, text, wait, timeout_ms, expire } => {
                 let until = self.now.saturating_add(timeout_ms);
-                self.say(id, &to, Say::text(text), wait, until)
+                self.say(id, &to, Say { expire, ..Say::text(text) }, wait, until)
             }
             Command::Recv { from, limit, follow, timeout_ms } => self.recv(id, from, limit, follow, timeout_ms),
             Command::History { with, limit, before } => self.history(id, &with, limit, before.as_deref()),
@@ -127,6 +127,9 @@ impl Engine {
             Command::Refuse { name } => self.refuse_stranger(id, &name),
             Command::Mute { with, on } => self.mute(id, &with, on),
             Command::Draft { with, text } => self.keep_draft(id, &with, text),
+            Command::Expire { with, seconds } => self.set_timer(id, &with, seconds),
+            Command::Typing { to, on } => self.tell_typing(id, &to, on),
+            Command::Settings { read_receipts, typing } => self.settings(id, read_receipts, typing),
             Command::Status => self.status(id),
             Command::BotAdd { name, conversations, read_only } => self.add_bot(id, &name, conversations, read_only),
             Command::Bots => self.list_bots(id),
@@ -307,6 +310,7 @@ impl Engine {
                 Wait::Queued => true,
                 Wait::Sent => matches!(state, State::Sent | State::Delivered | State::Read),
                 Wait::Delivered => matches!(state, State::Delivered | State::Read),
+                Wait::Read => state == State::Read,
             };
             if state == State::NotDelivered {
                 let error = Error::new(ErrorCode::Refused, "the message was not delivered")
@@ -388,6 +392,7 @@ impl Engine {
                     Wait::Queued => "queued",
                     Wait::Sent => "sent",
                     Wait::Delivered => "delivered",
+                    Wait::Read => "read",
                 };
                 self.tell(Some(id), Event::State { id: message.to_string(), conversation, state });
                 let error = Error::new(ErrorCode::Waiting, format!("the message is not {wanted} yet"))

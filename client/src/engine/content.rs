@@ -7,10 +7,10 @@ use sealpost_spec::transparency::TreeHead;
 
 use super::account::RENUMBER;
 use super::timers::Timer;
-use super::{Engine, send};
+use super::{Engine, expiry, send};
 use crate::api::{Event, Kind, State};
 use crate::store::Stored;
-use crate::store::messages::{Expiry, Line, Place};
+use crate::store::messages::{Line, Place};
 use crate::store::people::{Held, Peer, PeerId};
 
 /// How long a message waits for one with a lower number before it is shown with a gap, in milliseconds.
@@ -84,11 +84,15 @@ impl Engine {
             return match content.body {
                 Body::Receipt(receipt) => self.take_receipt(&name, id, &receipt),
                 Body::Repair(envelopes) => self.repair_for(&name, id, &envelopes),
-                // Only receipts and requests are not counted.
+                Body::Typing(on) => {
+                    self.take_typing(&name, on, content.sent_at);
+                    Ok(())
+                }
+                // Only these are not counted.
                 _ => Ok(()),
             };
         }
-        if matches!(content.body, Body::Receipt(_) | Body::Repair(_)) {
+        if matches!(content.body, Body::Receipt(_) | Body::Repair(_) | Body::Typing(_)) {
             return Ok(());
         }
         // What is thrown away is not confirmed, now or after `unblock`: its sender finds it not delivered. [MSG-27]
@@ -121,17 +125,15 @@ impl Engine {
             Body::Delete { target } => (Kind::Delete, String::new(), Some(target)),
             Body::Reaction { target, emoji } if emoji.len() <= MAX_EMOJI => (Kind::Reaction, emoji, Some(target)),
             Body::Timer(timer) => {
-                if let Some(contact) = self.contact_mut(name) {
-                    contact.expire_after = timer;
+                if !self.take_timer(name, timer, content.sent_at, content.id) {
+                    return Ok(());
                 }
-                let words = timer.map_or_else(
-                    || "messages are kept from now on".to_owned(),
-                    |seconds| format!("messages are deleted after {seconds} s from now on"),
-                );
-                (Kind::Text, words, None)
+                (Kind::Timer, expiry::words(timer), None)
             }
             Body::File(file) => (Kind::Text, format!("a file, which this version can't fetch: {}", file.name), None),
-            Body::Reaction { .. } | Body::DeviceSync(_) | Body::Receipt(_) | Body::Repair(_) => return Ok(()),
+            Body::Reaction { .. } | Body::DeviceSync(_) | Body::Receipt(_) | Body::Repair(_) | Body::Typing(_) => {
+                return Ok(());
+            }
         };
         let mut line = Line {
             id: content.id,
@@ -166,7 +168,7 @@ impl Engine {
             None => self.rows().add_line(&stored, Place::Last)?,
         }
         let shows = self.change_target(&line, PostHash::default())?;
-        self.expire_later(&line, content.expire_after)?;
+        self.count_down_once_read(&line, content.expire_after)?;
         let now = self.now;
         let Some(peer) = self.peer_mut(id) else { return Ok(()) };
         let late = above.is_some_and(|above| peer.held.iter().all(|held| held.number != above));
@@ -209,9 +211,10 @@ impl Engine {
     /// A line is there for everybody to see.
     pub(super) fn show(&mut self, line: &Line) -> Stored<()> {
         // Who comes and goes is told to those who watch, and stands in history; it is nothing to be read.
-        if !matches!(line.kind, Kind::Join | Kind::Leave | Kind::Removed) {
+        if !matches!(line.kind, Kind::Join | Kind::Leave | Kind::Removed | Kind::Timer) {
             self.add_unread(line)?;
         }
+        self.typed(line);
         let message = self.view(line)?;
         self.tell(None, Event::Message(message));
         self.feed_followers()
@@ -231,7 +234,11 @@ impl Engine {
 
     /// A receipt leaves soon, where one is due: only people whom one accepted learn that something came.
     pub(super) fn plan_receipt(&mut self, id: &PeerId) {
-        let Some(peer) = self.peers.get(id).filter(|peer| !peer.unreceipted.is_empty()) else { return };
+        let Some(peer) =
+            self.peers.get(id).filter(|peer| !peer.unreceipted.is_empty() || self.reading.contains_key(id))
+        else {
+            return;
+        };
         if self.contacts.get(&peer.name).is_some_and(|contact| contact.accepted && !contact.blocked) && self.online() {
             let (least, most) = RECEIPT_AFTER;
             let pause = least + u64::from(u32::from_le_bytes(self.random())) % (most - least);
@@ -247,7 +254,11 @@ impl Engine {
 
     /// Confirms to a device what came from it.
     pub(super) fn send_receipt(&mut self, id: &PeerId) -> Stored<()> {
-        let Some(peer) = self.peers.get(id).filter(|peer| !peer.unreceipted.is_empty()) else { return Ok(()) };
+        let Some(peer) =
+            self.peers.get(id).filter(|peer| !peer.unreceipted.is_empty() || self.reading.contains_key(id))
+        else {
+            return Ok(());
+        };
         let (name, mut numbers) = (peer.name.clone(), peer.unreceipted.clone());
         let through = peer.ranges.first().filter(|(first, _)| *first == 1).map_or(0, |(_, last)| *last);
         let accepted = self.contacts.get(&name).is_some_and(|contact| contact.accepted);
@@ -264,19 +275,22 @@ impl Engine {
                 return Ok(());
             }
         }
+        let stored = !numbers.is_empty();
         numbers.retain(|number| *number > through);
         numbers.sort_unstable();
-        let mut parts: Vec<Vec<u64>> = numbers.chunks(MAX_NAMED).map(<[u64]>::to_vec).collect();
-        if parts.is_empty() {
-            parts.push(Vec::new());
+        let mut receipts: Vec<Receipt> =
+            numbers.chunks(MAX_NAMED).map(|also| Receipt { read: false, through, also: also.to_vec() }).collect();
+        if receipts.is_empty() && stored {
+            receipts.push(Receipt { read: false, through, also: Vec::new() });
         }
-        for also in parts {
-            let receipt = Receipt { read: false, through, also };
+        receipts.extend(self.read_receipts(id));
+        for receipt in receipts {
             let content = self.uncounted(Body::Receipt(receipt));
             if !self.encrypt_for(id, &content)? {
                 return Ok(());
             }
         }
+        self.told_reading(id)?;
         if let Some(peer) = self.peer_mut(id) {
             peer.unreceipted.clear();
         }
@@ -320,30 +334,10 @@ impl Engine {
                 self.rows().delete_content(&content)?;
             }
         }
-        self.pump(name)
-    }
-
-    /// The line is deleted when its time is over.
-    pub(super) fn expire_later(&mut self, line: &Line, seconds: Option<u32>) -> Stored<()> {
-        let Some(seconds) = seconds else { return Ok(()) };
-        let at = self.now + u64::from(seconds) * 1_000;
-        self.rows().put_expiry(&Expiry { at, account: line.account, id: line.id })?;
-        self.timers.set_sooner(Timer::Expire, at);
-        Ok(())
-    }
-
-    pub(super) fn expire(&mut self) -> Stored<()> {
-        for expiry in self.rows().expiries()? {
-            if expiry.at > self.now {
-                self.timers.set_sooner(Timer::Expire, expiry.at);
-                continue;
-            }
-            if let Some(line) = self.rows().line(&expiry.account, &expiry.id)? {
-                self.delete_everything_of(&line)?;
-            }
-            self.rows().delete_expiry(&expiry)?;
+        if receipt.read {
+            self.take_read(name, receipt)?;
         }
-        Ok(())
+        self.pump(name)
     }
 }
 

@@ -31,7 +31,7 @@ impl Engine {
         line.account != self.own.account && is_said(line.kind) && mentions(&line.text, &self.own.name)
     }
 
-    fn conversation_mut(&mut self, name: &str) -> &mut Conversation {
+    pub(super) fn conversation_mut(&mut self, name: &str) -> &mut Conversation {
         self.conversations_touched.insert(name.to_owned());
         self.conversations
             .entry(name.to_owned())
@@ -61,11 +61,6 @@ impl Engine {
             conversation.mentions = conversation.mentions.saturating_add(1);
         }
         Ok(())
-    }
-
-    /// A line was read.
-    pub(super) fn was_read(&mut self, line: &Line) -> Stored<()> {
-        self.forget_unread(line).map(drop)
     }
 
     /// A line need not be read any more: it was, or it is gone. Whether it was unread.
@@ -275,6 +270,7 @@ impl Engine {
         self.forget_unread(line)?;
         self.forget_reactions(line)?;
         self.rows().delete_change(&line.account, &line.id)?;
+        self.rows().take_countdown(&line.account, &line.id)?;
         self.rows().delete_expiry(&Expiry { at: 0, account: line.account, id: line.id })?;
         self.rows().delete_line(&line.account, &line.id)?;
         Ok(())

@@ -41,6 +41,8 @@ impl Engine {
                 | Command::Read { .. }
                 | Command::Mute { .. }
                 | Command::Draft { .. }
+                | Command::Settings { .. }
+                | Command::Typing { .. }
                 | Command::BotAdd { .. }
                 | Command::Bots
                 | Command::BotRemove { .. }

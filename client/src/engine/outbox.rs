@@ -96,6 +96,11 @@ impl Outbox {
         self.last_order
     }
 
+    /// The order of the parcel that was made last.
+    pub(super) fn last_order(&self) -> u64 {
+        self.last_order
+    }
+
     pub(super) fn add_parcel(&mut self, parcel: Parcel) {
         self.parcels.entry(parcel.to.clone()).or_default().insert(parcel.order, parcel);
     }

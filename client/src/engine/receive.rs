@@ -254,6 +254,10 @@ impl Engine {
         let number = opened.content.as_ref().filter(|_| !blocked).map_or(0, |content| content.number);
         self.rows().put_come(&Come { id, stored: Some((peer.0, peer.1, number)), at: now })?;
         self.acknowledge(seq, id);
+        // Not where it has waited in the mailbox: only who writes now is there now.
+        if sent_at.abs_diff(now) < super::typing::OLD {
+            self.heard_from(peer);
+        }
         match opened.content {
             Some(content) => self.take_content(&peer, content),
             None => {

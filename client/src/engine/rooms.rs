@@ -12,7 +12,7 @@ use sealpost_spec::wire::Bytes;
 
 use super::account::refused;
 use super::command::Waiting;
-use super::send::Say;
+use super::say::Say;
 use super::timers::Timer;
 use super::{Asked, CommandId, Engine, Failure};
 use crate::api::{Error, ErrorCode, Event, Kind, State, Wait};
@@ -126,6 +126,11 @@ impl Engine {
             let cause = format!("this one has {}", say.text.len());
             return self.end_with(id, error.because(cause).advise("post it in parts"));
         }
+        if say.expire.is_some() {
+            let error = Error::new(ErrorCode::Usage, "posts of a room do not expire")
+                .because("everybody has them, and the relay's operator says how long it keeps them");
+            return self.end_with(id, error);
+        }
         self.go_online();
         let kind = match say.kind {
             Kind::Reply => PostKind::Reply,
@@ -147,7 +152,7 @@ impl Engine {
     /// A membership begins or ends.
     fn post_membership(&mut self, room: &RoomName, kind: PostKind) -> Stored<PostId> {
         let line = if kind == PostKind::Join { Kind::Join } else { Kind::Leave };
-        self.post(room, kind, &Say { kind: line, text: String::new(), target: None })
+        self.post(room, kind, &Say { kind: line, ..Say::text(String::new()) })
     }
 
     /// Signs a post after one's last one, and stores it.

@@ -1,24 +1,19 @@
-//! From text to envelope, and what becomes of it: queue, encrypt, deliver, send again.
+//! From the outbox to the relay, and what becomes of it: encrypt, deliver, send again.
 
 use sealpost_crypto::identity::mailbox;
 use sealpost_crypto::sealed;
-use sealpost_crypto::session::room_for_plaintext;
 use sealpost_spec::account::{Name, Prekey};
 use sealpost_spec::mailbox::{DeliveryToken, Envelope, EnvelopeId};
-use sealpost_spec::message::{BOX_SIZES, Body, Content, ContentId, Sealing};
+use sealpost_spec::message::{Content, ContentId, Sealing};
 use sealpost_spec::relay::{Answer, Refusal, Request};
-use sealpost_spec::room::PostHash;
-use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::encode;
 
 use super::account::refused;
-use super::command::Waiting;
 use super::timers::Timer;
-use super::{Asked, CommandId, Engine, Failure};
-use crate::api::{Error, ErrorCode, Event, Kind, State, Wait};
+use super::{Asked, Engine, Failure};
+use crate::api::{Error, Event, State};
 use crate::store::Stored;
-use crate::store::messages::{Line, Place};
-use crate::store::outbox::{Parcel, Pending};
+use crate::store::outbox::Parcel;
 use crate::store::people::{Contact, PeerId};
 
 /// Most deliveries to one person without an answer.
@@ -31,180 +26,14 @@ const MAX_UNCONFIRMED: usize = 1_000;
 /// An accepted envelope is sent again after so long, then after twice as long, in milliseconds. **[MSG-31]**
 const FIRST_AGAIN: u64 = 24 * 60 * 60 * 1_000;
 /// After so long without a receipt a message is not delivered, in milliseconds. **[MSG-31]**
-const GIVE_UP: u64 = 30 * 24 * 60 * 60 * 1_000;
+pub(super) const GIVE_UP: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// `@bob`, or `@bob~1` for one archived by `trust`.
 pub(super) fn conversation(contact: &Contact) -> String {
     format!("@{}", contact.name)
 }
 
-/// Something that one says, before it is known how it travels.
-#[derive(Clone, Debug)]
-pub(super) struct Say {
-    /// `Text`, `Reply`, `Edit`, `Delete` or `Reaction`.
-    pub(super) kind: Kind,
-    pub(super) text: String,
-    /// Which message it is about, and of a post its hash.
-    pub(super) target: Option<(ContentId, PostHash)>,
-}
-
-impl Say {
-    pub(super) fn text(text: String) -> Self {
-        Self { kind: Kind::Text, text, target: None }
-    }
-
-    /// Whether there is nothing to say.
-    fn is_nothing(&self) -> bool {
-        matches!(self.kind, Kind::Text | Kind::Reply | Kind::Edit) && self.text.is_empty()
-    }
-
-    fn body(&self) -> Body {
-        let text = self.text.clone();
-        match (self.kind, self.target) {
-            (Kind::Reply, Some((target, _))) => Body::Reply { target, text },
-            (Kind::Edit, Some((target, _))) => Body::Edit { target, text },
-            (Kind::Delete, Some((target, _))) => Body::Delete { target },
-            (Kind::Reaction, Some((target, _))) => Body::Reaction { target, emoji: text },
-            _ => Body::Text(text),
-        }
-    }
-}
-
 impl Engine {
-    /// Says something in a room, to a person, or to oneself.
-    pub(super) fn say(&mut self, id: CommandId, to: &str, say: Say, wait: Wait, until: u64) -> Stored<()> {
-        if self.own.receipt.is_none() {
-            return self.not_registered(id);
-        }
-        if say.is_nothing() {
-            let error = Error::new(ErrorCode::Usage, "there is nothing to send");
-            return self.end_with(id, error.advise("sealpost send NAME TEXT"));
-        }
-        if to.starts_with('#') {
-            self.say_in_room(id, to, say, wait, until)
-        } else {
-            self.say_to(id, to, say, wait, until)
-        }
-    }
-
-    /// Queues something for a person.
-    fn say_to(&mut self, id: CommandId, to: &str, say: Say, wait: Wait, until: u64) -> Stored<()> {
-        let name: Name = match to.strip_prefix('@').unwrap_or(to).parse() {
-            Ok(name) => name,
-            Err(cause) => {
-                let error = Error::new(ErrorCode::Usage, "this is nobody's name").because(format!("{cause}"));
-                return self.end_with(id, error.advise("sealpost contacts"));
-            }
-        };
-        if name == self.own.name {
-            return self.note_to_self(id, &say);
-        }
-        if let Some(contact) = self.contacts.get(&name) {
-            if contact.changed.is_some() {
-                let error = self.key_changed_error(contact);
-                return self.end_with(id, error);
-            }
-            if contact.blocked {
-                let error = Error::new(ErrorCode::Usage, format!("@{name} is blocked"));
-                return self.end_with(id, error.advise(format!("sealpost unblock {name}")));
-            }
-        }
-        if let Some(limit) = self.too_long(&say) {
-            return self.end_with(id, limit);
-        }
-        self.accept_contact(&name);
-        let content = self.queue(&name, &say)?;
-        let conversation = format!("@{name}");
-        self.go_online();
-        self.tell(Some(id), Event::Queued { id: content.to_string(), conversation: conversation.clone() });
-        self.wait(id, Waiting::Send { message: content, conversation, wait }, until);
-        self.reached(content, State::Queued);
-        self.pump(&name)
-    }
-
-    /// The error for text that fits no box. **[MSG-20]**
-    fn too_long(&self, say: &Say) -> Option<Error> {
-        let largest = BOX_SIZES.iter().copied().max().unwrap_or_default();
-        let room = room_for_plaintext(largest, self.own.list.body.0.len(), true);
-        let empty = Say { text: String::new(), ..say.clone() };
-        let empty = encode(&Content {
-            id: ContentId([0; 16]),
-            number: 0,
-            sent_at: 0,
-            expire_after: Some(0),
-            token: Some(DeliveryToken([0; 32])),
-            tree_head: TreeHead::NONE,
-            body: empty.body(),
-        })?
-        .len();
-        let limit = room.saturating_sub(empty);
-        (say.text.len() > limit).then(|| {
-            Error::new(ErrorCode::Usage, format!("a message holds at most {limit} bytes"))
-                .because(format!("this one has {}", say.text.len()))
-                .advise("send it in several messages")
-        })
-    }
-
-    /// A message to oneself stays here.
-    fn note_to_self(&mut self, id: CommandId, say: &Say) -> Stored<()> {
-        let note = ContentId(self.random());
-        let line = self.own_line(note, format!("@{}", self.own.name), 0, say, State::Delivered);
-        self.rows().add_line(&line.stored(), Place::Last)?;
-        self.change_target(&line, PostHash::default())?;
-        let message = self.view(&line)?;
-        self.tell(Some(id), Event::Queued { id: note.to_string(), conversation: line.conversation.clone() });
-        let state = Event::State { id: note.to_string(), conversation: line.conversation, state: State::Delivered };
-        self.tell(Some(id), state);
-        self.tell(None, Event::Message(message));
-        self.end(id);
-        Ok(())
-    }
-
-    pub(super) fn own_line(&self, id: ContentId, conversation: String, number: u64, say: &Say, state: State) -> Line {
-        Line {
-            id,
-            conversation,
-            from: self.own.name.clone(),
-            account: self.own.account,
-            device: self.own.device.id,
-            number,
-            missing: 0,
-            sent_at: self.now,
-            text: say.text.clone(),
-            kind: say.kind,
-            target: say.target.map(|(target, _)| target),
-            state,
-            hash: PostHash::default(),
-            previous: PostHash::default(),
-            edited: false,
-        }
-    }
-
-    /// Stores a content that is to reach somebody, and its line of history.
-    pub(super) fn queue(&mut self, name: &Name, say: &Say) -> Stored<ContentId> {
-        let id = ContentId(self.random());
-        let (now, mut number, mut account, mut expire_after) = (self.now, 0, None, None);
-        if let Some(contact) = self.contact_mut(name) {
-            contact.last_number += 1;
-            (number, account, expire_after) = (contact.last_number, contact.account, contact.expire_after);
-        }
-        let body = say.body();
-        // The token is filled in when it is encrypted: by then it may be another one.
-        let content = Content { id, number, sent_at: now, expire_after, token: None, tree_head: TreeHead::NONE, body };
-        let pending =
-            Pending { id, to: name.clone(), account, number, queued_at: now, encrypted: false, delivered: false };
-        self.rows().add_content(&pending, &content)?;
-        self.outbox.add_pending(pending);
-        self.timers.set_sooner(Timer::Again(name.clone()), now + GIVE_UP);
-        let line = self.own_line(id, format!("@{name}"), number, say, State::Queued);
-        self.rows().add_line(&line.stored(), Place::Last)?;
-        self.change_target(&line, PostHash::default())?;
-        self.expire_later(&line, expire_after)?;
-        let message = self.view(&line)?;
-        self.tell(None, Event::Message(message));
-        Ok(id)
-    }
-
     /// Does for somebody what can be done now: encrypts what is queued, delivers what is ready.
     pub(super) fn pump(&mut self, name: &Name) -> Stored<()> {
         if !self.online() {
@@ -350,6 +179,7 @@ impl Engine {
         result: Result<Answer, Failure>,
     ) -> Stored<()> {
         self.outbox.landed(name, order);
+        self.typing_landed(name, order)?;
         match result {
             Ok(_) => self.accepted(name, order)?,
             Err(Failure::Refused(refusal)) => self.not_accepted(name, order, token, &refusal)?,
@@ -485,6 +315,7 @@ impl Engine {
         }
         line.state = state;
         self.rows().put_line(&line)?;
+        self.start_countdown(&line)?;
         let event = Event::State { id: id.to_string(), conversation: line.conversation, state };
         self.tell(None, event);
         self.reached(*id, state);

@@ -3,13 +3,16 @@
 mod bounds;
 mod changes;
 mod conversations;
+mod expiry;
 mod faults;
 mod hostile;
 mod notices;
+mod reading;
 mod relay;
 mod rooms;
 mod talk;
 mod trust;
+mod typing;
 
 use sealpost_crypto::vault::Cost;
 use sealpost_spec::relay::Refusal;
@@ -105,7 +108,7 @@ impl World {
 
     fn send(&mut self, who: usize, to: &str, text: &str) -> Vec<Event> {
         let (to, text) = (to.to_owned(), text.to_owned());
-        self.run(who, Command::Send { to, text, wait: Wait::Queued, timeout_ms: 1_000 })
+        self.run(who, Command::Send { to, text, wait: Wait::Queued, timeout_ms: 1_000, expire: None })
     }
 
     fn recv(&mut self, who: usize) -> Vec<String> {

@@ -30,6 +30,8 @@ pub(super) enum Timer {
     Post(RoomName),
     /// Delete messages whose time is over.
     Expire,
+    /// Take somebody's typing for over.
+    Typing(Name),
     /// Rotate keys and forget what nobody asks for any more.
     Daily,
     /// Try again to publish keys.
@@ -117,6 +119,10 @@ impl Engine {
             Timer::Repair(peer) => self.start_repair(&peer),
             Timer::Post(room) => self.offer_posts(&room),
             Timer::Expire => self.expire(),
+            Timer::Typing(name) => {
+                self.typing_over(&name);
+                Ok(())
+            }
             Timer::Daily => self.daily(),
             Timer::Publish => self.publish(),
             Timer::Login => self.introduce(),

@@ -23,18 +23,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration looks like 500ms, 10s, 2m, 1h or 1d, and is at most a year".to_owned())
 }
 
-/// `1 d`, `90 s`: in the greatest unit that it fills.
-pub(super) fn words(seconds: u32) -> String {
-    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
-    let unit = units.iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
-    unit.map_or_else(|| format!("{seconds} s"), |(length, unit)| format!("{} {unit}", seconds / length))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{parse, words};
+    use super::parse;
 
     #[test]
     fn durations_have_units_and_a_limit() {
@@ -43,13 +36,6 @@ mod tests {
         }
         for refused in ["", "s", "1.5s", "-1", "10 s", "1w", "99999999999999999999d", "366d"] {
             assert!(parse(refused).is_err(), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_duration_is_told_in_its_greatest_unit() {
-        for (seconds, told) in [(86_400, "1 d"), (7_200, "2 h"), (90, "90 s"), (120, "2 min"), (0, "0 s")] {
-            assert_eq!(words(seconds), told);
         }
     }
 }

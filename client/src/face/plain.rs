@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::screen::Screen;
-use super::{duration, qr, slash};
-use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Trust};
+use super::{qr, slash};
+use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Trust, in_words};
 
 /// The lines of an event; `None` where there is nothing to say.
 pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
@@ -56,6 +56,13 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
                 marks.push(format!("{unread} unread"));
             }
             format!("{:<20} {}  {}", account(name), said(fingerprint), marks.join(", "))
+        }
+        Event::Typing { from, on, .. } => {
+            format!("  {} {}", said(from), if *on { "is typing" } else { "stopped typing" })
+        }
+        Event::Settings { read_receipts, typing } => {
+            let told = |on: &bool| if *on { "told to people you accepted" } else { "told to nobody" };
+            format!("what you read      {}\nwhen you type      {}", told(read_receipts), told(typing))
         }
         Event::Conversation { .. } => conversation(event, screen)?,
         Event::Safety { name, number, code, trust } => safety(name, number, code, *trust, screen),
@@ -175,7 +182,7 @@ fn conversation(event: &Event, screen: &Screen) -> Option<String> {
         (*joined == Some(false), "left"),
     ];
     marks.extend(flags.iter().filter(|(on, _)| *on).map(|(_, words)| (*words).to_owned()));
-    marks.extend(expire_after.map(|seconds| format!("deleted after {}", duration::words(seconds))));
+    marks.extend(expire_after.map(|seconds| format!("deleted after {}", in_words(seconds))));
     if draft.is_some() {
         marks.push("a draft".to_owned());
     }
@@ -218,6 +225,7 @@ fn message(message: &Message, screen: &Screen) -> String {
         Kind::Join => format!("{head} joined"),
         Kind::Leave => format!("{head} left"),
         Kind::Removed => format!("{head}: ({text})"),
+        Kind::Timer => format!("{head} set: {text}"),
     };
     shown + &reactions(message)
 }

@@ -25,8 +25,17 @@ pub(crate) const PAYLOADS: &[&str] = &[
 
 fn everywhere(hostile: &str) -> Vec<Event> {
     let text = || hostile.to_owned();
-    let kinds =
-        [Kind::Text, Kind::Reply, Kind::Edit, Kind::Delete, Kind::Reaction, Kind::Join, Kind::Leave, Kind::Removed];
+    let kinds = [
+        Kind::Text,
+        Kind::Reply,
+        Kind::Edit,
+        Kind::Delete,
+        Kind::Reaction,
+        Kind::Join,
+        Kind::Leave,
+        Kind::Removed,
+        Kind::Timer,
+    ];
     let mut events: Vec<Event> = kinds
         .into_iter()
         .map(|kind| {
@@ -80,6 +89,8 @@ fn everywhere(hostile: &str) -> Vec<Event> {
             accepted: false,
             unread: 1,
         },
+        Event::Typing { conversation: text(), from: text(), on: true },
+        Event::Settings { read_receipts: true, typing: false },
         Event::Safety { name: text(), number: text(), code: text(), trust: Trust::Verified },
         Event::Room { name: text(), members: 1, posts: 1, joined: true },
         Event::Presence { room: text(), name: text(), online: true },

@@ -1,5 +1,7 @@
 //! What a typed line means: one parser for every face that has a line to type in.
 
+use super::duration;
+
 /// A line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -45,6 +47,10 @@ pub enum Line {
     Refuse(Option<String>),
     /// `/mute [NAME]` and `/unmute [NAME]`
     Mute { with: Option<String>, on: bool },
+    /// `/expire DUR|off`
+    Expire(Option<u32>),
+    /// `/settings [read-receipts|typing on|off]`
+    Settings { read_receipts: Option<bool>, typing: Option<bool> },
     /// `/chats`
     Conversations,
     /// `/status`
@@ -113,6 +119,16 @@ pub const ENTRIES: &[Entry] = &[
     Entry { names: &["refuse"], arguments: "[NAME]", does: "delete what a stranger has written to you" },
     Entry { names: &["mute"], arguments: "[NAME|#ROOM]", does: "let a conversation draw no attention" },
     Entry { names: &["unmute"], arguments: "[NAME|#ROOM]", does: "take /mute back" },
+    Entry {
+        names: &["expire"],
+        arguments: "DUR|off",
+        does: "delete messages here, on both sides, so long after they were read: 30s, 1h, 7d",
+    },
+    Entry {
+        names: &["settings"],
+        arguments: "[read-receipts|typing on|off]",
+        does: "show or change what the people you accepted learn of you",
+    },
     Entry { names: &["chats"], arguments: "", does: "list conversations, with what is unread" },
     Entry { names: &["status"], arguments: "", does: "connection, transport and queue" },
     Entry { names: &["help"], arguments: "[COMMAND]", does: "this list" },
@@ -218,6 +234,14 @@ fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
         ("mute", [with]) => Line::Mute { with: Some((*with).to_owned()), on: true },
         ("unmute", []) => Line::Mute { with: None, on: false },
         ("unmute", [with]) => Line::Mute { with: Some((*with).to_owned()), on: false },
+        ("expire", ["off"]) => Line::Expire(None),
+        ("expire", [after]) => {
+            let after = duration::parse(after).ok()?.as_secs();
+            Line::Expire(Some(u32::try_from(after).ok().filter(|after| *after > 0)?))
+        }
+        ("settings", []) => Line::Settings { read_receipts: None, typing: None },
+        ("settings", ["read-receipts", to]) => Line::Settings { read_receipts: Some(on(to)?), typing: None },
+        ("settings", ["typing", to]) => Line::Settings { read_receipts: None, typing: Some(on(to)?) },
         ("chats", []) => Line::Conversations,
         ("status", []) => Line::Status,
         ("help", []) => Line::Help(None),
@@ -226,6 +250,14 @@ fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
         ("quit", []) => Line::Quit,
         _ => return None,
     })
+}
+
+fn on(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
 }
 
 /// Whether a word is meant as a message's id: hexadecimal, and no word that people write.

@@ -68,6 +68,13 @@ impl Own {
     }
 }
 
+/// What one wants others to learn; nothing, unless one says otherwise.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Choices {
+    pub(crate) read_receipts: bool,
+    pub(crate) typing: bool,
+}
+
 /// Which prekeys there are, without the keys.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Prekeys {
@@ -119,6 +126,12 @@ impl Rows {
     }
     pub(crate) fn put_own(&self, own: &Own) -> Stored<()> {
         self.put(SETTING, b"own", own)
+    }
+    pub(crate) fn choices(&self) -> Stored<Choices> {
+        Ok(self.get(SETTING, b"choices")?.unwrap_or_default())
+    }
+    pub(crate) fn put_choices(&self, choices: &Choices) -> Stored<()> {
+        self.put(SETTING, b"choices", choices)
     }
     /// The operator's notice that was shown last.
     pub(crate) fn notice(&self) -> Stored<Option<NoticeId>> {

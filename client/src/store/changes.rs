@@ -75,6 +75,8 @@ pub(crate) struct Conversation {
     pub(crate) mentions: u32,
     pub(crate) muted: bool,
     pub(crate) draft: String,
+    /// The time and id of the content that set the expiry timer.
+    pub(crate) timer: Option<(u64, ContentId)>,
 }
 
 fn opinion_key(target: &ContentId, account: &AccountKey, conversation: &str) -> Vec<u8> {

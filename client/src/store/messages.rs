@@ -12,6 +12,7 @@ use crate::api::{Kind, State};
 const MESSAGE: Table = Table("message");
 const FRESH: Table = Table("fresh");
 const EXPIRY: Table = Table("expiry");
+const COUNTDOWN: Table = Table("countdown");
 const SEEN: Table = Table("seen");
 const TURN: Table = Table("message turn");
 const CONVERSATION: Table = Table("message conversation");
@@ -211,6 +212,17 @@ impl Rows {
         self.find(&self.turn_of(like, number))
     }
 
+    /// The line with this number of this device in a conversation.
+    pub(crate) fn numbered(
+        &self,
+        conversation: &str,
+        account: &AccountKey,
+        device: DeviceId,
+        number: u64,
+    ) -> Stored<Option<Line>> {
+        self.find(&self.turn(conversation, account, device, number))
+    }
+
     /// The post with this number of this device in a room.
     pub(crate) fn post_at(
         &self,
@@ -329,5 +341,18 @@ impl Rows {
     }
     pub(crate) fn delete_expiry(&self, expiry: &Expiry) -> Stored<bool> {
         self.delete(EXPIRY, &line_key(&expiry.account, &expiry.id))
+    }
+
+    /// After how many seconds a line is deleted, once it has been read or sent.
+    pub(crate) fn put_countdown(&self, account: &AccountKey, id: &ContentId, seconds: u32) -> Stored<()> {
+        self.put(COUNTDOWN, &line_key(account, id), &seconds)
+    }
+    /// Takes it: it begins now, or never.
+    pub(crate) fn take_countdown(&self, account: &AccountKey, id: &ContentId) -> Stored<Option<u32>> {
+        let seconds = self.get(COUNTDOWN, &line_key(account, id))?;
+        if seconds.is_some() {
+            self.delete(COUNTDOWN, &line_key(account, id))?;
+        }
+        Ok(seconds)
     }
 }

@@ -13,6 +13,7 @@ const CONTACT: Table = Table("contact");
 const PEER: Table = Table("peer");
 const SESSION: Table = Table("session");
 const ENVELOPE: Table = Table("envelope");
+const READING: Table = Table("reading");
 
 /// A person, as far as one knows them.
 #[derive(Clone, Serialize, Deserialize)]
@@ -130,6 +131,13 @@ pub(crate) struct Come {
     pub(crate) at: u64,
 }
 
+/// What was read of a device and is not told to it yet.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Reading {
+    pub(crate) peer: PeerId,
+    pub(crate) numbers: Vec<u64>,
+}
+
 fn peer_key((account, device): &PeerId) -> Vec<u8> {
     [&account.0[..], &device.0.to_le_bytes()].concat()
 }
@@ -152,6 +160,15 @@ impl Rows {
     }
     pub(crate) fn delete_peer(&self, id: &PeerId) -> Stored<bool> {
         self.delete(PEER, &peer_key(id))
+    }
+    pub(crate) fn readings(&self) -> Stored<Vec<Reading>> {
+        self.all(READING)
+    }
+    pub(crate) fn put_reading(&self, reading: &Reading) -> Stored<()> {
+        self.put(READING, &peer_key(&reading.peer), reading)
+    }
+    pub(crate) fn delete_reading(&self, peer: &PeerId) -> Stored<bool> {
+        self.delete(READING, &peer_key(peer))
     }
     pub(crate) fn session(&self, id: &[u8; 32]) -> Stored<Option<Session>> {
         self.get_secret(SESSION, id)

@@ -37,7 +37,7 @@ pub struct Content {
     pub number: u64,
     /// Unix time in milliseconds by the sender's clock, a claim.
     pub sent_at: u64,
-    /// Seconds after which both sides delete it.
+    /// Seconds after which both sides delete it; 0 is as none. **[MSG-40]**
     pub expire_after: Option<u32>,
     /// The sender's delivery token, so that the recipient can reply without work.
     pub token: Option<DeliveryToken>,
@@ -88,6 +88,8 @@ pub enum Body {
     DeviceSync(Bytes),
     /// Envelopes that could not be read; their contents are wanted again over this session.
     Repair(Vec<EnvelopeId>),
+    /// Whether the sender is writing. Not stored. **[MSG-41]**
+    Typing(bool),
 }
 
 /// Confirms messages by their numbers. Cumulative: each receipt repeats what earlier ones said, so that any one may be

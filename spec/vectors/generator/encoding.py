@@ -348,6 +348,7 @@ BODIES = [
     ("Timer", some(num(86_400, u32))),
     ("DeviceSync", data(b"sync")),
     ("Repair", many(id16, id16b)),
+    ("Typing", flag(True)),
 ]
 content = lambda body, expire=NONE, token=NONE, head=no_head, number=5: struct(
     id=id16,
@@ -370,7 +371,7 @@ takes("content", "Receipt of what was read", content(variant(5, "Receipt", recei
 takes("content", "Timer taken away", content(variant(7, "Timer", NONE)))
 takes("content", "Reaction taken back", content(variant(4, "Reaction", struct(target=id16b, emoji=text("")))))
 for why, body in [
-    ("an unknown body", u32(10)),
+    ("an unknown body", u32(11)),
     ("text that is not UTF-8", u32(0) + u64(2) + b"\xc3\x28"),
     ("a surrogate in text", u32(0) + u64(3) + b"\xed\xa0\x80"),
     ("an overlong zero in text", u32(0) + u64(2) + b"\xc0\x80"),

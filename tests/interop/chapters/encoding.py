@@ -190,6 +190,7 @@ CONTENT = struct(
         ("Timer", option(U32)),
         ("DeviceSync", BYTES),
         ("Repair", many(ID)),
+        ("Typing", BOOL),
     ),
 )
 HELLO = struct(

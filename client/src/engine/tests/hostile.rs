@@ -244,7 +244,7 @@ fn a_stranger_is_asked_again_only_once_answered() {
 /// [MSG-32] an edit or delete reaches only what the same account has said.
 #[test]
 fn only_its_author_changes_a_message() {
-    use super::super::send::Say;
+    use super::super::say::Say;
     use crate::api::Kind;
     use sealpost_spec::room::PostHash;
     let mut world = World::new(&["alice", "bob"]);
@@ -253,7 +253,7 @@ fn only_its_author_changes_a_message() {
     world.pass(3_000);
     let ids: Vec<_> = world.history(1, "alice").iter().map(|m| id_of(&m.id)).collect();
     let say = |world: &mut World, kind, target, text: &str| {
-        let say = Say { kind, text: text.to_owned(), target: Some((target, PostHash::default())) };
+        let say = Say { kind, text: text.to_owned(), target: Some((target, PostHash::default())), expire: None };
         world.step(0, |engine| {
             let name = "bob".parse().unwrap();
             engine.queue(&name, &say)?;

@@ -27,8 +27,13 @@ fn conversations_started_at_once_meet_in_one_session() {
     let mut world = World::new(&["alice", "bob"]);
     world.go_offline(0);
     world.go_offline(1);
-    let queued =
-        |text: &str, to: &str| Command::Send { to: to.into(), text: text.into(), wait: Wait::Queued, timeout_ms: 0 };
+    let queued = |text: &str, to: &str| Command::Send {
+        to: to.into(),
+        text: text.into(),
+        wait: Wait::Queued,
+        timeout_ms: 0,
+        expire: None,
+    };
     world.give(0, queued("from alice", "bob"));
     world.give(1, queued("from bob", "alice"));
     world.come_back(0);
@@ -55,7 +60,10 @@ fn what_waits_for_an_absent_person_comes_once_and_in_order() {
     let mut world = World::new(&["alice", "bob"]);
     world.go_offline(1);
     for i in 0..200 {
-        world.give(0, Command::Send { to: "bob".into(), text: format!("{i}"), wait: Wait::Queued, timeout_ms: 0 });
+        world.give(
+            0,
+            Command::Send { to: "bob".into(), text: format!("{i}"), wait: Wait::Queued, timeout_ms: 0, expire: None },
+        );
     }
     world.pass(60_000);
     world.restart(1);
@@ -93,7 +101,8 @@ fn a_missing_message_is_shown_as_missing_and_a_late_one_at_its_place() {
 #[test]
 fn unknown_names_and_an_absent_relay_have_their_own_errors() {
     let mut world = World::new(&["alice", "bob"]);
-    let send = |to: &str, wait| Command::Send { to: to.into(), text: "x".into(), wait, timeout_ms: 2_000 };
+    let send =
+        |to: &str, wait| Command::Send { to: to.into(), text: "x".into(), wait, timeout_ms: 2_000, expire: None };
     let events = world.run(0, send("nobody", Wait::Sent));
     assert_eq!(error_of(&events), Some(ErrorCode::NoSuchName), "{events:?}");
     assert!(world.run(0, Command::Contacts).iter().all(|event| !matches!(event, Event::Contact { .. })));
@@ -176,23 +185,4 @@ fn text_that_fits_no_box_is_refused_with_its_limit() {
     world.send(0, "bob", &"y".repeat(limit));
     assert_eq!(world.recv(1)[0].len(), limit);
     assert_eq!(error_of(&world.send(0, "bob", &"z".repeat(limit + 1))), Some(ErrorCode::Usage));
-}
-
-/// What expires is gone on both sides, also for `recv`.
-#[test]
-fn messages_expire() {
-    let mut world = World::new(&["alice", "bob"]);
-    world.send(1, "alice", "hi");
-    world.pass(2_000);
-    world.step(0, |engine| {
-        engine.contact_mut(&"bob".parse().unwrap()).unwrap().expire_after = Some(60);
-        Ok(())
-    });
-    world.send(0, "bob", "burn after reading");
-    world.pass(30_000);
-    assert_eq!(world.history(1, "alice").len(), 2);
-    world.pass(60_000);
-    assert_eq!(texts(&world.history(1, "alice")), ["hi"]);
-    assert_eq!(texts(&world.history(0, "bob")), ["hi"]);
-    assert!(world.recv(1).is_empty());
 }

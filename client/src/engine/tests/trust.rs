@@ -11,7 +11,10 @@ fn a_changed_key_stops_sending_until_it_is_trusted() {
     world.go_offline(2);
     let changed = world.relay.rename("mallory", "bob");
     world.go_offline(0);
-    world.give(0, Command::Send { to: "bob".into(), text: "secret".into(), wait: Wait::Sent, timeout_ms: 10_000 });
+    world.give(
+        0,
+        Command::Send { to: "bob".into(), text: "secret".into(), wait: Wait::Sent, timeout_ms: 10_000, expire: None },
+    );
     world.now += 40 * 24 * 3_600 * 1_000;
     world.come_back(0);
     world.pass(20_000);
@@ -85,7 +88,7 @@ fn links_of_other_relays_and_other_keys_are_refused() {
     // [ACCT-14] a link with a false fingerprint: nothing is sent.
     let wrong = format!("{relay}/bob?fp={}", "b".repeat(51) + "a");
     assert_eq!(error_of(&world.run(0, add(wrong.clone()))), None);
-    let send = Command::Send { to: "bob".into(), text: "x".into(), wait: Wait::Sent, timeout_ms: 5_000 };
+    let send = Command::Send { to: "bob".into(), text: "x".into(), wait: Wait::Sent, timeout_ms: 5_000, expire: None };
     assert_eq!(error_of(&world.run(0, send)), Some(ErrorCode::KeyChanged));
     assert_eq!(world.relay.delivered, 0);
     // Once the key is known, another link can't replace it.

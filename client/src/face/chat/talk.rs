@@ -204,6 +204,11 @@ impl Talk {
             Line::Accept(name) => Command::Accept { name: name.unwrap_or_else(|| self.place.clone()) },
             Line::Refuse(name) => Command::Refuse { name: name.unwrap_or_else(|| self.place.clone()) },
             Line::Mute { with, on } => Command::Mute { with: with.unwrap_or_else(|| self.place.clone()), on },
+            Line::Expire(seconds) => {
+                let with = self.place.clone();
+                return self.queue(session, Command::Expire { with, seconds }).await;
+            }
+            Line::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
             Line::Conversations => Command::Conversations,
             Line::Status => Command::Status,
         };
@@ -301,7 +306,7 @@ impl Talk {
     }
 
     async fn send(&mut self, session: &mut Session, to: String, text: String) -> Result<Next, Stop> {
-        self.queue(session, Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS }).await
+        self.queue(session, Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS, expire: None }).await
     }
 
     /// The message that is meant: the one that was named, else the last one that somebody else wrote here.

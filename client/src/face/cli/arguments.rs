@@ -118,6 +118,9 @@ pub(super) enum Verb {
         /// How far the message must come before the command ends
         #[arg(long, value_enum, default_value = "sent")]
         wait: Wait,
+        /// Delete it on both sides so long after it was read: 30s, 1h, 7d
+        #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+        expire: Option<Duration>,
     },
     /// Print messages that have not been printed yet, oldest first
     #[command(before_long_help = "Examples:\n  sealpost recv\n  sealpost --json recv --follow --from bob")]
@@ -221,6 +224,25 @@ pub(super) enum Verb {
         with: String,
         /// The text
         text: Vec<String>,
+    },
+    /// Let messages of a conversation be deleted on both sides, some time after they were read
+    #[command(before_long_help = "Examples:\n  sealpost expire bob 1d\n  sealpost expire bob off")]
+    Expire {
+        /// bob or @bob
+        with: String,
+        /// 30s, 1h, 7d; or off
+        #[arg(value_name = "DUR|off")]
+        after: Expiry,
+    },
+    /// Show or change what the people you accepted learn of you
+    #[command(before_long_help = "Examples:\n  sealpost settings\n  sealpost settings --read-receipts on --typing off")]
+    Settings {
+        /// What you have read
+        #[arg(long, value_name = "on|off", value_parser = clap::builder::BoolishValueParser::new())]
+        read_receipts: Option<bool>,
+        /// When you are typing
+        #[arg(long, value_name = "on|off", value_parser = clap::builder::BoolishValueParser::new())]
+        typing: Option<bool>,
     },
     /// Show the safety number with somebody and its QR code; without a name, one's own key
     #[command(before_long_help = "Examples:\n  sealpost verify bob\n  \
@@ -339,6 +361,20 @@ pub(super) enum Wait {
     Sent,
     /// Stored by a device of the recipient
     Delivered,
+    /// Read by the recipient, who tells that only if they want to
+    Read,
+}
+
+/// `1d` or `off`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expiry(pub(super) Option<Duration>);
+
+impl std::str::FromStr for Expiry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" { Ok(Self(None)) } else { duration::parse(text).map(|after| Self(Some(after))) }
+    }
 }
 
 impl Wait {
@@ -347,6 +383,7 @@ impl Wait {
         match self {
             Self::Sent => crate::api::Wait::Sent,
             Self::Delivered => crate::api::Wait::Delivered,
+            Self::Read => crate::api::Wait::Read,
         }
     }
 }

@@ -98,8 +98,9 @@ fn note(screen: crate::face::screen::Screen, to: &str, state: State) {
     let words = match state {
         State::Sent => "sent to",
         State::Delivered => "delivered to",
+        State::Read => "read by",
         State::NotDelivered => "not delivered to",
-        State::Queued | State::Read | State::Received => return,
+        State::Queued | State::Received => return,
     };
     screen.note(&format!("{words} {} ({})", plain::said(to), plain::privacy(to)));
 }
@@ -117,7 +118,12 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         }
         Verb::Me => Command::Me,
         Verb::Add { link } => Command::Add { link },
-        Verb::Send { to, text, wait } => Command::Send { to, text: self::text(&text)?, wait: wait.told(), timeout_ms },
+        Verb::Send { to, text, wait, expire } => {
+            let expire = expire.map(seconds);
+            Command::Send { to, text: self::text(&text)?, wait: wait.told(), timeout_ms, expire }
+        }
+        Verb::Expire { with, after } => Command::Expire { with, seconds: after.0.map(seconds) },
+        Verb::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
         Verb::Conversations => Command::Conversations,
         Verb::Read { with, through } => Command::Read { with, through },
         Verb::Edit { id, mut text, within } => {
@@ -156,6 +162,11 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         Verb::Bot { bot: Bot::List } => Command::Bots,
         Verb::Bot { bot: Bot::Remove { name } } => Command::BotRemove { name },
     })
+}
+
+/// Whole seconds, one at least.
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).max(1)
 }
 
 /// People type `@bob` and mean `bob`.

@@ -130,8 +130,13 @@ mod tests {
     #[test]
     fn a_call_is_a_command() {
         let params = json!({"to": "bob", "text": "hi"}).as_object().unwrap().clone();
-        let wanted =
-            Command::Send { to: "bob".to_owned(), text: "hi".to_owned(), wait: Wait::Sent, timeout_ms: 30_000 };
+        let wanted = Command::Send {
+            to: "bob".to_owned(),
+            text: "hi".to_owned(),
+            wait: Wait::Sent,
+            timeout_ms: 30_000,
+            expire: None,
+        };
         assert_eq!(command("send", params.clone()).unwrap(), wanted);
         assert_eq!(command("nonsense", params.clone()).unwrap_err().0 as i32, -32601);
         assert_eq!(command("history", params).unwrap_err().0 as i32, -32602);

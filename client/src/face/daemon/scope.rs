@@ -18,7 +18,7 @@ fn needs(command: &Command) -> Needs<'_> {
     let place = |conversation, writes| Needs::Place { conversation, writes };
     match command {
         Command::Me | Command::Status | Command::Subscribe => Needs::Any,
-        Command::Send { to, .. } => place(to, true),
+        Command::Send { to, .. } | Command::Typing { to, .. } | Command::Expire { with: to, .. } => place(to, true),
         Command::Recv { from: Some(from), .. } => place(from, false),
         Command::History { with, .. } => place(with, false),
         Command::Read { with, .. } | Command::Mute { with, .. } | Command::Draft { with, .. } => place(with, true),
@@ -73,6 +73,7 @@ pub(super) fn hears(bot: &Bot, event: &Event) -> bool {
         Event::KeyChanged { name, .. } | Event::NewDevice { name, .. } => named(bot, name),
         Event::Presence { room, .. } => named(bot, room),
         Event::Conversation { name, .. } => named(bot, name),
+        Event::Typing { conversation, .. } => named(bot, conversation),
         Event::Refused { conversation: Some(conversation), .. } => named(bot, conversation),
         Event::Connection { .. } => true,
         _ => bot.conversations.is_empty(),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     fn send(to: &str) -> Command {
-        Command::Send { to: to.to_owned(), text: "hi".to_owned(), wait: Wait::Sent, timeout_ms: 1 }
+        Command::Send { to: to.to_owned(), text: "hi".to_owned(), wait: Wait::Sent, timeout_ms: 1, expire: None }
     }
 
     /// A token for a room and a person opens nothing else, however the name is spelled.
