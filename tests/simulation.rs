@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::RngExt;
-use sealpost_client::api::{Event, Message, State};
+use sealpost_client::api::{Command, Event, Message, State};
 
 use crate::world::faults::Faults;
 use crate::world::{DAY, HOUR, MINUTE, SECOND, World};
@@ -26,6 +26,8 @@ struct Said {
     text: String,
     /// Its client said that it was queued: from then on it must arrive. One that died before may have queued it.
     queued: bool,
+    /// It may have been edited or deleted since.
+    changed: bool,
 }
 
 /// A walk under way.
@@ -33,6 +35,8 @@ struct Walk {
     world: World,
     said: Vec<Said>,
     posted: Vec<(&'static str, String)>,
+    /// What messages were changed to.
+    edits: Vec<String>,
     away: BTreeSet<&'static str>,
 }
 
@@ -42,7 +46,7 @@ impl Walk {
         for name in PEOPLE {
             world.join(name, "#lobby");
         }
-        Self { world, said: Vec::new(), posted: Vec::new(), away: BTreeSet::new() }
+        Self { world, said: Vec::new(), posted: Vec::new(), edits: Vec::new(), away: BTreeSet::new() }
     }
 
     fn dice(&mut self, sides: usize) -> usize {
@@ -55,7 +59,42 @@ impl Walk {
         }
         let text = format!("planted marker {} of {from} for {to}, seed {}", self.said.len(), self.world.seed);
         let queued = self.world.person(from).tries_to_say(to, &text);
-        self.said.push(Said { from, to, text, queued });
+        self.said.push(Said { from, to, text, queued, changed: false });
+    }
+
+    /// Edits or deletes the last message.
+    fn changes(&mut self, from: &'static str, to: &'static str) {
+        if !self.world.person(from).is_here() {
+            return;
+        }
+        let within = Some(to.to_owned());
+        let command = if self.dice(3) > 0 {
+            let text = format!("planted change {} of {from}, seed {}", self.edits.len(), self.world.seed);
+            self.edits.push(text.clone());
+            Command::Edit { id: None, within, text }
+        } else {
+            Command::Delete { id: None, within }
+        };
+        self.world.person(from).tries(command);
+        // The last one is the last that surely was queued, or one after it whose client died before it could say so; what
+        // was deleted before is no longer the last.
+        let theirs = self.said.iter_mut().rev().filter(|said| said.from == from && said.to == to);
+        for said in theirs {
+            let before = std::mem::replace(&mut said.changed, true);
+            if said.queued && !before {
+                break;
+            }
+        }
+    }
+
+    /// Thinks something of the last message that somebody else said, wherever that was.
+    fn reacts(&mut self, who: &'static str) {
+        if !self.world.person(who).is_here() {
+            return;
+        }
+        let Some(last) = self.world.person(who).shown().pop() else { return };
+        let emoji = ["👍", "❤", ""][self.dice(3)].to_owned();
+        self.world.person(who).tries(Command::React { id: last.id, emoji });
     }
 
     fn posts(&mut self, from: &'static str) {
@@ -96,6 +135,8 @@ impl Walk {
             }
             16 if self.dice(4) == 0 => self.world.lose_store(),
             17 => self.world.break_all_links(),
+            18 => self.changes(who, other),
+            19 => self.reacts(who),
             _ => {}
         }
         let pause = match self.dice(10) {
@@ -151,7 +192,7 @@ impl Walk {
                 let mut last = None;
                 for said in planned {
                     let at = place.get(said.text.as_str()).copied();
-                    let excused = never.contains(&said.text) || !certain.contains(&said.text);
+                    let excused = never.contains(&said.text) || !certain.contains(&said.text) || said.changed;
                     assert!(at.is_some() || excused, "{replay}: {:?} is lost", said.text);
                     assert!(at.is_none() || at > last, "{replay}: {:?} is out of order", said.text);
                     last = at.or(last);
@@ -165,6 +206,10 @@ impl Walk {
                     .collect();
                 assert_eq!(gaps, [], "{replay}: gaps are left at {to} from {from}");
             }
+            for with in PEOPLE.into_iter().filter(|with| *with > to) {
+                let (here, there) = (self.world.person(to).present(with), self.world.person(with).present(to));
+                assert_eq!(here, there, "{replay}: {to} (left) and {with} (right) see their conversation differently");
+            }
             let mut shown = BTreeSet::new();
             for message in self.world.person(to).shown() {
                 let whole = (message.from.clone(), message.id.clone());
@@ -177,7 +222,8 @@ impl Walk {
             assert!(unconfirmed == 0 || stranger, "{replay}: {unconfirmed} messages of {to} are not confirmed");
         }
         self.world.look_into_the_relay();
-        let markers: Vec<String> = self.said.iter().map(|said| said.text.clone()).collect();
+        let said = self.said.iter().map(|said| said.text.clone());
+        let markers: Vec<String> = said.chain(self.edits.iter().cloned()).collect();
         let traces = self.world.record.traces_of(&markers);
         assert_eq!(traces, Vec::<String>::new(), "{replay}: the relay has read a message");
         let reused = self.world.reused_keys();
@@ -206,6 +252,10 @@ impl Walk {
 
     /// Every post that was queued is in everybody's history of the room, once, in its author's order.
     fn check_posts(&mut self, replay: &str) {
+        let [first, others @ ..] = PEOPLE.map(|reader| self.world.person(reader).present("#lobby"));
+        for other in others {
+            assert_eq!(first, other, "{replay}: the room looks differently to people");
+        }
         for reader in PEOPLE {
             let history = self.world.person(reader).conversation("#lobby");
             for author in PEOPLE {
