@@ -481,6 +481,9 @@ pub enum Event {
         accepted: bool,
         /// Messages that are not read yet.
         unread: u32,
+        /// Where the key has changed: the fingerprint that the relay shows now.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        changed: Option<String>,
     },
     /// Somebody is typing, or no longer is.
     Typing {

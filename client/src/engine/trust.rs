@@ -39,7 +39,14 @@ impl Engine {
             blocked: contact.blocked,
             accepted: contact.accepted,
             unread: contact.unread,
+            changed: Self::changed_fingerprint(contact),
         }
+    }
+
+    /// The fingerprint that the relay shows now, where it is not the pinned one.
+    fn changed_fingerprint(contact: &Contact) -> Option<String> {
+        let list = DeviceList::parse(&contact.changed.as_ref()?.body.0).ok()?;
+        Some(fingerprint(&list.account).to_string())
     }
 
     pub(super) fn tell_contact(&mut self, id: CommandId, name: &Name) {
@@ -52,8 +59,7 @@ impl Engine {
 
     /// The error of everything that would be sent to a changed key.
     pub(super) fn key_changed_error(&self, contact: &Contact) -> Error {
-        let new = contact.changed.as_ref().and_then(|list| DeviceList::parse(&list.body.0).ok());
-        let new = new.map_or_else(String::new, |list| fingerprint(&list.account).to_string());
+        let new = Self::changed_fingerprint(contact).unwrap_or_default();
         Error::new(ErrorCode::KeyChanged, format!("the key of @{} has changed; nothing was sent", contact.name))
             .because("they have a new account under the name, or somebody pretends to be them")
             .advise(format!("ask them for their fingerprint; if it is this one: sealpost trust {} {new}", contact.name))

@@ -44,8 +44,11 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             shown.push_str("\nGive the link to people in person: who adds it knows that it is you.");
             shown
         }
-        Event::Contact { name, fingerprint, trust, blocked, accepted, unread } => {
+        Event::Contact { name, fingerprint, trust, blocked, accepted, unread, changed } => {
             let mut marks = vec![trust.words().to_owned()];
+            if let Some(changed) = changed {
+                marks.push(format!("now {}", said(changed)));
+            }
             if *blocked {
                 marks.push("blocked".to_owned());
             }

@@ -23,7 +23,7 @@ pub(crate) const PAYLOADS: &[&str] = &[
     "\u{feff}\u{e0001}",
 ];
 
-fn everywhere(hostile: &str) -> Vec<Event> {
+pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
     let text = || hostile.to_owned();
     let kinds = [
         Kind::Text,
@@ -88,6 +88,7 @@ fn everywhere(hostile: &str) -> Vec<Event> {
             blocked: true,
             accepted: false,
             unread: 1,
+            changed: Some(text()),
         },
         Event::Typing { conversation: text(), from: text(), on: true },
         Event::Settings { read_receipts: true, typing: false },
