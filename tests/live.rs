@@ -12,6 +12,7 @@ mod long;
 mod operator;
 mod profile;
 mod proxy;
+mod screen;
 mod service;
 mod talk;
 mod terminal;

@@ -3,6 +3,7 @@
 
 mod chat;
 pub mod cli;
+mod columns;
 mod daemon;
 mod duration;
 mod json;
@@ -13,6 +14,8 @@ mod process;
 mod qr;
 mod screen;
 pub mod slash;
+mod tui;
+mod view;
 
 use crate::api::Error;
 

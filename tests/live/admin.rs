@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Pair;
 
 /// `sealpost-relay admin ...` for this relay.
-fn admin(relay: &RelayProcess, arguments: &[&str]) -> Outcome {
+pub(super) fn admin(relay: &RelayProcess, arguments: &[&str]) -> Outcome {
     let mut all = vec!["admin"];
     all.extend(arguments);
     all.extend(["--data", relay.data.to_str().unwrap()]);

@@ -7,7 +7,7 @@ use super::terminal::Terminal;
 
 /// What gurk, WeeChat, git and others have obeyed: title, clipboard, screen, printer, overwriting, 8-bit control,
 /// bidirectional overrides, and a tower of marks.
-const PAYLOADS: &[&str] = &[
+pub(super) const PAYLOADS: &[&str] = &[
     "\u{1b}]0;PWNED\u{7}title",
     "\u{1b}]52;c;UFdORUQ=\u{7}clipboard",
     "\u{1b}[2J\u{1b}[Hcleared",
@@ -26,7 +26,7 @@ const PAYLOADS: &[&str] = &[
 ];
 
 /// No byte sequence that a terminal would obey comes out of somebody else's text.
-fn assert_harmless(what: &str, output: &[u8], own_sequences: bool) {
+pub(super) fn assert_harmless(what: &str, output: &[u8], own_sequences: bool) {
     let text = String::from_utf8_lossy(output);
     for forbidden in
         ["\u{1b}]0;PWNED", "\u{1b}]52;", "\u{1b}[5i", "\u{1b}P", "\u{1b}c", "\u{202e}", "\u{2066}", "\u{200b}"]

@@ -23,7 +23,7 @@ pub(super) struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
     screen: Arc<Mutex<Screen>>,
-    _master: Box<dyn MasterPty + Send>,
+    master: Box<dyn MasterPty + Send>,
 }
 
 impl Terminal {
@@ -34,18 +34,33 @@ impl Terminal {
 
     /// Any program on a terminal.
     pub(super) fn of<S: AsRef<std::ffi::OsStr>>(program: S, arguments: impl Iterator<Item = S>) -> Self {
-        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
+        Self::sized((COLUMNS, ROWS), &[], program, arguments)
+    }
+
+    /// The same on a terminal of this size, with these variables.
+    pub(super) fn sized<S: AsRef<std::ffi::OsStr>>(
+        (columns, rows): (u16, u16),
+        variables: &[(&str, &str)],
+        program: S,
+        arguments: impl Iterator<Item = S>,
+    ) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env("TERM", "xterm-256color");
+        for variable in ["NO_COLOR", "COLORFGBG", "SEALPOST_THEME", "SEALPOST_ASCII", "SEALPOST_NO_MOUSE"] {
+            command.env_remove(variable);
+        }
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         command.cwd(std::env::temp_dir());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let keyboard = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let rows = NonZeroU16::new(ROWS).unwrap();
-        let columns = NonZeroU16::new(COLUMNS).unwrap();
+        let (rows, columns) = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
         let screen = Arc::new(Mutex::new(Screen { parser: vt100::Parser::new(rows, columns, 1_000), raw: Vec::new() }));
         let (into, answers) = (screen.clone(), keyboard.clone());
         std::thread::spawn(move || {
@@ -55,7 +70,10 @@ impl Terminal {
                 let mut screen = into.lock().unwrap();
                 screen.raw.extend_from_slice(bytes);
                 screen.parser.process(bytes);
-                // A real terminal answers the question where its cursor is.
+                // A real terminal tells what it is, and where its cursor is.
+                if bytes.windows(3).any(|window| window == b"\x1b[c") {
+                    let _ = write!(answers.lock().unwrap(), "\x1b[?62;22c");
+                }
                 if bytes.windows(4).any(|window| window == b"\x1b[6n") {
                     let (row, column) = screen.parser.screen().cursor_position();
                     drop(screen);
@@ -63,7 +81,7 @@ impl Terminal {
                 }
             }
         });
-        Self { child, keyboard, screen, _master: pair.master }
+        Self { child, keyboard, screen, master: pair.master }
     }
 
     pub(super) fn types(&self, keys: &str) {
@@ -75,6 +93,23 @@ impl Terminal {
     /// The screen as lines of text.
     pub(super) fn shown(&self) -> String {
         self.screen.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Looks at the screen, cell by cell.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&vt100::Screen) -> T) -> T {
+        look(self.screen.lock().unwrap().parser.screen())
+    }
+
+    /// Whoever sits there makes the window larger or smaller.
+    pub(super) fn resize(&self, columns: u16, rows: u16) {
+        let (lines, width) = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
+        self.screen.lock().unwrap().parser.screen_mut().set_size(lines, width);
+        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// The process on it.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
     }
 
     /// Everything that was ever written to it.
@@ -91,6 +126,11 @@ impl Terminal {
             });
         }));
         assert!(seen.is_ok(), "the terminal does not show {text:?} but:\n{last}");
+    }
+
+    /// Waits until a text is gone.
+    pub(super) fn hides(&self, text: &str) {
+        until(&format!("the terminal no longer shows {text:?}"), || (!self.shown().contains(text)).then_some(()));
     }
 
     pub(super) fn ends(&mut self) -> u32 {

@@ -5,7 +5,7 @@ mod online;
 mod register;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::passphrase::Source;
 use super::screen::Screen;
-use super::{Stop, chat, daemon, place, process};
+use super::{Stop, chat, daemon, place, process, tui};
 use crate::api::{Error, ErrorCode};
-use crate::holder::Opening;
+use crate::holder::{Opening, Profile};
 use arguments::{Cli, Global, Verb};
 pub(super) use online::interrupted;
 
@@ -31,15 +31,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error, &arguments),
     };
-    match &cli.verb {
+    let Some(verb) = cli.verb else { return bare(arguments, &cli.global) };
+    match &verb {
         Verb::Completions { shell } => return printed(|out| completions(*shell, out)),
         Verb::Man { folder: None } => return printed(|out| clap_mangen::Man::new(Cli::command()).render(out)),
         Verb::Man { folder: Some(folder) } => return pages(folder),
         _ => {}
     }
     process::harden();
-    let screen = Screen::new(cli.global.json, cli.global.quiet, cli.global.verbose > 0, cli.global.color);
-    process::log(cli.global.verbose, cli.global.quiet, screen.colour);
+    let global = cli.global;
+    let screen = Screen::new(global.json, global.quiet, global.verbose > 0, global.color);
+    // A log on the terminal would tear what is drawn there.
+    if !matches!(verb, Verb::Tui(_)) || !std::io::stderr().is_terminal() {
+        process::log(global.verbose, global.quiet, screen.colour);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -48,7 +53,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let exit = runtime.block_on(async {
-        match carry_out(cli, screen).await {
+        match carry_out(global, verb, screen).await {
             Ok(exit) => exit,
             Err(Stop::Closed) => 0,
             Err(Stop::Error(error)) => {
@@ -63,16 +68,40 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit)
 }
 
-async fn carry_out(cli: Cli, screen: Screen) -> Result<u8, Stop> {
-    let Cli { global, verb } = cli;
+async fn carry_out(global: Global, verb: Verb, screen: Screen) -> Result<u8, Stop> {
     let context = Context::new(&global, screen)?;
     match verb {
         Verb::Init => register::init(context).await,
         Verb::Register { address, name, invite } => register::register(context, &address, name, invite).await,
         Verb::Daemon { socket } => daemon::run(context.opening(), screen, socket).await,
         Verb::Chat => chat::run(context.opening(), screen, global.timeout, !global.no_input).await,
+        Verb::Tui(look) => full_screen(context, look).await,
         verb => online::run(context, verb, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await,
     }
+}
+
+/// Without a command: the full-screen interface where there is a terminal, else short help.
+fn bare(mut arguments: Vec<OsString>, global: &Global) -> ExitCode {
+    if !global.json && !global.no_input && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        arguments.push("tui".into());
+        return run(arguments);
+    }
+    let mut command = Cli::command();
+    let help = command.render_help();
+    misused(&command.error(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, help), &arguments)
+}
+
+/// The full-screen interface; where there is no profile yet, one is made first.
+async fn full_screen(context: Context, look: tui::Look) -> Result<u8, Stop> {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    if dumb || context.screen.json || !std::io::stdin().is_terminal() || !context.screen.terminal {
+        return Err(Error::new(ErrorCode::Usage, "the full-screen interface needs a terminal")
+            .advise("sealpost chat, which works in a pipe too")
+            .into());
+    }
+    let chosen = if Profile::exists(&context.dir) { None } else { Some(register::wizard(&context).await?) };
+    let Context { dir, passphrase, proxy, screen, .. } = context;
+    tui::run(tui::Start { dir, passphrase, chosen, proxy }, look, screen.colour).await
 }
 
 /// What every command needs.

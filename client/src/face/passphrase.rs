@@ -45,7 +45,8 @@ impl Source {
         }
     }
 
-    fn given(&self) -> Result<Option<Zeroizing<String>>, Error> {
+    /// What was given instead of asking a person.
+    pub(super) fn given(&self) -> Result<Option<Zeroizing<String>>, Error> {
         let given = if let Some(descriptor) = self.descriptor {
             Some(read_file(Path::new(&format!("/dev/fd/{descriptor}")))?)
         } else if let Some(file) = &self.file {

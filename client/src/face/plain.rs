@@ -253,7 +253,8 @@ fn short(id: &str) -> String {
     id.chars().skip(id.chars().count().saturating_sub(8)).collect()
 }
 
-fn moved(state: State) -> Option<&'static str> {
+/// As every face writes it; `None` of what somebody else wrote.
+pub(super) fn moved(state: State) -> Option<&'static str> {
     match state {
         State::Queued => Some("queued"),
         State::Sent => Some("sent"),

@@ -141,6 +141,13 @@ impl Entry {
         ENTRIES.iter().find(|entry| entry.names.contains(&name))
     }
 
+    /// What it is called and does, on one line.
+    pub fn described(&self) -> String {
+        let also: Vec<String> = self.names.iter().skip(1).map(|name| format!("/{name}")).collect();
+        let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
+        format!("{:<26} {}{also}", self.usage(), self.does)
+    }
+
     /// `/dm NAME [TEXT]`
     pub fn usage(&self) -> String {
         let name = self.names.first().copied().unwrap_or_default();

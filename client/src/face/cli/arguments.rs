@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::face::duration;
 use crate::face::screen::Colour;
+use crate::face::tui::Look;
 use crate::link::Proxy;
 
 const EXAMPLES: &str = "\
 Examples:
+  sealpost                               the full-screen interface; F1 shows the keys
   sealpost init                          make a profile, step by step
   sealpost me                            your contact link, to give to people in person
   sealpost add 'sealpost://...'          add somebody by the link they gave you
@@ -29,13 +31,14 @@ Exit codes:
 
 /// End-to-end encrypted messages over a relay that can't read them
 #[derive(Debug, Parser)]
-#[command(name = "sealpost", version, arg_required_else_help = true, before_long_help = EXAMPLES)]
+#[command(name = "sealpost", version, before_long_help = EXAMPLES)]
 #[command(after_long_help = EXITS, disable_help_subcommand = true, max_term_width = 100)]
 pub(in crate::face) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
+    /// Without one: the full-screen interface, where there is a terminal.
     #[command(subcommand)]
-    pub(super) verb: Verb,
+    pub(super) verb: Option<Verb>,
 }
 
 /// What stands before or after every command.
@@ -107,6 +110,8 @@ pub(super) enum Verb {
     /// Talk: type lines, /help lists the commands; works in a pipe too
     #[command(before_long_help = "Examples:\n  sealpost chat\n  printf '/dm bob hello\\n' | sealpost chat")]
     Chat,
+    /// Open the full-screen interface, as without a command; F1 shows the keys
+    Tui(Look),
     /// Send a message
     #[command(before_long_help = "Examples:\n  sealpost send bob hello\n  sealpost send '#lobby' hello everybody\n  \
         date | sealpost send bob -\n  sealpost send --wait delivered bob hello")]
@@ -408,15 +413,14 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(line).unwrap();
             assert!(cli.global.json && cli.global.timeout.unwrap().as_secs() == 2);
-            assert!(matches!(cli.verb, Verb::Send { to, text, .. } if to == "bob" && text == ["hi", "there"]));
+            assert!(matches!(cli.verb, Some(Verb::Send { to, text, .. }) if to == "bob" && text == ["hi", "there"]));
         }
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
         for line in [
-            &["sealpost"][..],
-            &["sealpost", "nosuch"],
+            &["sealpost", "nosuch"][..],
             &["sealpost", "send"],
             &["sealpost", "verify", "--mark", "1"],
             &["sealpost", "--proxy", "socks5://127.0.0.1:1", "me"],
@@ -431,7 +435,7 @@ mod tests {
     fn help_lists_only_what_exists_and_long_help_begins_with_examples() {
         let long = Cli::command().render_long_help().to_string();
         assert!(long.starts_with("Examples:"));
-        for planned in ["tui", "doctor", "backup", "wipe", "search"] {
+        for planned in ["doctor", "backup", "wipe", "search"] {
             assert!(!long.contains(planned), "{planned}");
         }
     }

@@ -112,6 +112,7 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         | Verb::Register { .. }
         | Verb::Chat
         | Verb::Daemon { .. }
+        | Verb::Tui(_)
         | Verb::Completions { .. }
         | Verb::Man { .. } => {
             return Err(Error::new(ErrorCode::Failed, "this command does not ask the relay"));

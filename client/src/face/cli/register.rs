@@ -58,6 +58,13 @@ pub(super) async fn register(
 }
 
 pub(super) async fn init(context: Context) -> Result<u8, Stop> {
+    wizard(&context).await?;
+    eprintln!("Done. Now: sealpost, sealpost me, sealpost add LINK");
+    Ok(0)
+}
+
+/// Asks for everything that makes a profile, and registers it; returns its passphrase.
+pub(super) async fn wizard(context: &Context) -> Result<Zeroizing<String>, Stop> {
     if !context.may_ask || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Error::new(ErrorCode::Usage, "init asks questions, and there is no terminal to ask them on")
             .advise("sealpost --passphrase-file FILE register ADDRESS NAME")
@@ -93,12 +100,11 @@ pub(super) async fn init(context: Context) -> Result<u8, Stop> {
             Some(chosen) => chosen,
             None => passphrase.insert(context.passphrase.choose(name.as_str())?),
         };
-        match make(&context, &relay, &name, passphrase).await {
+        match make(context, &relay, &name, passphrase).await {
             Ok(words) => {
                 show_words(&words);
                 ask("Press Enter when you have written them down. ")?;
-                eprintln!("Done. Now: sealpost me, sealpost add LINK, sealpost chat");
-                return Ok(0);
+                return Ok(passphrase.clone());
             }
             Err(Stop::Error(error)) if error.code == ErrorCode::Refused => context.screen.complain(&error),
             Err(stop) => return Err(stop),
@@ -183,7 +189,7 @@ fn parse_name(text: &str) -> Result<Name, Error> {
     })
 }
 
-fn ask(question: &str) -> Result<String, Error> {
+pub(super) fn ask(question: &str) -> Result<String, Error> {
     let ended = || Error::new(ErrorCode::Interrupted, "interrupted");
     let mut err = std::io::stderr();
     write!(err, "{question}").and_then(|()| err.flush()).map_err(|_| ended())?;
