@@ -184,3 +184,58 @@ fn marks_are_words() {
     terminal.types("/join #lobby\r");
     terminal.shows("PUBLIC");
 }
+
+/// Lines that are pasted together are one message, also in line mode.
+#[test]
+fn lines_that_are_pasted_are_one_message() {
+    let pair = Pair::acquainted();
+    let terminal = Terminal::run(&pair.alice, &["chat"]);
+    terminal.types("/dm bob\r");
+    terminal.shows("@bob E2E unverified>");
+    terminal.types("\u{1b}[200~first line\nsecond line\nthird line\u{1b}[201~");
+    terminal.shows("third line");
+    terminal.types("\r");
+    assert_eq!(pair.bob.receives(1), ["first line\nsecond line\nthird line"]);
+}
+
+/// Tab completes commands, names and rooms; Up fetches back what was typed, of which nothing is written to a disk.
+#[test]
+fn tab_completes_and_up_fetches_back() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, folder, .. } = &pair;
+    let _ = bob.run(&["join", "#gardening"]).expect(0);
+    let mut terminal = Terminal::run(alice, &["chat"]);
+    terminal.shows("#lobby PUBLIC>");
+    // Once they are listed, names and rooms are known.
+    terminal.types("/rooms\r");
+    terminal.shows("#gardening");
+    terminal.types("/que\tb\t\r");
+    terminal.shows("@bob E2E unverified>");
+    terminal.types("a sentence to be said twice\r");
+    assert_eq!(bob.receives(1), ["a sentence to be said twice"]);
+    terminal.types("\u{1b}[A\r");
+    assert_eq!(bob.receives(1), ["a sentence to be said twice"]);
+    terminal.types("/joi\t#gar\t\r");
+    terminal.shows("#gardening PUBLIC>");
+    terminal.types("/quit\r");
+    assert_eq!(terminal.ends(), 0);
+    for (name, bytes) in sealpost_tests::processes::files_below(folder.path()) {
+        let found = bytes.windows(9).any(|window| window == b"said twice".get(..9).unwrap());
+        assert!(!found, "{name} has what was typed");
+    }
+}
+
+/// A message that is longer than a line goes on below, between two words.
+#[test]
+fn long_lines_break_between_words() {
+    let pair = Pair::acquainted();
+    let terminal = Terminal::run(&pair.alice, &["chat"]);
+    terminal.shows("#lobby PUBLIC>");
+    let words: Vec<String> = (1..60).map(|number| format!("word{number}")).collect();
+    let _ = pair.bob.run(&["send", "alice", &words.join(" ")]).expect(0);
+    terminal.shows("word59");
+    let shown = terminal.shown();
+    for word in words {
+        assert!(shown.contains(&word), "{word} is torn in\n{shown}");
+    }
+}

@@ -8,6 +8,9 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::api::Text;
 
+/// How far right a line goes on.
+const INDENT: usize = 4;
+
 /// As it can be drawn: nothing that a terminal would obey, line breaks kept, no cluster of a width that terminals
 /// disagree about.
 pub(in crate::face) fn safe(text: &str) -> String {
@@ -92,11 +95,26 @@ pub(in crate::face) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// Lines of a text that is printed: what is longer than the columns goes on below, four columns further right.
+pub(in crate::face) fn indented(text: &str, columns: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.split('\n') {
+        let mut parts = wrap(line, columns).into_iter();
+        lines.extend(parts.next().map(|first| first.trim_end().to_owned()));
+        let rest: String = parts.collect();
+        if !rest.is_empty() {
+            let rest = wrap(&rest, columns.saturating_sub(INDENT));
+            lines.extend(rest.iter().map(|part| format!("{:INDENT$}{}", "", part.trim_end())));
+        }
+    }
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-    use super::{fit, padded, safe, wrap};
+    use super::{fit, indented, padded, safe, wrap};
 
     /// Whichever way a terminal counts, what is drawn takes as many columns.
     #[test]
@@ -131,5 +149,12 @@ mod tests {
         assert_eq!(fit("short", 8, "…"), "short");
         assert_eq!(padded("ab", 4, "…"), "ab  ");
         assert_eq!(padded("日本語", 4, "…").width(), 4);
+    }
+
+    /// A line of a terminal that is too long goes on below, further right.
+    #[test]
+    fn what_goes_on_is_indented() {
+        assert_eq!(indented("@bob: one two three four", 12), "@bob: one\n    two\n    three\n    four");
+        assert_eq!(indented("a\nb", 12), "a\nb");
     }
 }

@@ -4,10 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{give, is_end};
 use crate::api::{Command, Error, ErrorCode, Event, Kind, State, Trust, Wait};
-use crate::face::Stop;
-use crate::face::plain;
 use crate::face::screen::Screen;
 use crate::face::slash::{self, ENTRIES, Entry, Line};
+use crate::face::{Stop, columns, plain};
 use crate::holder::Session;
 
 /// Where a conversation begins.
@@ -34,6 +33,8 @@ pub(super) enum Next {
 enum Asked {
     /// Told, but not shown: names for completion, the mailbox's messages.
     Silent,
+    /// The relay's rooms, to be completed; without the relay there are none.
+    Rooms,
     /// A message on its way to the outbox.
     Send,
     /// Shown as it comes.
@@ -94,6 +95,7 @@ impl Talk {
                 self.asked.insert(id, Asked::Silent);
             }
         }
+        self.ask(session, Command::Rooms, Asked::Rooms).await;
         Ok(())
     }
 
@@ -129,7 +131,7 @@ impl Talk {
     /// What can be completed: commands, names, rooms.
     pub(super) fn words(&self) -> Vec<String> {
         let commands = ENTRIES.iter().flat_map(|entry| entry.names).map(|name| format!("/{name}"));
-        let names = self.trust.keys().map(|name| plain::said(name));
+        let names = self.trust.keys().flat_map(|name| [plain::said(name), plain::account(name)]);
         let rooms = self.rooms.iter().map(|room| plain::said(room));
         commands.chain(names).chain(rooms).collect()
     }
@@ -251,7 +253,7 @@ impl Talk {
                 self.release()
             }
             (Some(Asked::Queue), Event::Status { .. }) | (_, Event::Taken | Event::Queued { .. }) => Ok(()),
-            (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) => Ok(()),
+            (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) | (Some(Asked::Rooms), _) => Ok(()),
             // Another face has read or muted something.
             (None, Event::Conversation { .. }) if !self.screen.json => Ok(()),
             (_, Event::Done) if !self.screen.json => Ok(()),
@@ -366,8 +368,19 @@ impl Talk {
             return Ok(());
         }
         match self.screen.line(event) {
+            Some(line) if matches!(event, Event::Message(_)) => (self.print)(&self.broken(line)),
             Some(line) => (self.print)(&line),
             None => Ok(()),
+        }
+    }
+
+    /// On a terminal, what is longer than a line is broken between words.
+    fn broken(&self, line: String) -> String {
+        match crossterm::terminal::size() {
+            Ok((columns @ 16.., _)) if self.screen.terminal && !self.screen.json => {
+                columns::indented(&line, usize::from(columns))
+            }
+            _ => line,
         }
     }
 
@@ -377,15 +390,10 @@ impl Talk {
     }
 
     fn help(&self, entry: Option<&'static Entry>) -> Result<(), Stop> {
-        let one = |entry: &Entry| {
-            let also: Vec<String> = entry.names.iter().skip(1).map(|name| format!("/{name}")).collect();
-            let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
-            format!("{:<26} {}{also}", entry.usage(), entry.does)
-        };
         match entry {
-            Some(entry) => self.tell(&one(entry)),
+            Some(entry) => self.tell(&entry.described()),
             None => {
-                let all: Vec<String> = ENTRIES.iter().map(one).collect();
+                let all: Vec<String> = ENTRIES.iter().map(Entry::described).collect();
                 self.tell(&format!("{}\nAnything else is sent to {}.", all.join("\n"), plain::said(&self.place)))
             }
         }

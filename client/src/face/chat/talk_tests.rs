@@ -35,6 +35,7 @@ impl Scene {
         assert_eq!(scene.given().await.1, Command::Subscribe);
         assert_eq!(scene.given().await.1, Command::Contacts);
         assert!(matches!(scene.given().await.1, Command::Recv { follow: true, .. }));
+        assert_eq!(scene.given().await.1, Command::Rooms);
         scene
     }
 
