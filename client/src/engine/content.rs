@@ -211,7 +211,7 @@ impl Engine {
     /// A line is there for everybody to see.
     pub(super) fn show(&mut self, line: &Line) -> Stored<()> {
         // Who comes and goes is told to those who watch, and stands in history; it is nothing to be read.
-        if !matches!(line.kind, Kind::Join | Kind::Leave | Kind::Removed | Kind::Timer) {
+        if !matches!(line.kind, Kind::Join | Kind::Leave | Kind::Removed) {
             self.add_unread(line)?;
         }
         self.typed(line);

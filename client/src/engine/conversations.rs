@@ -68,7 +68,7 @@ impl Engine {
         if !self.rows().drop_fresh(&line.account, &line.id)? {
             return Ok(false);
         }
-        if !stands_alone(line.kind) {
+        if !is_said(line.kind) && line.kind != Kind::Removed {
             return Ok(true);
         }
         self.count_unread(&line.conversation, -1);
@@ -115,11 +115,12 @@ impl Engine {
         let room = name.parse().ok().and_then(|room| self.rooms.get(&room));
         let known = self.conversations.get(name);
         let draft = known.map(|known| known.draft.as_str()).filter(|draft| !draft.is_empty());
+        let unread = self.unread(name);
         Ok(Event::Conversation {
             name: name.to_owned(),
             trust: person.as_ref().map(|person| self.trust_of(person)),
-            unread: self.unread(name),
-            mentions: known.map_or(0, |known| known.mentions),
+            unread,
+            mentions: known.map_or(0, |known| known.mentions.min(unread)),
             muted: known.is_some_and(|known| known.muted),
             request: contact.is_some_and(|contact| !contact.accepted && !contact.blocked),
             blocked: contact.is_some_and(|contact| contact.blocked),
@@ -144,7 +145,9 @@ impl Engine {
             if !begun && (*request || *joined == Some(false) || name == own) {
                 continue;
             }
-            listed.push((last.as_ref().map(|last| last.sent_at.clone()), event));
+            // A stranger's clock may say anything; nothing is newer than now.
+            let at = last.as_ref().map(|last| last.sent_at.clone().min(super::history::timestamp(self.now)));
+            listed.push((at, event));
         }
         listed.sort_by(|(left, _), (right, _)| right.cmp(left));
         for (_, event) in listed {

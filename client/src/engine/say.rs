@@ -134,6 +134,8 @@ impl Engine {
         let line = self.own_line(note, format!("@{}", self.own.name), 0, say, State::Delivered);
         self.rows().add_line(&line.stored(), Place::Last)?;
         self.change_target(&line, PostHash::default())?;
+        self.count_down_once_read(&line, say.expire)?;
+        self.start_countdown(&line)?;
         let message = self.view(&line)?;
         self.tell(Some(id), Event::Queued { id: note.to_string(), conversation: line.conversation.clone() });
         let state = Event::State { id: note.to_string(), conversation: line.conversation, state: State::Delivered };

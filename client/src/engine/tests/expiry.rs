@@ -30,7 +30,7 @@ fn messages_go_after_they_were_sent_and_read() {
     assert_eq!(world.history(0, "bob").last().unwrap().kind, Kind::Timer, "sent a minute ago");
     world.pass(HOUR);
     assert_eq!(world.history(1, "alice").last().unwrap().text.as_raw(), "burn after reading", "nobody has read it");
-    assert_eq!(world.recv(1), ["burn after reading"]);
+    assert_eq!(world.recv(1), ["messages are deleted 1 min after they were read", "burn after reading"]);
     world.restart(1);
     world.give(1, Command::Subscribe);
     world.pass(30_000);
@@ -45,6 +45,7 @@ fn both_sides_keep_the_timer() {
     let mut world = acquainted();
     expire(&mut world, 0, "bob", Some(3_600));
     world.pass(3_000);
+    assert_eq!(world.recv(1), ["messages are deleted 1 h after they were read"]);
     for (who, with) in [(0, "bob"), (1, "alice")] {
         let last = world.history(who, with).pop().unwrap();
         assert_eq!((last.kind, last.from.as_str()), (Kind::Timer, "@alice"));
