@@ -14,6 +14,7 @@ mod expiry;
 mod history;
 mod notice;
 mod outbox;
+mod posting;
 mod posts;
 mod prekeys;
 mod reading;
@@ -157,7 +158,7 @@ pub struct Engine {
     outbox: outbox::Outbox,
     standing: account::Standing,
     fetching: devices::Fetching,
-    posting: rooms::Posting,
+    posting: posting::Posting,
     parked: receive::Parked,
     asked: BTreeMap<RequestId, Asked>,
     last_request: u64,
@@ -233,7 +234,7 @@ impl Engine {
             outbox,
             standing: account::Standing::default(),
             fetching: devices::Fetching::default(),
-            posting: rooms::Posting::default(),
+            posting: posting::Posting::default(),
             parked: receive::Parked::default(),
             asked: BTreeMap::new(),
             last_request: 0,

@@ -25,7 +25,10 @@ impl Engine {
         if !room.joined {
             return Ok(());
         }
-        room.cursor = room.cursor.max(seq);
+        // A place that no relay comes to is a lie, and what it would hide is asked for all the same.
+        if seq.0 <= MAX_NUMBER {
+            room.cursor = room.cursor.max(seq);
+        }
         // [ROOM-2] [ROOM-3] [ROOM-9]
         let relay = self.own.relay_key.unwrap_or_default();
         let verified =

@@ -1,50 +1,23 @@
-//! Rooms: membership, one's own posts, lists.
+//! Rooms: membership, what one says there, lists.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use sealpost_crypto::identity::{body_hash, post_hash};
 use sealpost_spec::account::Name;
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::message::ContentId;
 use sealpost_spec::relay::{Answer, MAX_LISTED, Refusal, Request};
-use sealpost_spec::room::{MAX_POST_BODY, Post, PostHash, PostHead, PostId, PostKind, RoomName};
-use sealpost_spec::wire::Bytes;
+use sealpost_spec::room::{MAX_POST_BODY, PostId, PostKind, RoomName};
 
 use super::account::refused;
 use super::command::Waiting;
 use super::say::Say;
-use super::timers::Timer;
 use super::{Asked, CommandId, Engine, Failure};
 use crate::api::{Error, ErrorCode, Event, Kind, State, Wait};
 use crate::store::Stored;
-use crate::store::messages::Place;
-use crate::store::rooms::{OwnPost, Room};
+use crate::store::rooms::Room;
 
-/// Most posts of a room without an answer: the relay takes them in order.
-const MAX_FLYING: u64 = 16;
 /// So many places of the relay's order are asked for again at each login.
-const OVERLAP: u64 = 256;
+pub(super) const OVERLAP: u64 = 256;
 /// A room is followed again at most so often because of a gap, in milliseconds.
 const FOLLOW_AGAIN: u64 = 10_000;
-/// Pause after a refusal or failure, in milliseconds.
-const PAUSE: u64 = 2_000;
-/// Pause after a refusal that the relay will hardly take back, in milliseconds.
-const LONG_PAUSE: u64 = 10 * 60 * 1_000;
-
-/// Own posts that the relay has not answered, by room.
-#[derive(Default)]
-pub(super) struct Posting {
-    flying: BTreeMap<RoomName, BTreeSet<u64>>,
-    /// When a room was followed again because of a gap.
-    again: BTreeMap<RoomName, u64>,
-}
-
-impl Posting {
-    /// The link is gone, and with it every answer.
-    pub(super) fn land(&mut self) {
-        self.flying.clear();
-    }
-}
 
 impl Engine {
     fn room_for(&mut self, id: CommandId, text: &str) -> Stored<Option<RoomName>> {
@@ -155,59 +128,6 @@ impl Engine {
         self.post(room, kind, &Say { kind: line, ..Say::text(String::new()) })
     }
 
-    /// Signs a post after one's last one, and stores it.
-    fn post(&mut self, room: &RoomName, kind: PostKind, say: &Say) -> Stored<PostId> {
-        let id = PostId::new(self.now, self.random());
-        let line = self.own_line(ContentId(id.0), room.to_string(), 0, say, State::Queued);
-        self.rows().first_time(&self.own.account, &line.id)?;
-        self.rows().add_line(&line.stored(), Place::Last)?;
-        self.change_target(&line, say.target.map_or(PostHash::default(), |(_, hash)| hash))?;
-        let message = self.view(&line)?;
-        self.tell(None, Event::Message(message));
-        let target = say.target.map_or((PostId::NONE, PostHash::default()), |(target, hash)| (PostId(target.0), hash));
-        self.sign_post(room, id, kind, self.now, say.text.clone(), target)?;
-        Ok(id)
-    }
-
-    pub(super) fn sign_post(
-        &mut self,
-        name: &RoomName,
-        id: PostId,
-        kind: PostKind,
-        time: u64,
-        text: String,
-        (target, target_hash): (PostId, PostHash),
-    ) -> Stored<()> {
-        let Some(room) = self.rooms.get(name) else { return Ok(()) };
-        let head = PostHead {
-            relay: self.own.relay_key.unwrap_or_default(),
-            room: name.clone(),
-            author: self.own.name.clone(),
-            account: self.own.account,
-            device: self.own.device,
-            number: room.number + 1,
-            previous: room.hash,
-            time,
-            id,
-            kind,
-            target,
-            target_hash,
-            body_hash: body_hash(text.as_bytes()),
-        };
-        let signed = self.secret.sign_post(&head);
-        let hash = post_hash(&signed.body.0);
-        if let Some(mut line) = self.rows().line(&self.own.account, &ContentId(id.0))? {
-            line.hash = hash;
-            self.rows().put_line(&line)?;
-        }
-        let post = Post { head: signed, author: self.own.list.clone(), body: Some(Bytes(text.into_bytes())) };
-        self.rows().put_own_post(name, &OwnPost { id, number: head.number, post })?;
-        if let Some(room) = self.room_mut(name) {
-            (room.number, room.hash) = (head.number, hash);
-        }
-        Ok(())
-    }
-
     /// Follows the rooms that one is a member of, and offers what is not posted.
     pub(super) fn follow_rooms(&mut self) -> Stored<()> {
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
@@ -219,7 +139,7 @@ impl Engine {
         Ok(())
     }
 
-    fn follow(&mut self, name: &RoomName) {
+    pub(super) fn follow(&mut self, name: &RoomName) {
         if let Some(room) = self.rooms.get(name).filter(|_| self.online()) {
             // A relay that lost a push does not know it; what is known by now is dropped by its id.
             let after = Seq(room.cursor.0.saturating_sub(OVERLAP));
@@ -244,114 +164,6 @@ impl Engine {
         if let Err(Failure::Refused(refusal)) = result {
             let error = refused(&refusal);
             self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
-        }
-        Ok(())
-    }
-
-    /// Hands the relay one's own posts that it does not have, in order.
-    pub(super) fn offer_posts(&mut self, name: &RoomName) -> Stored<()> {
-        let Some(room) = self.rooms.get(name).filter(|_| self.online()) else { return Ok(()) };
-        if self.timers.has(&Timer::Post(name.clone())) {
-            return Ok(());
-        }
-        let (posted, last) = (room.posted, room.number);
-        for number in posted + 1..=last.min(posted + MAX_FLYING) {
-            if !self.posting.flying.entry(name.clone()).or_default().insert(number) {
-                continue;
-            }
-            if let Some(own) = self.rows().own_post(name, number)? {
-                self.ask(Asked::Post { room: name.clone(), number }, Request::Post(own.post));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn post_answer(&mut self, name: &RoomName, number: u64, result: Result<Answer, Failure>) -> Stored<()> {
-        if let Some(flying) = self.posting.flying.get_mut(name) {
-            flying.remove(&number);
-        }
-        match result {
-            Ok(_) => self.posted(name, number)?,
-            Err(Failure::Refused(Refusal::PostOutOfOrder { wanted })) => self.out_of_order(name, number, wanted)?,
-            Err(Failure::Refused(Refusal::TooFast { retry_after_ms })) => {
-                let pause = u64::from(retry_after_ms).max(PAUSE);
-                self.timers.set(Timer::Post(name.clone()), self.now + pause);
-            }
-            Err(Failure::Refused(
-                Refusal::Stopping | Refusal::Internal { .. } | Refusal::TimedOut | Refusal::WrongLink,
-            )) => {
-                self.timers.set(Timer::Post(name.clone()), self.now + PAUSE);
-            }
-            Err(Failure::Refused(refusal)) => {
-                self.timers.set(Timer::Post(name.clone()), self.now + LONG_PAUSE);
-                let error = refused(&refusal);
-                self.fail_waits(&error, |waiting| waiting.is_about_room(name));
-                self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
-                return Ok(());
-            }
-            // The link tells that it is down; the next login offers it again.
-            Err(_) => return Ok(()),
-        }
-        self.offer_posts(name)
-    }
-
-    fn posted(&mut self, name: &RoomName, number: u64) -> Stored<()> {
-        let Some(room) = self.room_mut(name) else { return Ok(()) };
-        room.posted = room.posted.max(number);
-        let joined = room.joined;
-        let Some(own) = self.rows().own_post(name, number)? else { return Ok(()) };
-        self.set_state(&ContentId(own.id.0), State::Sent)?;
-        let is = |kind: PostKind| PostHead::parse(&own.post.head.body.0).is_ok_and(|head| head.kind == kind);
-        if is(PostKind::Join) && joined {
-            self.follow(name);
-        } else if is(PostKind::Leave) && !joined {
-            self.ask(Asked::Unfollow, Request::Unfollow(name.clone()));
-        }
-        self.membership_reached(name, own.id)
-    }
-
-    /// The relay wants another number than the next of those that it is known to have.
-    fn out_of_order(&mut self, name: &RoomName, number: u64, wanted: u64) -> Stored<()> {
-        let Some(room) = self.rooms.get(name) else { return Ok(()) };
-        if wanted <= room.number {
-            // It lacks some that it had, or has some whose answers were lost: it gets the rest, as they were signed.
-            if let Some(room) = self.room_mut(name) {
-                room.posted = wanted.saturating_sub(1);
-            }
-            // One that goes back again and again gets them at its leisure.
-            if wanted <= number {
-                self.timers.set(Timer::Post(name.clone()), self.now + PAUSE);
-            }
-            return Ok(());
-        }
-        // Another copy of this profile has posted. Its posts come with the room, and then tell what to follow.
-        self.timers.set(Timer::Post(name.clone()), self.now + PAUSE);
-        self.continue_after_copy(name, wanted)
-    }
-
-    /// Signs again, after the last post that this device is seen to have made, what the relay never took: its number was
-    /// used by another copy of the profile. **[ROOM-4]**
-    fn continue_after_copy(&mut self, name: &RoomName, wanted: u64) -> Stored<()> {
-        let (account, device) = (self.own.account, self.own.device.id);
-        let Some(seen) = self.rows().author(name, &account, device)? else { return Ok(()) };
-        let Some(room) = self.rooms.get(name) else { return Ok(()) };
-        if seen.number + 1 != wanted {
-            return Ok(());
-        }
-        let mut again = Vec::new();
-        for number in room.posted + 1..=room.number {
-            again.extend(self.rows().own_post(name, number)?);
-        }
-        if let Some(room) = self.room_mut(name) {
-            (room.number, room.hash, room.posted) = (seen.number, seen.hash, seen.number);
-        }
-        for own in again {
-            let Ok(head) = PostHead::parse(&own.post.head.body.0) else { continue };
-            let text = own.post.body.and_then(|body| String::from_utf8(body.0).ok()).unwrap_or_default();
-            // What it is about may have been signed again, too, and has another hash since.
-            let own_target = self.rows().line(&self.own.account, &ContentId(head.target.0))?;
-            let hash = own_target.map_or(head.target_hash, |line| line.hash);
-            self.sign_post(name, own.id, head.kind, head.time, text, (head.target, hash))?;
         }
         Ok(())
     }

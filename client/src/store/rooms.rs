@@ -88,6 +88,9 @@ impl Rows {
     pub(crate) fn own_post(&self, room: &RoomName, number: u64) -> Stored<Option<OwnPost>> {
         self.get(POST, &post_key(room, number))
     }
+    pub(crate) fn delete_own_post(&self, room: &RoomName, number: u64) -> Stored<bool> {
+        self.delete(POST, &post_key(room, number))
+    }
     pub(crate) fn put_own_post(&self, room: &RoomName, post: &OwnPost) -> Stored<()> {
         self.put(POST, &post_key(room, post.number), post)
     }

@@ -48,6 +48,8 @@ pub(super) struct FakeRelay {
     pub(super) insatiable: bool,
     /// Gives the same full page of a list for ever.
     pub(super) repeats: bool,
+    /// Does not take a post that says this.
+    pub(super) refuses: Option<&'static [u8]>,
     /// What nobody was pushed is not given to whoever asks, either.
     pub(super) hide: bool,
     pub(super) delivered: u64,
@@ -74,6 +76,7 @@ impl FakeRelay {
             withhold: false,
             insatiable: false,
             repeats: false,
+            refuses: None,
             hide: false,
             delivered: 0,
         }
@@ -138,6 +141,10 @@ impl FakeRelay {
 
     pub(super) fn posts(&self, room: &str) -> usize {
         self.rooms.get(&room.parse().unwrap()).map_or(0, Vec::len)
+    }
+
+    pub(super) fn last_post(&self, room: &str) -> Post {
+        self.rooms[&room.parse().unwrap()].last().unwrap().clone()
     }
 
     /// Everything that this person ever got is pushed once more.
@@ -319,6 +326,9 @@ impl FakeRelay {
         let head = PostHead::parse(&post.head.body.0).unwrap();
         if self.insatiable {
             return Err(Failure::Refused(Refusal::PostOutOfOrder { wanted: 1 }));
+        }
+        if self.refuses.is_some_and(|text| post.body.as_ref().is_some_and(|body| body.0 == text)) {
+            return Err(Failure::Refused(Refusal::NoSuchPost));
         }
         let posts = self.rooms.entry(head.room.clone()).or_default();
         let parsed: Vec<PostHead> = posts.iter().map(|post| PostHead::parse(&post.head.body.0).unwrap()).collect();

@@ -107,3 +107,58 @@ fn lists_come_from_the_relay() {
     world.pass(60_000);
     assert_eq!(error_of(&world.of(1, id)), Some(ErrorCode::Unreachable));
 }
+
+/// A post that the relay never takes is told and let go; what follows it is posted at once.
+#[test]
+fn a_refused_post_blocks_nothing() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.relay.refuses = Some(b"no");
+    let send = |text: &str| Command::Send {
+        to: "#lobby".into(),
+        text: text.into(),
+        wait: Wait::Sent,
+        timeout_ms: 60_000,
+        expire: None,
+    };
+    let ids = ["one", "no", "two", "three"].map(|text| world.give(0, send(text)));
+    world.pass(10_000);
+    let errors = ids.map(|id| error_of(&world.of(0, id)));
+    assert_eq!(errors, [None, Some(ErrorCode::Refused), None, None]);
+    assert!(ids.iter().all(|id| world.of(0, *id).contains(&Event::End)));
+    let said = |world: &mut World, who| {
+        let history = world.history(who, "#lobby").into_iter().filter(|message| message.kind == crate::api::Kind::Text);
+        history.map(|message| (message.text.as_raw().to_owned(), message.state)).collect::<Vec<_>>()
+    };
+    let wanted = [("one", State::Sent), ("no", State::NotDelivered), ("two", State::Sent), ("three", State::Sent)];
+    assert_eq!(said(&mut world, 0), wanted.map(|(text, state)| (text.to_owned(), state)));
+    let theirs: Vec<String> = said(&mut world, 1).into_iter().map(|(text, _)| text).collect();
+    assert_eq!(theirs, ["one", "two", "three"]);
+    assert_eq!(world.gaps(1), 0);
+    world.restart(0);
+    world.give(0, Command::Subscribe);
+    world.send(0, "#lobby", "four");
+    world.pass(10_000);
+    assert_eq!(said(&mut world, 1).last().map(|(text, _)| text.as_str()), Some("four"));
+}
+
+/// [ROOM-9] a place that the relay claims far beyond its own does not keep later posts away.
+#[test]
+fn a_claimed_place_hides_nothing_for_ever() {
+    for claimed in [u64::MAX, 1 << 40] {
+        let mut world = World::new(&["alice", "bob"]);
+        world.relay.withhold = true;
+        world.send(0, "#lobby", "one");
+        world.relay.withhold = false;
+        let post = world.relay.last_post("lobby");
+        let (now, room) = (world.now, sealpost_spec::room::RoomName::lobby());
+        let push = sealpost_spec::mailbox::Push::Post { room, seq: sealpost_spec::mailbox::Seq(claimed), post };
+        world.engine(1).handle_link(now, LinkEvent::Push(push));
+        world.go_offline(1);
+        world.send(0, "#lobby", "two");
+        world.come_back(1);
+        world.send(1, "#lobby", "me too");
+        world.pass(10_000);
+        let history = world.history(1, "#lobby");
+        assert!(texts(&history).contains(&"two"), "{claimed}: {:?}", texts(&history));
+    }
+}
