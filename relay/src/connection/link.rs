@@ -27,7 +27,8 @@ use crate::answer::{Begun, Said, Saying, Waits};
 use crate::store::{Bell, Fault, Store};
 use crate::{Caller, Relay};
 
-/// Most bytes that wait to be written on one link: fifteen of the largest frames. [RELAY-15] [THREAT-21]
+/// Most bytes that wait to be written on one link, and of its requests that wait for the store: fifteen of the largest
+/// frames. [RELAY-15] [THREAT-21]
 pub(super) const MAX_WAITING: usize = 1024 * 1024;
 /// Pushes are read while fewer bytes wait: answers keep their room beside them.
 pub(super) const PUSH_BELOW: usize = 256 * 1024;
@@ -61,6 +62,8 @@ fn weight(begun: &Begun<'_>) -> u32 {
 /// A request that was begun and not yet answered.
 struct Asked<'a> {
     id: u32,
+    /// Of the request, as long as it is not answered.
+    bytes: usize,
     lazy: bool,
     answer: Awaited<'a>,
 }
@@ -89,6 +92,8 @@ pub(super) struct Link<'a, S, W, N> {
     caller: Option<Box<Caller>>,
     alone: Option<Alone<'a>>,
     asked: VecDeque<Asked<'a>>,
+    /// Bytes of all that was asked and is not answered.
+    asking: usize,
     /// Posts that wait for those before them; they go together.
     said: Vec<Said>,
     saying: Option<Saying<'a>>,
@@ -141,6 +146,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             caller: Some(Box::new(caller)),
             alone: None,
             asked: VecDeque::new(),
+            asking: 0,
             said: Vec::new(),
             saying: None,
             wire,
@@ -212,7 +218,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
     /// Whether one more request may be begun.
     fn room(&self) -> bool {
         let begins = self.alone.is_none() && self.parts.is_none() && self.patience.waits().is_none();
-        begins && self.asked.len() < MAX_ASKED && self.outbox.waiting() + MAX_FRAME <= MAX_WAITING
+        let memory = self.outbox.waiting().max(self.asking) + MAX_FRAME <= MAX_WAITING;
+        begins && self.asked.len() < MAX_ASKED && memory
     }
 
     /// Begins what was asked. [RELAY-14] in the order in which it came.
@@ -229,8 +236,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                     let begun = relay.begin(now, caller, work, body, others);
                     self.turn = self.turn.saturating_sub(weight(&begun));
                     match begun {
-                        Begun::Answered(answer) => self.ask(id, false, Awaited::Ready(answer)),
-                        Begun::Waits { answer, lazy } => self.ask(id, lazy, Awaited::Waits(answer)),
+                        Begun::Answered(answer) => self.ask(id, 0, false, Awaited::Ready(answer)),
+                        Begun::Waits { answer, lazy } => self.ask(id, length, lazy, Awaited::Waits(answer)),
                         Begun::Alone(request) => {
                             let Some(mut caller) = self.caller.take() else { break };
                             self.alone = Some(Box::pin(async move {
@@ -240,7 +247,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                         }
                         Begun::Said(said) => {
                             self.said.push(*said);
-                            self.ask(id, false, Awaited::Said);
+                            self.ask(id, length, false, Awaited::Said);
                         }
                         Begun::NotYet => break,
                     }
@@ -256,8 +263,9 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         Ok(moved)
     }
 
-    fn ask(&mut self, id: u32, lazy: bool, answer: Awaited<'a>) {
-        self.asked.push_back(Asked { id, lazy, answer });
+    fn ask(&mut self, id: u32, bytes: usize, lazy: bool, answer: Awaited<'a>) {
+        self.asking += bytes;
+        self.asked.push_back(Asked { id, bytes, lazy, answer });
     }
 
     fn finish_alone(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
@@ -300,7 +308,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         }
         let mut moved = false;
         while self.asked.front().is_some_and(|asked| matches!(asked.answer, Awaited::Ready(_))) {
-            let Some(Asked { id, lazy, answer: Awaited::Ready(answer) }) = self.asked.pop_front() else { break };
+            let Some(Asked { id, bytes, lazy, answer: Awaited::Ready(answer) }) = self.asked.pop_front() else { break };
+            self.asking -= bytes;
             let before = self.lazy;
             let silent = self.outbox.waiting() == 0;
             self.patience.answered(&answer, 1);

@@ -6,13 +6,13 @@ use sealpost_crypto::identity::{RelaySecret, relay_pin};
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, Push};
 use sealpost_spec::relay::{Answer, LinkKind, RelayHello, Request};
 use sealpost_spec::room::PostKind;
-use sealpost_spec::wire::{Bytes as Opaque, ClientFrame, LENGTH_PREFIX, decode, encode};
+use sealpost_spec::wire::{Bytes as Opaque, ClientFrame, LENGTH_PREFIX, MAX_FRAME, decode, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::link::{PUSH_BATCH, PUSH_BELOW};
+use super::link::{MAX_WAITING, PUSH_BATCH, PUSH_BELOW};
 use super::*;
 use crate::answer::tests::{NOW, Person, ask, link, relay};
 use crate::listen::tests::client;
@@ -311,6 +311,39 @@ async fn what_waits_is_bounded() {
     let ran = timeout(Duration::from_secs(15), poll_fn(|context| link.poll(context))).await;
     assert!(ran.is_err(), "it waits for its reader");
     assert!(link.outbox.waiting() >= PUSH_BELOW && link.outbox.waiting() < PUSH_BELOW + 2 * PUSH_BATCH);
+}
+
+/// [RELAY-15] [THREAT-21] what a link has asked and the store has not answered yet is bounded in bytes too: of the largest
+/// boxes fifteen wait, and no more is read until one of them is answered.
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_is_bounded() {
+    let relay = new();
+    relay.store().hold();
+    let mut bob = Person::new("bob", 20);
+    let (_reader, _) = bob.register(&relay);
+    let (mut ours, tls) = shaken(8 * 1024 * 1024).await;
+    for id in 0..40 {
+        let request = encode(&Request::Deliver { token: None, envelope: envelope(&bob, id) }).unwrap();
+        let request = ClientFrame::Request { id: id.into(), work: None, body: Opaque(request) };
+        ours.write_all(&frame(&encode(&request).unwrap()).unwrap()).await.unwrap();
+    }
+    ours.flush().await.unwrap();
+    let (_stop, stopping) = watch::channel(false);
+    let timing = Timing::default();
+    let mut incoming = Incoming::new();
+    incoming.hello_answered();
+    let caller = link(&relay, LinkKind::Anonymous);
+    let mut asking =
+        Link::new(&relay, caller, (tls, incoming, Outbox::default()), &timing, || NOW, Instant::now(), stopping);
+    let ran = timeout(Duration::from_secs(15), poll_fn(|context| asking.poll(context))).await;
+    assert!(ran.is_err(), "it waits for the store");
+    let held = |relay: &Relay<Memory>| relay.store().contents().iter().filter(|entry| entry.len() > 60_000).count();
+    assert_eq!(held(&relay), (MAX_WAITING - MAX_FRAME) / (60 * 1024) + 1);
+    while held(&relay) < 40 {
+        relay.store().commit_held().unwrap();
+        let ran = timeout(Duration::from_secs(1), poll_fn(|context| asking.poll(context))).await;
+        assert!(ran.is_err(), "it goes on");
+    }
 }
 
 /// [RELAY-6] the older link of a device is told that it was replaced.
