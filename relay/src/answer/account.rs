@@ -228,18 +228,22 @@ impl<S: Store> Relay<S> {
                 // First the price: who does not pay uses up nobody's share.
                 price(caller.paid, self.rules.load().work.fetch)?;
                 self.quota.load().lookup(caller.from, None)?;
-                caller.recipient.serves(&name)?;
+                caller.recipient.may_serve(&name)?;
             }
         }
         let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?;
+        if caller.kind == LinkKind::Anonymous {
+            caller.recipient.serves(&name)?;
+        }
         Ok(Answer::Devices(account.row.list))
     }
 
     pub(super) async fn fetch_bundle(&self, caller: &mut Caller, name: Name) -> Outcome {
         only(LinkKind::Anonymous, caller)?;
         price(caller.paid, self.rules.load().work.fetch)?;
-        caller.recipient.serves(&name)?;
+        caller.recipient.may_serve(&name)?;
         let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?.row;
+        caller.recipient.serves(&name)?;
         let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
         // [RELAY-10] [THREAT-18] whoever asks too often gets last-resort keys, and never a refusal.
         let one_time = self.quota.load().one_time_keys(caller.from, &name);

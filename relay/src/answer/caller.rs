@@ -172,6 +172,11 @@ pub(super) fn acts(login: &mut Option<LoggedIn>) -> Result<&mut LoggedIn, Refusa
 pub(super) struct Recipient(Arc<OnceLock<Name>>);
 
 impl Recipient {
+    /// Whether it is this account, or may become it.
+    pub(super) fn may_serve(&self, name: &Name) -> Result<(), Refusal> {
+        if self.0.get().is_none_or(|served| served == name) { Ok(()) } else { Err(Refusal::WrongLink) }
+    }
+
     /// An anonymous link serves one account, so that nothing ties its owner's contacts together. [RELAY-8]
     pub(super) fn serves(&self, name: &Name) -> Result<(), Refusal> {
         if self.0.get_or_init(|| name.clone()) == name { Ok(()) } else { Err(Refusal::WrongLink) }

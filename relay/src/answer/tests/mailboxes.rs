@@ -305,6 +305,22 @@ fn an_anonymous_link_serves_one_account() {
     }
 }
 
+/// [RELAY-8] what is refused fixes no account; once one is served, nothing is said of any other name, not even whether it is
+/// there.
+#[test]
+fn a_refusal_fixes_no_account() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    alice.register(&relay);
+    let nobody = Person::new("nobody", 20);
+    for fetch in [Request::FetchBundle, Request::FetchDevices] {
+        let mut stranger = link(&relay, LinkKind::Anonymous);
+        assert_eq!(ask(&relay, &mut stranger, fetch(nobody.name.clone())), Err(Refusal::NoSuchName));
+        assert!(ask(&relay, &mut stranger, fetch(alice.name.clone())).is_ok());
+        assert_eq!(ask(&relay, &mut stranger, fetch(nobody.name.clone())), Err(Refusal::WrongLink));
+    }
+}
+
 /// [RELAY-15] deliveries are limited by address.
 #[test]
 fn deliveries_are_limited() {
