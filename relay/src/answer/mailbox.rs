@@ -125,14 +125,26 @@ impl<S: Store> Relay<S> {
             // [BOX-6] who holds an old token works like a stranger.
             price(sender.paid, self.rules.load().work.deliver).map_err(|_| Refusal::UnknownToken)?;
         }
-        sender.recipient.serves(&owner.name)?;
+        sender.recipient.may_serve(&owner.name)?;
         let log = log(&to);
         self.admit(now, &log, entry.len() - TIME, self.share(&owner.name, contact)).await?;
+        sender.recipient.serves(&owner.name)?;
         // [BOX-2] [BOX-3]
-        match self.store.offer(Append { log, id: id.0, bytes: entry }).await? {
-            Written::Appended(seq) | Written::Duplicate(seq) => Ok(Answer::Accepted { seq }),
-            _ => Err(Fault::Damaged("a mailbox").into()),
+        let offer = Append { log, id: id.0, bytes: entry };
+        let (Written::Appended(seq) | Written::Duplicate(seq)) = self.store.offer(offer).await? else {
+            return Err(Fault::Damaged("a mailbox").into());
+        };
+        self.stays(&to, seq).await?;
+        Ok(Answer::Accepted { seq })
+    }
+
+    /// What came into a mailbox while its owner lost it goes with it: nobody would ever fetch or expire it.
+    pub(super) async fn stays(&self, to: &MailboxId, seq: Seq) -> Result<(), super::No> {
+        if let [None] = self.store.get(vec![mailbox(to)]).await?.as_slice() {
+            self.store.write(vec![Write::Trim { log: log(to), through: seq }]).await?;
+            return Err(Refusal::NoSuchMailbox.into());
         }
+        Ok(())
     }
 
     /// Whether a mailbox takes so many bytes more of one who may fill this share of it, after what is too old has

@@ -1,6 +1,7 @@
 use super::*;
+use crate::admin::Command;
 use crate::quota::Rate;
-use crate::store::{Append, CrashPoint, CrashPoints, Store, Write};
+use crate::store::{Append, CrashPoint, CrashPoints, Log, Store, Write, Written};
 
 fn envelope(to: &Person, id: u16, size: usize) -> Envelope {
     let mut bytes = [0; 16];
@@ -319,6 +320,29 @@ fn a_refusal_fixes_no_account() {
         assert!(ask(&relay, &mut stranger, fetch(alice.name.clone())).is_ok());
         assert_eq!(ask(&relay, &mut stranger, fetch(nobody.name.clone())), Err(Refusal::WrongLink));
     }
+}
+
+/// [RELAY-12] a mailbox that goes while something is delivered to it takes that along, and its sender is told: nothing stays
+/// that nobody would ever fetch.
+#[test]
+fn a_mailbox_takes_what_is_under_way_along() {
+    let relay = relay(|_| {});
+    relay.store().hold();
+    let mut bob = Person::new("bob", 20);
+    let (caller, _) = bob.register(&relay);
+    let mut stranger = link(&relay, LinkKind::Anonymous);
+    let body = encode(&Request::Deliver { token: None, envelope: envelope(&bob, 1, SMALL) }).unwrap();
+    let mut held = Box::pin(relay.handle(NOW, &mut stranger, None, &body));
+    assert_eq!(ready(held.as_mut()), None);
+    ready(relay.operate(NOW, Command::Release { name: bob.name.clone() })).unwrap().unwrap();
+    assert_eq!(ready(held), Some(Err(Refusal::NoSuchMailbox)));
+    drop(caller);
+    // One that knew the mailbox before it went, and comes into its log afterwards.
+    let log = Log { kind: "mailbox", key: bob.mailbox().0.to_vec() };
+    let late = Append { log: log.clone(), id: [2; 16], bytes: vec![0; SMALL] };
+    let Ok(Written::Appended(seq)) = ready(relay.store().offer(late)).unwrap() else { panic!("it comes") };
+    assert!(ready(relay.stays(&bob.mailbox(), seq)).unwrap().is_err());
+    assert_eq!(ready(relay.store().usage(&log)).unwrap().unwrap().count, 0);
 }
 
 /// [RELAY-15] deliveries are limited by address.
