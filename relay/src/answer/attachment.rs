@@ -11,6 +11,7 @@ use sealpost_spec::mailbox::DeliveryToken;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal};
 use sealpost_spec::wire;
 use serde::{Deserialize, Serialize};
+use tokio::sync::RwLock;
 
 use super::caller::Sender;
 use super::row::{Account, Blob, Current, Row as _, account, blob};
@@ -45,7 +46,10 @@ impl Default for Files {
 
 /// What there is of blobs, counted whole from their first part on. Known from the rows at the start.
 #[derive(Default)]
-pub(super) struct Room(Mutex<Taken>);
+pub(super) struct Room(Mutex<Taken>, [RwLock<()>; DOORS]);
+
+/// So many, for blobs that come and go at the same time.
+const DOORS: usize = 32;
 
 #[derive(Default)]
 struct Taken {
@@ -69,6 +73,13 @@ impl Room {
         }
         taken.add(name, bytes);
         Ok(())
+    }
+
+    /// Parts are added to a blob side by side, and it is removed alone. Else a part that came when the file was gone and
+    /// its row not yet would make a file that no row knows, and nobody removes.
+    pub(super) fn door(&self, id: BlobId) -> &RwLock<()> {
+        let [first, ..] = id.0;
+        &self.1[usize::from(first) % DOORS]
     }
 
     fn give_back(&self, name: &Name, bytes: u64) {
@@ -151,13 +162,14 @@ impl<S: Store> Relay<S> {
             price(sender.paid, work).map_err(|_| Refusal::UnknownToken)?;
         }
         sender.recipient.serves(&name)?;
-        let Some(known) = self.row::<Blob>(blob(&id)).await? else {
-            if bytes.0.is_empty() || part > 0 {
-                return Ok(Answer::Stored { parts: 0 });
+        let _adds = self.room.door(id).read().await;
+        let known = match self.row::<Blob>(blob(&id)).await? {
+            Some(known) => known,
+            None if bytes.0.is_empty() || part > 0 => return Ok(Answer::Stored { parts: 0 }),
+            None => {
+                let most = if contact { files.account } else { files.account / 2 };
+                self.claim(now, &name, id, parts, most, &files).await?
             }
-            let most = if contact { files.account } else { files.account / 2 };
-            let known = self.claim(now, &name, id, parts, most, &files).await?;
-            return self.put_part(now, id, known, part, Bytes::from(bytes.0)).await;
         };
         if known.row.owner != name {
             return Err(Refusal::WrongLink.into());
@@ -168,8 +180,9 @@ impl<S: Store> Relay<S> {
         self.put_part(now, id, known, part, Bytes::from(bytes.0)).await
     }
 
-    /// Takes the room that a blob will need, before its first part is stored. **[FILE-8]**
-    async fn claim(
+    /// Takes the room that a blob will need, before its first part is stored; where somebody else has just begun it, it is
+    /// theirs. **[FILE-8]**
+    pub(super) async fn claim(
         &self,
         now: u64,
         name: &Name,
@@ -190,13 +203,10 @@ impl<S: Store> Relay<S> {
         };
         match written.as_deref() {
             Ok([Written::Put(rev)]) => Ok(Current { rev: *rev, row }),
-            // Somebody else has just begun it, or the store is in trouble: the sender asks again.
-            other => {
+            _ => {
                 self.room.give_back(name, size(parts));
-                match other {
-                    Err(_) => Err(written.err().unwrap_or(Fault::Contended(Blob::TABLE).into())),
-                    Ok(_) => Err(Fault::Contended(Blob::TABLE).into()),
-                }
+                written?;
+                Ok(self.row::<Blob>(blob(&id)).await?.ok_or(Fault::Contended(Blob::TABLE))?)
             }
         }
     }
@@ -257,22 +267,22 @@ impl<S: Store> Relay<S> {
         let name = caller.logged_in()?.name.clone();
         self.quota.load().request(&name)?;
         // Who has none of this id learns nothing of others'.
-        if let Some(known) = self.row::<Blob>(blob(&id)).await?
-            && known.row.owner == name
-        {
-            self.remove_blob(id, known).await?;
-        }
+        self.remove_blob(id, |known| known.owner == name).await?;
         Ok(Answer::Done)
     }
 
     /// The parts first: a row without them is removed another time, parts without a row never.
-    async fn remove_blob(&self, id: BlobId, known: Current<Blob>) -> Result<(), Fault> {
+    /// Whether there was one that goes.
+    async fn remove_blob(&self, id: BlobId, goes: impl Fn(&Blob) -> bool) -> Result<bool, Fault> {
+        let _alone = self.room.door(id).write().await;
+        let Some(known) = self.row::<Blob>(blob(&id)).await?.filter(|known| goes(&known.row)) else { return Ok(false) };
         self.store.delete_blob(id.0).await?;
         let delete = Write::Delete { key: blob(&id), expected: known.rev };
-        if let [Written::Done] = self.store.write(vec![delete]).await?.as_slice() {
+        let gone = self.store.write(vec![delete]).await?.as_slice() == [Written::Done];
+        if gone {
             self.room.give_back(&known.row.owner, size(known.row.parts));
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Counts what there is, once.
@@ -300,9 +310,9 @@ impl<S: Store> Relay<S> {
                 let known = row::decoded::<Blob>(value)?;
                 if over(now, &known.row)
                     && let Some(id) = key.first_chunk()
+                    && self.remove_blob(BlobId(*id), |known| over(now, known)).await?
                 {
                     METRICS.store.blobs_expired.add(1);
-                    self.remove_blob(BlobId(*id), known).await?;
                 }
             }
         }

@@ -199,3 +199,32 @@ fn blobs_go_in_time() {
     let mut anonymous = link(&relay, LinkKind::Anonymous);
     assert_eq!(ask(&relay, &mut anonymous, Request::DropBlob(BLOB)), Err(Refusal::WrongLink));
 }
+
+/// [FILE-8] [FILE-11] a blob is removed alone: while a part is added nothing goes, so no file stays that no row knows. And it
+/// is removed for what it is then: one that is finished in time stays.
+#[test]
+fn a_blob_is_removed_alone() {
+    let relay = relay(|_| {});
+    let (bob, mut logged_in) = people(&relay);
+    upload(&relay, &bob, BLOB, 1).unwrap();
+    let body = encode(&Request::DropBlob(BLOB)).unwrap();
+    let adds = relay.room.door(BLOB).try_read().unwrap();
+    assert_eq!(ready(relay.handle(NOW, &mut logged_in, None, &body)), None);
+    assert_eq!(fetch(&relay, NOW, BLOB, 0), Ok(Answer::Blob { parts: 1, bytes: bytes(0) }));
+    drop(adds);
+    assert_eq!(ready(relay.handle(NOW, &mut logged_in, None, &body)), Some(Ok(Answer::Done)));
+    assert_eq!(ready(relay.store().parts(BLOB.0)).unwrap().unwrap(), 0);
+    assert_eq!(relay.room.total(), (0, 0));
+}
+
+/// [FILE-8] two who begin a blob at the same time take its room once, and both go on.
+#[test]
+fn a_blob_is_claimed_once() {
+    let relay = relay(|_| {});
+    let (bob, _caller) = people(&relay);
+    for _ in 0..2 {
+        let claimed = ready(relay.claim(NOW, &bob.name, BLOB, 3, u64::MAX, &Files::default())).unwrap();
+        assert!(claimed.is_ok_and(|known| known.row.parts == 3));
+        assert_eq!(relay.room.total(), (3 * PART as u64, 1));
+    }
+}
