@@ -141,14 +141,17 @@ pub struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut register = lock(&self.bells.0);
-        if let Some(watchers) = register.logs.get_mut(&self.log) {
-            // In the order of their numbers: a thousand that leave together don't look at each other.
-            if let Ok(at) = watchers.binary_search_by_key(&self.number, |(number, ..)| *number) {
-                watchers.remove(at);
-            }
-            if watchers.is_empty() {
-                register.logs.remove(&self.log);
+        let mut register = lock(&self.bells.register);
+        let Some(watchers) = register.logs.get_mut(&self.log) else { return };
+        // In the order of their numbers: a thousand that leave together don't look at each other.
+        if let Ok(at) = watchers.binary_search_by_key(&self.number, |(number, ..)| *number) {
+            watchers.remove(at);
+        }
+        if watchers.is_empty() {
+            register.logs.remove(&self.log);
+            drop(register);
+            if let Some(left) = &self.bells.left {
+                left(&self.log);
             }
         }
     }
@@ -156,7 +159,13 @@ impl Drop for Watch {
 
 /// Which bell hangs at which log: a store whose writers are all in this process needs no more.
 #[derive(Clone, Default)]
-pub struct Bells(Arc<Mutex<Register>>);
+pub struct Bells {
+    register: Arc<Mutex<Register>>,
+    /// Told when the last one has left a log.
+    left: Option<Arc<Left>>,
+}
+
+type Left = dyn Fn(&Log) + Send + Sync;
 
 #[derive(Default)]
 struct Register {
@@ -165,9 +174,14 @@ struct Register {
 }
 
 impl Bells {
+    /// Bells that tell when the last of them has left a log.
+    pub(super) fn telling(left: impl Fn(&Log) + Send + Sync + 'static) -> Self {
+        Self { left: Some(Arc::new(left)), ..Self::default() }
+    }
+
     /// Hangs a bell at a log.
     pub fn watch(&self, log: &Log, bell: &Bell, tag: u8) -> Watch {
-        let mut register = lock(&self.0);
+        let mut register = lock(&self.register);
         register.next += 1;
         let number = register.next;
         // Nearly every log has one watcher: its mailbox's device, or a room's followers together.
@@ -178,12 +192,12 @@ impl Bells {
 
     /// Whether a bell hangs at a log.
     pub fn hangs(&self, log: &Log) -> bool {
-        lock(&self.0).logs.contains_key(log)
+        lock(&self.register).logs.contains_key(log)
     }
 
     /// Rings all bells at a log. [STORE-7]
     pub fn ring(&self, log: &Log) {
-        for (_, bell, tag) in lock(&self.0).logs.get(log).into_iter().flatten() {
+        for (_, bell, tag) in lock(&self.register).logs.get(log).into_iter().flatten() {
             bell.ring(*tag);
         }
     }

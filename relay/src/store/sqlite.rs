@@ -138,7 +138,7 @@ impl Sqlite {
             Ok::<_, rusqlite::Error>(connection)
         };
         let readers = Readers::start((0..READERS).map(|_| open()).collect::<Result<_, _>>()?)?;
-        let front = Arc::new(Front::new(load(&connection)?, patience));
+        let front = Front::new(load(&connection)?, patience);
         let cells = Arc::new(Cells::default());
         let (stop, stopped) = watch::channel(false);
         let rev = connection.query_row("SELECT rev FROM store", [], |row| row.get(0)).map(number)?;

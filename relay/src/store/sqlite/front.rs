@@ -5,7 +5,7 @@
 //! never written. [STORE-11]
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -81,11 +81,26 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(logs: Logs, patience: Patience) -> Self {
+    pub(super) fn new(logs: Logs, patience: Patience) -> Arc<Self> {
         let (jobs, due) = (VecDeque::new(), Due::default());
         let state = State { logs, jobs, due, asleep: None, unreserved: false, closed: false, stopped: false };
         let room = Arc::new(Semaphore::new(ROOM / PIECE));
-        Self { state: Mutex::new(state), wake: Condvar::new(), room, patience, bells: Bells::default() }
+        Arc::new_cyclic(|front: &Weak<Self>| {
+            let front = front.clone();
+            let bells = Bells::telling(move |log| front.upgrade().into_iter().for_each(|front| front.left(log)));
+            Self { state: Mutex::new(state), wake: Condvar::new(), room, patience, bells }
+        })
+    }
+
+    /// Nobody watches this log any more: what is held for its reader waits no longer. [STORE-11]
+    fn left(&self, log: &Log) {
+        let mut state = lock(&self.state);
+        let (now, held) = (Instant::now(), state.logs.held(log));
+        let State { logs, due, .. } = &mut *state;
+        held.iter().for_each(|seq| due.push(0, now, *seq, |seq| logs.holds(seq)));
+        if !held.is_empty() {
+            self.rouse(&mut state, now);
+        }
     }
 
     /// A commit was undone, or not.
@@ -118,9 +133,10 @@ impl Front {
         let room = self.room(bytes.len()).await?;
         let bytes = Bytes::from(bytes);
         let (answer, answered) = oneshot::channel();
-        let watched = self.bells.hangs(&log);
         let offered = {
             let mut state = lock(&self.state);
+            // Looked at under this lock: who leaves from now on comes to it afterwards.
+            let watched = self.bells.hangs(&log);
             if state.stopped {
                 return Err(Fault::Stopped);
             }

@@ -236,6 +236,12 @@ impl Logs {
         self.all.get(log).map(|contents| contents.pace).unwrap_or_default()
     }
 
+    /// Entries of a log that are to be written unless somebody takes them.
+    pub(super) fn held(&self, log: &Log) -> Vec<u64> {
+        let slots = self.all.get(log).into_iter().flat_map(|contents| &contents.slots);
+        slots.filter(|slot| slot.state == State::Held).map(|slot| slot.seq).collect()
+    }
+
     /// Whether an offer is still to be written.
     pub(super) fn holds(&self, seq: u64) -> bool {
         self.held.contains_key(&seq)

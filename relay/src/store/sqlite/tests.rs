@@ -184,6 +184,20 @@ async fn what_is_held_at_the_end_is_written() {
     assert_eq!(ids(&Sqlite::open(&disk.file()).unwrap()).await, [1]);
 }
 
+/// [STORE-11] what waits for its reader is written at once where the last one leaves: its sender is not held up.
+#[tokio::test]
+async fn who_leaves_holds_nobody_up() {
+    let disk = Disk::new();
+    let store = Sqlite::patient(&disk.file(), CrashPoints::none(), HOUR).unwrap();
+    let (one, other) = (store.watch(&mailbox(), &Bell::new(), 1), store.watch(&mailbox(), &Bell::new(), 1));
+    let offer = waits(store.offer(offer(1)));
+    drop(one);
+    assert_eq!(store.front.logs(|logs| logs.held(&mailbox()).len()).unwrap(), 1, "another one is there");
+    drop(other);
+    assert!(matches!(offer.await, Ok(Written::Appended(_))));
+    assert_eq!(rows(&disk.file(), "entry"), 1);
+}
+
 /// [STORE-3] killed while entries were held: they are gone, and their seqs with them.
 #[tokio::test]
 async fn seqs_of_what_was_never_written_are_not_given_again() {
