@@ -33,6 +33,7 @@ use crate::metrics::{Handshake, METRICS};
 use crate::quota::Prefix;
 use crate::store::Store;
 use crate::store::bell::lock;
+use crate::store::sqlite::blobs;
 use handshakes::{Handshakes, Lost, Turn};
 use pace::Pace;
 use workers::Workers;
@@ -51,8 +52,8 @@ const TOLD_A_SECOND: usize = 50;
 /// machine, and who comes again at once would take all of it.
 const TURNED_AWAY: usize = 4;
 const REST: Duration = Duration::from_millis(1);
-/// Files of the store, the runtime and the log.
-const OWN_FILES: usize = 64;
+/// Files of the store, its blobs, the runtime and the log.
+const OWN_FILES: usize = 64 + blobs::FILES;
 /// How often what is due now and then is done.
 const SWEEP: Duration = Duration::from_secs(300);
 /// RFC 9266.

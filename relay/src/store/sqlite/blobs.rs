@@ -32,6 +32,8 @@ const ROOM: usize = 512;
 const OPEN: usize = 64;
 /// Threads that read.
 const READERS: usize = 2;
+/// Most files that are open at once: those that stay, one for each part of a group, and those that are read.
+pub(crate) const FILES: usize = OPEN + GROUP + READERS;
 
 type Blob = [u8; 16];
 type Read = Box<dyn FnOnce(&Folder) + Send>;

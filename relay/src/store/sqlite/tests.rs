@@ -442,4 +442,7 @@ async fn many_blobs_at_once() {
         }
     }
     assert!(store.part([99; 16], 2).await.unwrap() == Some(part(99)));
+    let folder = blobs::folder(&disk.file());
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|open| open.ok()?.path().read_link().ok());
+    assert!(open.filter(|open| open.starts_with(&folder)).count() <= blobs::FILES);
 }
