@@ -14,12 +14,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealpost_spec::relay::{ClientHello, Refusal};
+use sealpost_spec::relay::{ClientHello, LinkKind, Refusal};
 use sealpost_spec::wire::{RelayFrame, frame};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::Shard;
+use crate::listen::Guest;
 use crate::metrics::METRICS;
 use crate::store::Store;
 use crate::{Peer, Relay};
@@ -35,6 +36,8 @@ pub struct Timing {
     pub hello: Duration,
     /// For a login on an authenticated link: an idle stranger holds no place that somebody else needs.
     pub login: Duration,
+    /// The same where there are as many links as there may be: then the oldest makes room for a newcomer.
+    pub guest: Duration,
     /// After so much silence the relay asks whether somebody is there. [RELAY-13]
     pub ping: Duration,
     /// After so much silence nobody is. [RELAY-13]
@@ -52,6 +55,7 @@ impl Default for Timing {
         Self {
             hello: Duration::from_secs(10),
             login: Duration::from_secs(60),
+            guest: Duration::from_secs(5),
             ping: Duration::from_secs(30),
             silence: Duration::from_secs(90),
             stall: Duration::from_secs(20),
@@ -72,6 +76,8 @@ pub struct Arrival {
     pub surplus: bool,
     /// The links of this thread.
     pub shard: Shard,
+    /// Held until somebody has logged in, or the link is for nobody to do so.
+    pub guest: Option<Arc<Guest>>,
 }
 
 /// Why a link ends.
@@ -122,7 +128,9 @@ async fn begin<'a, S: Store, W: Wire, N: Fn() -> u64 + Send>(
     };
     incoming.hello_answered();
     caller.sits_in(arrival.shard);
-    let link = Box::new(Link::new(relay, caller, (wire, incoming, outbox), timing, now, opened, stopping));
+    let guest = arrival.guest.filter(|_| caller.kind() == LinkKind::Authenticated);
+    let mut link = Box::new(Link::new(relay, caller, (wire, incoming, outbox), timing, now, opened, stopping));
+    link.guest = guest;
     if arrival.surplus {
         leave(link, End::Goodbye(Refusal::TooManyLinks), timing).await;
         return None;

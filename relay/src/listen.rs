@@ -1,5 +1,6 @@
 //! Where links come from: TLS 1.3 with the relay's own key, within limits, until the relay stops.
 
+mod guests;
 mod handshakes;
 mod pace;
 mod workers;
@@ -34,6 +35,8 @@ use crate::quota::Prefix;
 use crate::store::Store;
 use crate::store::bell::lock;
 use crate::store::sqlite::blobs;
+pub use guests::Guest;
+use guests::Guests;
 use handshakes::{Handshakes, Lost, Turn};
 use pace::Pace;
 use workers::Workers;
@@ -118,6 +121,7 @@ pub struct Server<S> {
     timing: Timing,
     handshakes: Handshakes,
     links: Links,
+    guests: Guests,
     telling: Telling,
     pace: Pace,
     turned_away: AtomicUsize,
@@ -214,8 +218,8 @@ impl<S: Store> Server<S> {
     pub fn new(relay: Arc<Relay<S>>, tls: TlsAcceptor, limits: Limits, timing: Timing) -> Self {
         let limits = LiveLimits::new(limits);
         let workers = Workers::none(relay.shard());
-        let (handshakes, links, telling, pace, turned_away) = Default::default();
-        Self { relay, tls, limits, timing, handshakes, links, telling, pace, turned_away, workers }
+        let (handshakes, links, guests, telling, pace, turned_away) = Default::default();
+        Self { relay, tls, limits, timing, handshakes, links, guests, telling, pace, turned_away, workers }
     }
 
     /// Serves the links by so many threads instead; 0: half of the cores, one at least.
@@ -281,7 +285,8 @@ impl<S: Store> Server<S> {
     async fn newcomer(&self, tcp: TcpStream, address: IpAddr) -> Option<Newcomer> {
         let (from, limits) = (address.into(), self.limits.now());
         let all = self.links.all();
-        let full = all >= limits.links + TOLD || all >= limits.links && !self.telling.one_more(Instant::now());
+        let crowded = all >= limits.links && !self.guests.could(self.timing.guest);
+        let full = crowded && (all >= limits.links + TOLD || !self.telling.one_more(Instant::now()));
         let rate = self.relay.handshake_rate();
         let begins = match full || self.links.from(from) >= 2 * limits.links_per_address {
             true => None,
@@ -337,18 +342,26 @@ impl<S: Store> Server<S> {
         let Ok(channel) = stream.get_ref().1.export_keying_material([0; 32], EXPORTER, None) else { return };
         // A little beyond the limits a link is told so; further beyond it would not have come so far.
         let limits = self.limits.now();
-        let surplus = here > limits.links_per_address || all > limits.links;
+        let crowded = here > limits.links_per_address;
+        let full = crowded || all > limits.links;
+        let surplus = full && !self.guests.make_room(crowded.then(|| address.into()), self.timing.guest);
+        let (guest, told) = self.guests.enter(address.into());
         let (tcp, tls) = stream.into_inner();
         let Ok(tcp) = tcp.into_std() else { return };
         let server = Arc::clone(&self);
         let worker = server.workers.next();
-        let arrival = Arrival { address, channel, surplus, shard: worker.shard.clone() };
+        let guest = Some(Arc::new(guest));
+        let arrival = Arrival { address, channel, surplus, shard: worker.shard.clone(), guest };
         // Boxed, so that it takes no memory of the task once the link has begun.
-        let begins = Box::new((tcp, tls, arrival, self.relay.course().link()));
+        let begins = Box::new((tcp, tls, arrival, self.relay.course().link(), told));
         worker.spawn(async move {
-            let (tcp, tls, arrival, stopping) = *begins;
+            let (tcp, tls, arrival, stopping, told) = *begins;
             let Ok(tcp) = TcpStream::from_std(tcp) else { return };
-            serve(&self.relay, Tls::new(tcp, tls), arrival, &self.timing, now, stopping).await;
+            tokio::select! {
+                () = serve(&self.relay, Tls::new(tcp, tls), arrival, &self.timing, now, stopping) => {}
+                // It makes room: at once, whatever its peer still reads.
+                Ok(()) = told => METRICS.shed.add(1),
+            }
             drop((place, serving));
         });
     }

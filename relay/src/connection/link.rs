@@ -24,6 +24,7 @@ use super::patience::{ALONE, Patience};
 use super::tls::Wire;
 use super::{End, Timing, stopped};
 use crate::answer::{Begun, Said, Saying, Waits};
+use crate::listen::Guest;
 use crate::store::{Bell, Fault, Store};
 use crate::{Caller, Relay};
 
@@ -102,6 +103,8 @@ pub(super) struct Link<'a, S, W, N> {
     pub(super) incoming: Incoming,
     pub(super) outbox: Outbox,
     logged_in: bool,
+    /// Held until then.
+    pub(super) guest: Option<Arc<Guest>>,
     opened: Instant,
     /// When the last whole frame came.
     heard: Instant,
@@ -143,6 +146,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             kind: caller.kind(),
             bell: caller.bell().clone(),
             logged_in: caller.name().is_some(),
+            guest: None,
             caller: Some(Box::new(caller)),
             alone: None,
             asked: VecDeque::new(),
@@ -273,6 +277,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         let Poll::Ready((mut caller, done)) = alone.as_mut().poll(context) else { return Ok(false) };
         self.alone = None;
         self.logged_in = caller.name().is_some();
+        self.guest = self.guest.take().filter(|_| !self.logged_in);
         for tail in caller.take_new_tails() {
             tokio::spawn(Arc::clone(self.relay).pass_on(tail));
         }

@@ -41,12 +41,12 @@ async fn shaken(pipe: usize) -> (TlsStream<DuplexStream>, Tls<DuplexStream>) {
 
 async fn open_with(relay: &Arc<Relay<Memory>>, pipe: usize, surplus: bool) -> End {
     let address = [127, 0, 0, 1].into();
-    arrive(relay, pipe, Arrival { address, channel: CHANNEL, surplus, shard: relay.shard() }).await
+    arrive(relay, pipe, Arrival { address, channel: CHANNEL, surplus, shard: relay.shard(), guest: None }).await
 }
 
 async fn open_in(relay: &Arc<Relay<Memory>>, shard: Shard) -> End {
     let address = [127, 0, 0, 1].into();
-    arrive(relay, 64 * 1024, Arrival { address, channel: CHANNEL, surplus: false, shard }).await
+    arrive(relay, 64 * 1024, Arrival { address, channel: CHANNEL, surplus: false, shard, guest: None }).await
 }
 
 async fn arrive(relay: &Arc<Relay<Memory>>, pipe: usize, arrival: Arrival) -> End {

@@ -81,6 +81,10 @@ async fn door(limits: Limits) -> Door {
 }
 
 async fn door_with(limits: Limits, rates: Rates) -> Door {
+    door_for(limits, rates, Timing::default()).await
+}
+
+async fn door_for(limits: Limits, rates: Rates, timing: Timing) -> Door {
     let secret = RelaySecret::generate(&mut rand::rng());
     let acceptor = tls(&secret).unwrap();
     let work = sealpost_spec::relay::WorkPrice { fetch: 0, deliver: 0 };
@@ -89,7 +93,7 @@ async fn door_with(limits: Limits, rates: Rates) -> Door {
     let relay = Arc::new(Relay::new(Memory::new([7; 16]), secret, rules, rng).await.unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::new(Arc::clone(&relay), acceptor, limits, Timing::default());
+    let server = Server::new(Arc::clone(&relay), acceptor, limits, timing);
     let limits = server.limits();
     let task = tokio::spawn(server.run(listener));
     Door { address, pin: relay.pin(), relay, limits, task }
@@ -331,6 +335,30 @@ async fn a_draining_relay_takes_no_new_links() {
     drained.await.unwrap();
     door.relay.course().stop();
     door.task.await.unwrap();
+}
+
+/// [RELAY-15] [THREAT-21] where all places are taken, one on which nobody has logged in makes room for a newcomer, of the same
+/// address where that one has too many; an anonymous link and one that is logged in stay.
+#[tokio::test]
+async fn who_does_not_log_in_makes_room() {
+    let (all, each) = (Limits { links: 3, ..Limits::default() }, Limits { links_per_address: 3, ..Limits::default() });
+    for limits in [all, each] {
+        let timing = Timing { guest: Duration::ZERO, ..Timing::default() };
+        let door = door_for(limits, Rates::unlimited(), timing).await;
+        let (mut anonymous, _) = End::open(&door, LinkKind::Anonymous).await;
+        let (mut logged_in, hello) = End::open(&door, LinkKind::Authenticated).await;
+        let mut bob = Person::new("bob", 20);
+        let registration = bob.registration_with(&door.relay, &logged_in.channel, &hello.challenge);
+        assert!(logged_in.ask(Request::Register(registration)).await.is_ok());
+        let (mut idle, _) = End::open(&door, LinkKind::Authenticated).await;
+        let (mut newcomer, _) = End::open(&door, LinkKind::Anonymous).await;
+        assert!(newcomer.ask_quietly().await);
+        assert_eq!(idle.next().await, None, "it has gone");
+        assert!(anonymous.ask_quietly().await);
+        assert!(logged_in.ask(Request::Rooms { after: None }).await.is_ok());
+        let (mut surplus, _) = End::open(&door, LinkKind::Anonymous).await;
+        assert_eq!(surplus.next().await, Some(RelayFrame::Goodbye(Refusal::TooManyLinks)));
+    }
 }
 
 /// [RELAY-15] limits that change while the relay runs hold for the next link.

@@ -65,7 +65,8 @@ pub fn run(input: &[u8]) {
     let socket = Socket { unread, piece, written: Arc::clone(&written) };
     let relay = Arc::new(super::relay::populated(choice & 8 != 0));
     let surplus = choice & 48 == 48;
-    let arrival = Arrival { address: [192, 0, 2, 1].into(), channel: [9; 32], surplus, shard: relay.shard() };
+    let arrival =
+        Arrival { address: [192, 0, 2, 1].into(), channel: [9; 32], surplus, shard: relay.shard(), guest: None };
     let (_stop, stopping) = tokio::sync::watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(serve(&relay, Plain(socket), arrival, &Timing::default(), || NOW, stopping));

@@ -56,8 +56,13 @@ async fn links_take_turns() {
                 asked.fetch_add(1, Ordering::Relaxed);
                 NOW
             };
-            let arrival =
-                Arrival { address: [127, 0, 0, 2].into(), channel: CHANNEL, surplus: false, shard: relay.shard() };
+            let arrival = Arrival {
+                address: [127, 0, 0, 2].into(),
+                channel: CHANNEL,
+                surplus: false,
+                shard: relay.shard(),
+                guest: None,
+            };
             serve(&relay, tls, arrival, &Timing::default(), now, stopping).await;
         }
     });
