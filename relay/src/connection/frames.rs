@@ -16,6 +16,8 @@ use crate::metrics::METRICS;
 const FEW: usize = 8;
 /// Bytes of answers for which there is room at first: some of the shortest.
 const SAID: usize = 128;
+/// Bytes that the beginning of a frame may take, however short it is.
+const ROOMY: usize = 4096;
 
 /// What came and was not heard yet: less than a frame and what was read with its end.
 pub(super) struct Incoming {
@@ -49,6 +51,16 @@ impl Incoming {
         if self.bytes.is_empty() {
             // A link holds no memory for what it said while it is silent.
             spare(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+impl Incoming {
+    /// Nothing more comes just now: the beginning of a frame takes no more memory than it needs.
+    pub(super) fn settle(&mut self) {
+        if !self.bytes.is_empty() && self.bytes.capacity() > ROOMY.max(4 * self.bytes.len()) {
+            let little = BytesMut::from(&self.bytes[..]);
+            spare(std::mem::replace(&mut self.bytes, little));
         }
     }
 }
@@ -149,6 +161,26 @@ mod tests {
     use sealpost_spec::wire::frame;
 
     use super::*;
+
+    /// [RELAY-15] [THREAT-21] a link that has said half of a short frame holds little more than that, also where its thread
+    /// had room for a large one.
+    #[test]
+    fn half_a_frame_holds_little() {
+        let mut incoming = Incoming::new();
+        incoming.hello_answered();
+        incoming.bytes.reserve(2 * MAX_FRAME);
+        incoming.bytes.extend_from_slice(&[9, 0, 0, 0, 1]);
+        incoming.settle();
+        assert!(incoming.bytes.capacity() <= ROOMY && incoming.first().unwrap().is_none());
+        incoming.bytes.extend_from_slice(&[2; 8]);
+        assert_eq!(incoming.first().unwrap(), Some(&[1, 2, 2, 2, 2, 2, 2, 2, 2][..]));
+        // What is nearly a large frame stays where it is.
+        let mut incoming = Incoming::new();
+        incoming.bytes.extend_from_slice(&[7; MAX_FRAME]);
+        let place = incoming.bytes.as_ptr();
+        incoming.settle();
+        assert_eq!(incoming.bytes.as_ptr(), place);
+    }
 
     /// [RELAY-15] [THREAT-21] a silent link keeps no room for the large frames that it heard and sent before.
     #[test]

@@ -396,7 +396,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             }
             Poll::Ready(Err(_)) if !self.asked.is_empty() => Ok(false),
             Poll::Ready(Err(_)) => Err(End::Quiet),
-            Poll::Pending => Ok(false),
+            Poll::Pending => {
+                self.incoming.settle();
+                Ok(false)
+            }
         }
     }
 
