@@ -2,10 +2,11 @@
 //!
 //! Two generations: what is asked for moves to the young one; once that is full, it is the old one, and what nobody
 //! asked for meanwhile is forgotten. Only the writer changes what is here, after its commit and before its answer. A
-//! reader puts in what it has read only where no commit that changes a value began or ended since it began, and none is
-//! under way: so nothing older than what was committed ever returns [STORE-5], and nothing is counted twice.
+//! reader puts in what it has read only where no commit that changes this very value was under way since it began: so
+//! nothing older than what was committed ever returns [STORE-5], and nothing is counted twice. What other commits do is
+//! no matter: when everybody comes back at once, one follows the other, and this fills all the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 use crate::store::bell::lock;
@@ -17,6 +18,10 @@ const GENERATION: usize = 24 * 1024 * 1024;
 const LARGE: usize = 8 * 1024;
 /// What a value takes besides its bytes.
 const AROUND: usize = 160;
+/// So many commits are remembered, the latest: more than a read lasts for.
+const COMMITS: usize = 16;
+/// Of a commit that changes more, each key counts as changed: what is read is compared with each of them.
+const KEYS: usize = 64;
 
 #[derive(Clone)]
 enum Kept {
@@ -34,8 +39,10 @@ struct State {
     bytes: usize,
     /// Counts how often a commit that changes something has begun or ended.
     changes: u64,
-    /// One is under way: what is read now may or may not have it.
-    committing: bool,
+    /// The latest of them, in order: only the last one may be under way.
+    commits: VecDeque<Commit>,
+    /// What [`State::changes`] was when the last one ended that is not remembered any more.
+    forgotten: u64,
     /// Which lengths counted prefixes of a table have had, a bit each.
     lengths: HashMap<&'static str, u128>,
 }
@@ -43,11 +50,27 @@ struct State {
 #[derive(Default)]
 pub(super) struct Cells(Mutex<State>);
 
+/// A commit that changes something.
+struct Commit {
+    /// `None`: of too many keys to tell.
+    keys: Option<Vec<Key>>,
+    /// What [`State::changes`] was when it ended; `None` while it is under way: what is read now may or may not have it.
+    ended: Option<u64>,
+}
+
 /// What a commit made of a key.
 pub(super) enum Change {
     /// Another value; or the first one.
     Put(Key, Value, bool),
     Deleted(Key),
+}
+
+impl Change {
+    fn key(&self) -> &Key {
+        match self {
+            Self::Put(key, ..) | Self::Deleted(key) => key,
+        }
+    }
 }
 
 /// Before a read: how much had changed.
@@ -75,37 +98,44 @@ impl Cells {
         }
     }
 
-    /// Keeps what was read, unless something has changed meanwhile.
+    /// Keeps what was read of these keys and has not changed meanwhile.
     pub(super) fn keep(&self, before: Before, keys: &[Key], values: &[Option<Value>]) {
         let mut state = lock(&self.0);
-        if state.unchanged(before) {
-            for (key, value) in keys.iter().zip(values) {
-                if let Some(value) = value.clone().filter(|value| value.bytes.len() <= LARGE) {
-                    state.insert((false, key.clone()), Kept::Value(value));
-                }
+        for (key, value) in keys.iter().zip(values) {
+            if let Some(value) = value.clone().filter(|value| value.bytes.len() <= LARGE)
+                && state.unchanged(before, |changed| changed == key)
+            {
+                state.insert((false, key.clone()), Kept::Value(value));
             }
         }
     }
 
-    /// Keeps what was counted, unless something has changed meanwhile.
+    /// Keeps what was counted, unless a key has come or gone meanwhile that counts.
     pub(super) fn keep_count(&self, before: Before, prefix: Key, count: u64) {
         let mut state = lock(&self.0);
-        if state.unchanged(before) && prefix.key.len() < 128 {
+        let counts = |changed: &Key| changed.table == prefix.table && changed.key.starts_with(&prefix.key);
+        if prefix.key.len() < 128 && state.unchanged(before, counts) {
             *state.lengths.entry(prefix.table).or_default() |= 1 << prefix.key.len();
             state.insert((true, prefix), Kept::Count(count));
         }
     }
 
-    /// A commit begins that changes something: [`Self::change`] or [`Self::ends`] follows.
-    pub(super) fn begins(&self) {
+    /// A commit begins that changes this: [`Self::change`] or [`Self::ends`] follows.
+    pub(super) fn begins(&self, changes: &[Change]) {
+        let keys = (changes.len() <= KEYS).then(|| changes.iter().map(Change::key).cloned().collect());
         let mut state = lock(&self.0);
-        (state.changes, state.committing) = (state.changes + 1, true);
+        state.changes += 1;
+        if state.commits.len() >= COMMITS
+            && let Some(Commit { ended, .. }) = state.commits.pop_front()
+        {
+            state.forgotten = ended.unwrap_or(state.changes);
+        }
+        state.commits.push_back(Commit { keys, ended: None });
     }
 
     /// It came to nothing.
     pub(super) fn ends(&self) {
-        let mut state = lock(&self.0);
-        (state.changes, state.committing) = (state.changes + 1, false);
+        lock(&self.0).commit_ended();
     }
 
     /// What a commit has changed.
@@ -114,7 +144,7 @@ impl Cells {
             return;
         }
         let mut state = lock(&self.0);
-        (state.changes, state.committing) = (state.changes + 1, false);
+        state.commit_ended();
         for change in changes {
             let key = match change {
                 Change::Put(key, value, first) => {
@@ -138,8 +168,18 @@ impl Cells {
 }
 
 impl State {
-    fn unchanged(&self, before: Before) -> bool {
-        self.changes == before.0 && !self.committing
+    fn commit_ended(&mut self) {
+        self.changes += 1;
+        if let Some(last) = self.commits.back_mut() {
+            last.ended = Some(self.changes);
+        }
+    }
+
+    /// Whether no commit that changes such a key was under way since then.
+    fn unchanged(&self, before: Before, such: impl Fn(&Key) -> bool) -> bool {
+        let since = self.commits.iter().rev().take_while(|commit| commit.ended.is_none_or(|ended| ended > before.0));
+        let mut keys = since.map(|commit| commit.keys.as_ref());
+        self.forgotten <= before.0 && keys.all(|keys| keys.is_some_and(|keys| !keys.iter().any(&such)))
     }
 
     fn kept(&mut self, place: &Place) -> Option<Kept> {
@@ -197,26 +237,71 @@ fn weight(place: &Place, kept: &Kept) -> usize {
 mod tests {
     use super::*;
 
+    fn key(key: &[u8]) -> Key {
+        Key { table: "prekey", key: key.to_vec() }
+    }
+
+    fn value() -> Value {
+        Value { rev: crate::store::Rev(1), bytes: bytes::Bytes::new() }
+    }
+
     /// [STORE-5] what was counted while a commit was under way is not kept, whether it had the commit's key or not: it
     /// would be counted once more, or never.
     #[test]
     fn a_count_beside_a_commit_is_not_kept() {
         let cells = Cells::default();
-        let key = |key: &[u8]| Key { table: "prekey", key: key.to_vec() };
-        let value = Value { rev: crate::store::Rev(1), bytes: bytes::Bytes::new() };
         let before = cells.count(&key(b"a")).unwrap_err();
-        cells.begins();
+        let changes = vec![Change::Put(key(b"a1"), value(), true)];
+        cells.begins(&changes);
         let meanwhile = cells.count(&key(b"a")).unwrap_err();
         cells.keep_count(before, key(b"a"), 1);
         cells.keep_count(meanwhile, key(b"a"), 1);
         assert!(cells.count(&key(b"a")).is_err());
-        cells.change(vec![Change::Put(key(b"a1"), value, true)]);
+        cells.change(changes);
         cells.keep_count(meanwhile, key(b"a"), 1);
         let after = cells.count(&key(b"a")).unwrap_err();
         cells.keep_count(after, key(b"a"), 1);
         assert_eq!(cells.count(&key(b"a")).ok(), Some(1));
-        cells.begins();
+        cells.begins(&[]);
         cells.ends();
         assert_eq!(cells.count(&key(b"a")).ok(), Some(1));
+    }
+
+    fn put(name: &[u8]) -> Change {
+        Change::Put(key(name), value(), false)
+    }
+
+    /// [STORE-5] what was read beside commits is kept where none of them changes it, and not where one does: whether it
+    /// is under way, has ended, or is one of too many to be remembered.
+    #[test]
+    fn what_others_commit_is_no_matter() {
+        let cells = Cells::default();
+        let both = [key(b"mine"), key(b"other")];
+        let keep = |before, one: usize| cells.keep(before, &both[one..=one], &[Some(value())]);
+        let kept = |one: usize| cells.values(&both[one..=one]).is_ok();
+        let before = cells.values(&both).unwrap_err();
+        cells.begins(&[put(b"other")]);
+        (0..2).for_each(|one| keep(before, one));
+        assert_eq!([kept(0), kept(1)], [true, false], "one is under way");
+        cells.ends();
+        keep(before, 1);
+        assert!(!kept(1), "it has ended since");
+        let before = cells.values(&both).unwrap_err();
+        cells.begins(&(0..=KEYS).map(|_| put(b"many")).collect::<Vec<_>>());
+        keep(before, 1);
+        assert!(!kept(1), "it may be any");
+        cells.ends();
+        let before = cells.values(&both).unwrap_err();
+        for _ in 0..COMMITS {
+            cells.begins(&[put(b"a")]);
+            cells.ends();
+        }
+        let after = cells.values(&both).unwrap_err();
+        cells.begins(&[put(b"a")]);
+        cells.ends();
+        keep(before, 1);
+        assert!(!kept(1), "not all of them are remembered");
+        keep(after, 1);
+        assert!(kept(1));
     }
 }

@@ -189,7 +189,7 @@ impl Writer {
             return Err(End::Crash);
         }
         if !changes.is_empty() {
-            self.cells.begins();
+            self.cells.begins(&changes);
         }
         transaction.commit().inspect_err(|_| self.cells.ends()).map_err(end)?;
         if self.crash.crashes(CrashPoint::AfterCommit, self.commits) {
