@@ -206,6 +206,15 @@ pub enum Command {
         /// Whether they learn when one is typing.
         typing: Option<bool>,
     },
+    /// Messages that have all these words, oldest first. Answered by [`Event::Message`] each.
+    Search {
+        /// Parts of words are found too; case does not matter.
+        words: String,
+        /// Only in this conversation: `bob`, `@bob` or `#room`.
+        with: Option<String>,
+        /// The newest so many.
+        limit: Option<u32>,
+    },
     /// Connection, transport and queue. Answered by [`Event::Status`].
     Status,
     /// Makes a token with which a program may speak in some conversations and nowhere else. Answered by [`Event::Bot`].

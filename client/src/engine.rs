@@ -22,6 +22,7 @@ mod receive;
 mod repair;
 mod rooms;
 mod say;
+mod search;
 mod send;
 mod sessions;
 mod timers;
@@ -45,6 +46,7 @@ use crate::store::account::{Choices, Own, Prekeys};
 use crate::store::changes::Conversation;
 use crate::store::people::{Contact, Peer, PeerId};
 use crate::store::rooms::Room;
+use crate::store::search::Index;
 use crate::store::{Profile, Rows, StoreError, Stored};
 use timers::Timer;
 
@@ -164,6 +166,8 @@ pub struct Engine {
     last_request: u64,
     waits: BTreeMap<CommandId, command::Waiting>,
     timers: timers::Timers,
+    /// What all messages say, while somebody searches.
+    index: Option<Index>,
 
     /// Made by the step under way; released by its commit.
     made: Vec<Transmit>,
@@ -240,6 +244,7 @@ impl Engine {
             last_request: 0,
             waits: BTreeMap::new(),
             timers: timers::Timers::default(),
+            index: None,
             made: Vec::new(),
             told: Vec::new(),
             transmits: VecDeque::new(),

@@ -13,6 +13,7 @@ pub(crate) mod people;
 pub(crate) mod rooms;
 mod rows;
 mod schema;
+pub(crate) mod search;
 #[cfg(test)]
 mod tests;
 

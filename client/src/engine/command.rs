@@ -130,6 +130,7 @@ impl Engine {
             Command::Expire { with, seconds } => self.set_timer(id, &with, seconds),
             Command::Typing { to, on } => self.tell_typing(id, &to, on),
             Command::Settings { read_receipts, typing } => self.settings(id, read_receipts, typing),
+            Command::Search { words, with, limit } => self.search(id, &words, with.as_deref(), limit),
             Command::Status => self.status(id),
             Command::BotAdd { name, conversations, read_only } => self.add_bot(id, &name, conversations, read_only),
             Command::Bots => self.list_bots(id),

@@ -43,6 +43,7 @@ impl Engine {
                 | Command::Draft { .. }
                 | Command::Settings { .. }
                 | Command::Typing { .. }
+                | Command::Search { .. }
                 | Command::BotAdd { .. }
                 | Command::Bots
                 | Command::BotRemove { .. }

@@ -10,6 +10,7 @@ mod notices;
 mod reading;
 mod relay;
 mod rooms;
+mod search;
 mod talk;
 mod trust;
 mod typing;

@@ -38,6 +38,8 @@ pub(super) enum Timer {
     Publish,
     /// Try again to log in.
     Login,
+    /// Forget the index of words.
+    ForgetIndex,
 }
 
 #[derive(Default)]
@@ -126,6 +128,7 @@ impl Engine {
             Timer::Daily => self.daily(),
             Timer::Publish => self.publish(),
             Timer::Login => self.introduce(),
+            Timer::ForgetIndex => self.forget_index(),
         }
     }
 }

@@ -55,6 +55,11 @@ impl Screen {
         Self { json, quiet, verbose, colour: colour.on(terminal) && !json, terminal, slash: false }
     }
 
+    /// Text that goes to no terminal: a page.
+    pub(super) fn plain() -> Self {
+        Self { json: false, quiet: false, verbose: false, colour: false, terminal: false, slash: true }
+    }
+
     /// Shows an event on standard output, in whichever way was asked for.
     pub(super) fn show(&self, event: &Event) -> Result<(), Stop> {
         if let Event::Error(error) = event {

@@ -53,6 +53,8 @@ pub enum Line {
     Settings { read_receipts: Option<bool>, typing: Option<bool> },
     /// `/chats`
     Conversations,
+    /// `/search WORDS`
+    Search(String),
     /// `/status`
     Status,
     /// `/help [command]`
@@ -130,6 +132,7 @@ pub const ENTRIES: &[Entry] = &[
         does: "show or change what the people you accepted learn of you",
     },
     Entry { names: &["chats"], arguments: "", does: "list conversations, with what is unread" },
+    Entry { names: &["search"], arguments: "WORDS", does: "find messages by their words" },
     Entry { names: &["status"], arguments: "", does: "connection, transport and queue" },
     Entry { names: &["help"], arguments: "[COMMAND]", does: "this list" },
     Entry { names: &["keys"], arguments: "", does: "what the keys do" },
@@ -250,6 +253,7 @@ fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
         ("settings", ["read-receipts", to]) => Line::Settings { read_receipts: Some(on(to)?), typing: None },
         ("settings", ["typing", to]) => Line::Settings { read_receipts: None, typing: Some(on(to)?) },
         ("chats", []) => Line::Conversations,
+        ("search", [_, ..]) => Line::Search(rest.to_owned()),
         ("status", []) => Line::Status,
         ("help", []) => Line::Help(None),
         ("help", [name]) => Line::Help(Some(Entry::find(name.trim_start_matches('/'))?)),

@@ -161,6 +161,11 @@ impl Rows {
         Ok(())
     }
 
+    /// The line in a row that was read.
+    pub(super) fn line_of_row(&self, key: &[u8; 32], row: &[u8]) -> Stored<Line> {
+        self.unseal(MESSAGE, key, row)
+    }
+
     /// The line of this author with this id.
     pub(crate) fn line(&self, account: &AccountKey, id: &ContentId) -> Stored<Option<Line>> {
         self.get(MESSAGE, &line_key(account, id))

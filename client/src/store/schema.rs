@@ -80,7 +80,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     }
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;
+             PRAGMA temp_store = MEMORY",
         )
         .map_err(|cause| failed(cause.to_string()))?;
     connection.set_prepared_statement_cache_capacity(128);

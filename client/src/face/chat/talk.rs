@@ -212,6 +212,7 @@ impl Talk {
             }
             Line::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
             Line::Conversations => Command::Conversations,
+            Line::Search(words) => Command::Search { words, with: None, limit: None },
             Line::Status => Command::Status,
         };
         self.ask(session, command, Asked::Shown).await;

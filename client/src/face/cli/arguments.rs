@@ -249,6 +249,19 @@ pub(super) enum Verb {
         #[arg(long, value_name = "on|off", value_parser = clap::builder::BoolishValueParser::new())]
         typing: Option<bool>,
     },
+    /// Find messages by their words, on this machine
+    #[command(before_long_help = "Examples:\n  sealpost search tea on friday\n  sealpost search --in bob tea")]
+    Search {
+        /// Words, or parts of them, that a message has; case does not matter
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// Only in this conversation
+        #[arg(long = "in", value_name = "TO")]
+        with: Option<String>,
+        /// The newest so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+    },
     /// Show the safety number with somebody and its QR code; without a name, one's own key
     #[command(before_long_help = "Examples:\n  sealpost verify bob\n  \
         sealpost verify bob --mark '12345 67890 ... (the 60 digits that Bob sees)'")]

@@ -156,6 +156,7 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         Verb::Contacts => Command::Contacts,
         Verb::Block { name } => Command::Block { name: person(name) },
         Verb::Unblock { name } => Command::Unblock { name: person(name) },
+        Verb::Search { words, with, limit } => Command::Search { words: words.join(" "), with, limit },
         Verb::Status => Command::Status,
         Verb::Bot { bot: Bot::Add { name, conversations, for_all: _, read_only } } => {
             Command::BotAdd { name, conversations, read_only }

@@ -19,6 +19,7 @@ fn needs(command: &Command) -> Needs<'_> {
     match command {
         Command::Me | Command::Status | Command::Subscribe => Needs::Any,
         Command::Send { to, .. } | Command::Typing { to, .. } | Command::Expire { with: to, .. } => place(to, true),
+        Command::Search { with: Some(with), .. } => place(with, false),
         Command::Recv { from: Some(from), .. } => place(from, false),
         Command::History { with, .. } => place(with, false),
         Command::Read { with, .. } | Command::Mute { with, .. } | Command::Draft { with, .. } => place(with, true),

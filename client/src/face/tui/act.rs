@@ -17,6 +17,9 @@ pub(super) const PATIENCE_MS: u64 = 30_000;
 /// How often it is told that one is still typing.
 const TYPING: std::time::Duration = std::time::Duration::from_secs(4);
 
+/// Most messages that a search shows.
+const FOUND: u32 = 50;
+
 /// What an answer belongs to.
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
@@ -34,6 +37,8 @@ pub(super) enum Asked {
     Marked,
     /// Who is in a room.
     Members,
+    /// Messages with some words, shown where the search was typed.
+    Found(String),
     /// A stranger who is refused.
     Refused(String),
 }
@@ -232,6 +237,10 @@ impl App {
             Line::Conversations => Command::Conversations,
             Line::Expire(seconds) => Command::Expire { with: here, seconds },
             Line::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
+            Line::Search(words) => {
+                let search = Command::Search { words, with: None, limit: Some(FOUND) };
+                return self.ask(search, Asked::Found(here));
+            }
             Line::Status => Command::Status,
         };
         let here = self.view.here().to_owned();

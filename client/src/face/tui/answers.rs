@@ -24,6 +24,9 @@ impl App {
             number.and_then(|number| self.asked.remove(&number));
             return;
         }
+        if let Some(Asked::Found(place)) = number.and_then(|number| self.asked.get(&number).cloned()) {
+            return self.found(&place, &event);
+        }
         let gap = matches!(&event, Event::Message(message) if self.fills_a_gap(message));
         self.view.hear(&event);
         if let Event::Room { name, .. } = &event
@@ -102,6 +105,19 @@ impl App {
         }
     }
 
+    /// A message that was searched for: shown where the search was typed, wherever it stands.
+    fn found(&mut self, place: &str, event: &Event) {
+        let screen = Screen::plain();
+        match event {
+            Event::Error(error) => self.note(place, plain::error(error, true).trim_end()),
+            event => {
+                if let Some(words) = plain::line(event, &screen) {
+                    self.note(place, words);
+                }
+            }
+        }
+    }
+
     /// Something happened by itself.
     fn unasked(&mut self, event: Event) {
         let here = self.view.here().to_owned();
@@ -120,7 +136,7 @@ impl App {
 
     /// Puts the words of an event into a conversation.
     fn show(&mut self, place: &str, event: &Event) {
-        let screen = Screen { json: false, quiet: false, verbose: false, colour: false, terminal: false, slash: true };
+        let screen = Screen::plain();
         if matches!(event, Event::Message(_) | Event::State { .. } | Event::Gap { .. }) {
             return;
         }
