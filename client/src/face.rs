@@ -16,6 +16,7 @@ mod screen;
 pub mod slash;
 mod tui;
 mod view;
+mod web;
 
 use crate::api::Error;
 

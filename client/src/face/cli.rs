@@ -15,7 +15,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::passphrase::Source;
 use super::screen::Screen;
-use super::{Stop, chat, daemon, place, process, tui};
+use super::{Stop, chat, daemon, place, process, tui, web};
 use crate::api::{Error, ErrorCode};
 use crate::holder::{Opening, Profile};
 use arguments::{Cli, Global, Verb};
@@ -73,6 +73,10 @@ async fn carry_out(global: Global, verb: Verb, screen: Screen) -> Result<u8, Sto
     match verb {
         Verb::Init => register::init(context).await,
         Verb::Register { address, name, invite } => register::register(context, &address, name, invite).await,
+        Verb::Web { listen, open } => {
+            let options = web::Options { listen, open, may_ask: !global.no_input };
+            web::run(context.opening(), screen, options).await
+        }
         Verb::Daemon { socket } => daemon::run(context.opening(), screen, socket).await,
         Verb::Chat => chat::run(context.opening(), screen, global.timeout, !global.no_input).await,
         Verb::Tui(look) => full_screen(context, look).await,

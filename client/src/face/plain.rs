@@ -266,7 +266,7 @@ pub(super) fn moved(state: State) -> Option<&'static str> {
 }
 
 /// The time where the reader is; as it came where it is none.
-fn time(sent_at: &str) -> String {
+pub(super) fn time(sent_at: &str) -> String {
     match sent_at.parse::<Timestamp>() {
         Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => said(sent_at),

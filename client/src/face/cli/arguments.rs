@@ -311,6 +311,18 @@ pub(super) enum Verb {
     },
     /// Show connection, transport and queue
     Status,
+    /// Talk in a browser of this machine
+    #[command(before_long_help = "Examples:\n  sealpost web --open\n  sealpost web --listen 127.0.0.1:8080\n\n\
+        Prints a link that serves once. The page is reached from this machine alone, loads nothing from elsewhere, and \
+        goes with this command.")]
+    Web {
+        /// Where it listens: an address of this machine alone
+        #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+        listen: std::net::SocketAddr,
+        /// Open a browser
+        #[arg(long)]
+        open: bool,
+    },
     /// Hold the profile, so that other commands are quick and ask nothing, and let programs in
     #[command(before_long_help = "Examples:\n  sealpost daemon\n  sealpost daemon --socket /run/user/1000/alice\n\n\
         Prints the path of a socket once it listens. Programs speak JSON-RPC 2.0 there, one object a line: first \

@@ -113,6 +113,7 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         | Verb::Chat
         | Verb::Daemon { .. }
         | Verb::Tui(_)
+        | Verb::Web { .. }
         | Verb::Completions { .. }
         | Verb::Man { .. } => {
             return Err(Error::new(ErrorCode::Failed, "this command does not ask the relay"));

@@ -1,0 +1,118 @@
+// What the page does beyond its forms: it shows what happens, sends with Enter, and stays where it is. Without it
+// everything works by loading pages.
+
+const { base, here } = document.body.dataset;
+const log = document.getElementById("log");
+const told = document.getElementById("told");
+const composer = document.getElementById("composer");
+const text = document.getElementById("text");
+
+const say = (words) => {
+  told.textContent = words;
+  told.hidden = !words;
+};
+const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+const toEnd = () => { log.scrollTop = log.scrollHeight; };
+// The relay's people write text, never markup: what arrives here was escaped on this machine.
+const element = (html) => {
+  const frame = document.createElement("template");
+  frame.innerHTML = html.trim();
+  return frame.content.firstElementChild;
+};
+
+if (log) toEnd();
+
+const events = new EventSource(`${base}/events?with=${encodeURIComponent(here)}`);
+const on = (name, act) => events.addEventListener(name, (event) => act(JSON.parse(event.data)));
+on("line", ({ id, html }) => {
+  if (!log) return;
+  const follow = atEnd();
+  const line = element(html);
+  const there = id && document.getElementById(`m-${id}`);
+  if (there) there.replaceWith(line); else log.querySelector("ol").append(line);
+  if (follow) toEnd();
+});
+on("state", ({ id, words }) => {
+  const state = document.querySelector(`#m-${CSS.escape(id)} .state`);
+  if (state) state.textContent = words;
+});
+on("link", ({ words }) => { document.getElementById("link").textContent = words; });
+on("notice", ({ words }) => say(words));
+on("again", () => location.reload());
+on("list", ({ html }) => {
+  const list = document.getElementById("list");
+  const typed = document.getElementById("go");
+  const focused = document.activeElement === typed;
+  const value = typed ? typed.value : "";
+  const focus = list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  list.innerHTML = html;
+  const go = document.getElementById("go");
+  if (go) { go.value = value; if (focused) go.focus(); }
+  if (focus) list.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus();
+});
+events.onerror = () => { document.getElementById("link").textContent = "this page has lost its program; it tries again"; };
+
+const post = async (form) => {
+  const answer = await fetch(form.action, {
+    method: "POST",
+    headers: { accept: "application/json" },
+    body: new URLSearchParams(new FormData(form)),
+  });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error([said.message, said.cause, said.try && `try: ${said.try}`].filter(Boolean).join("\n"));
+  return said;
+};
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  event.preventDefault();
+  const button = form.querySelector("button");
+  if (button.disabled) return;
+  button.disabled = true;
+  try {
+    const { to, told: words } = await post(form);
+    say(words);
+    const reloads = form !== composer || form.elements.act.value;
+    if (new URL(to, location).pathname !== location.pathname) location.assign(to);
+    else if (reloads && !words) location.assign(to);
+    else if (form === composer) { text.value = ""; text.focus(); }
+  } catch (error) {
+    say(error.message);
+  }
+  button.disabled = false;
+});
+
+if (text) {
+  text.focus({ preventScroll: true });
+  text.selectionStart = text.value.length;
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      composer.requestSubmit();
+    }
+    if (event.key === "ArrowUp" && !text.value) {
+      const own = [...log.querySelectorAll(".message.own")].pop();
+      const edit = own?.querySelector('a[href*="?edit="]');
+      if (edit) { event.preventDefault(); location.assign(edit.href); }
+    }
+    if (event.key === "Escape" && composer.elements.act.value) location.assign(location.pathname);
+  });
+  // What is typed and not sent is kept, sealed, by the program: not by the browser.
+  let later = 0;
+  text.addEventListener("input", () => {
+    clearTimeout(later);
+    if (composer.elements.act.value) return;
+    later = setTimeout(() => {
+      const body = new URLSearchParams({ command: "draft", with: here, text: text.value });
+      fetch(`${base}/do`, { method: "POST", headers: { accept: "application/json" }, body }).catch(() => {});
+    }, 800);
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "k" && event.ctrlKey) {
+    event.preventDefault();
+    document.getElementById("go")?.focus();
+  }
+});

@@ -1,0 +1,292 @@
+//! What a page shows of an event: text that is filtered, and words beside every mark.
+
+use askama::Template;
+
+use crate::api::{Error, Event, Kind, Message, State, Text, Trust};
+use crate::face::plain;
+
+/// Where a conversation's page is, below the base.
+pub(super) fn path(conversation: &str) -> String {
+    match conversation.strip_prefix('#') {
+        Some(room) => format!("/room/{room}"),
+        None => format!("/with/{}", conversation.strip_prefix('@').unwrap_or(conversation)),
+    }
+}
+
+/// `PUBLIC`, or private with what is known of the key.
+pub(super) fn privacy(conversation: &str, trust: Option<Trust>) -> &'static str {
+    match trust {
+        _ if conversation.starts_with('#') => "PUBLIC",
+        Some(Trust::Verified) => "private, verified",
+        Some(Trust::KeyChanged) => "private, key changed",
+        Some(Trust::Unverified) | None => "private, unverified",
+    }
+}
+
+/// A conversation in the list.
+pub(super) struct Entry {
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) privacy: &'static str,
+    pub(super) unread: u32,
+    pub(super) mentions: u32,
+    pub(super) notes: Vec<&'static str>,
+    pub(super) open: bool,
+}
+
+impl Entry {
+    pub(super) fn of(event: &Event, open: &str) -> Option<Self> {
+        let Event::Conversation { name, trust, unread, mentions, muted, request, blocked, joined, draft, .. } = event
+        else {
+            return None;
+        };
+        let mut notes = Vec::new();
+        for (holds, note) in [
+            (*request, "wants to talk"),
+            (*muted, "muted"),
+            (*blocked, "blocked"),
+            (*joined == Some(false), "left"),
+            (draft.is_some(), "draft"),
+        ] {
+            if holds {
+                notes.push(note);
+            }
+        }
+        Some(Self {
+            path: path(name),
+            name: plain::said(name),
+            privacy: privacy(name, *trust),
+            unread: *unread,
+            mentions: *mentions,
+            notes,
+            open: name == open,
+        })
+    }
+}
+
+/// A reaction, with how many people had it.
+pub(super) struct Reactions {
+    pub(super) emoji: String,
+    pub(super) count: usize,
+    pub(super) from: String,
+}
+
+/// A message, a gap or something refused: one line of the log.
+#[derive(Template)]
+#[template(path = "line.html")]
+pub(super) struct Line {
+    pub(super) base: String,
+    /// Where it stands, as commands name it.
+    pub(super) conversation: String,
+    pub(super) path: String,
+    pub(super) id: String,
+    pub(super) from: String,
+    pub(super) own: bool,
+    pub(super) time: String,
+    pub(super) sent_at: String,
+    pub(super) text: String,
+    pub(super) notice: bool,
+    pub(super) action: bool,
+    pub(super) removed: bool,
+    pub(super) edited: bool,
+    pub(super) target: Option<String>,
+    pub(super) state: &'static str,
+    pub(super) trust: &'static str,
+    pub(super) mentions_me: bool,
+    pub(super) reactions: Vec<Reactions>,
+}
+
+/// Whether the line stands in the log by itself; edits, deletions and reactions change another one.
+pub(super) fn stands(kind: Kind) -> bool {
+    !matches!(kind, Kind::Edit | Kind::Delete | Kind::Reaction)
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Queued => "queued",
+        State::Sent => "sent",
+        State::Delivered => "delivered",
+        State::Read => "read",
+        State::NotDelivered => "not delivered",
+        State::Received => "",
+    }
+}
+
+/// The words of a message's state, where there are any to say.
+pub(super) fn moved(to: State) -> &'static str {
+    state(to)
+}
+
+impl Line {
+    pub(super) fn of(message: &Message, base: &str) -> Self {
+        let mut reactions: Vec<Reactions> = Vec::new();
+        for reaction in &message.reactions {
+            let (emoji, from) = (reaction.emoji.on_one_line(), plain::said(&reaction.from));
+            match reactions.iter_mut().find(|one| one.emoji == emoji) {
+                Some(one) => {
+                    one.count += 1;
+                    one.from = format!("{}, {from}", one.from);
+                }
+                None => reactions.push(Reactions { emoji, count: 1, from }),
+            }
+        }
+        let (text, notice) = match message.kind {
+            Kind::Join => ("became a member".to_owned(), true),
+            Kind::Leave => ("left".to_owned(), true),
+            _ => (message.text.shown(), false),
+        };
+        Self {
+            base: base.to_owned(),
+            conversation: plain::said(&message.conversation),
+            path: path(&plain::said(&message.conversation)),
+            id: plain::said(&message.id),
+            from: plain::account(&message.from),
+            own: message.state != State::Received,
+            time: plain::time(&message.sent_at),
+            sent_at: plain::said(&message.sent_at),
+            text,
+            notice,
+            action: message.action,
+            removed: message.kind == Kind::Removed,
+            edited: message.edited,
+            target: message.target.as_deref().map(plain::said),
+            state: state(message.state),
+            trust: if message.state == State::Received { message.trust.words() } else { "" },
+            mentions_me: message.mentions_me,
+            reactions,
+        }
+    }
+
+    /// Something that is said about a conversation, by nobody.
+    fn about(conversation: &str, text: String) -> Self {
+        Self {
+            base: String::new(),
+            conversation: plain::said(conversation),
+            path: String::new(),
+            id: String::new(),
+            from: String::new(),
+            own: false,
+            time: String::new(),
+            sent_at: String::new(),
+            text,
+            notice: true,
+            action: false,
+            removed: false,
+            edited: false,
+            target: None,
+            state: "",
+            trust: "",
+            mentions_me: false,
+            reactions: Vec::new(),
+        }
+    }
+
+    /// The line of an event, with the conversation in which it stands.
+    pub(super) fn of_event(event: &Event, base: &str) -> Option<Self> {
+        Some(match event {
+            Event::Message(message) if stands(message.kind) => Self::of(message, base),
+            Event::Gap { conversation, from, missing } => {
+                let noun = if *missing == 1 { "message" } else { "messages" };
+                Self::about(conversation, format!("{missing} {noun} of {} missing here", plain::account(from)))
+            }
+            Event::Refused { conversation: Some(conversation), reason } => {
+                Self::about(conversation, format!("something was refused: {}", plain::said(reason)))
+            }
+            Event::NewDevice { name, device } => Self::about(
+                &format!("@{name}"),
+                format!("{} has a new device, number {device}, of the same key", plain::account(name)),
+            ),
+            _ => return None,
+        })
+    }
+}
+
+/// Somebody on the right.
+pub(super) struct Person {
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) words: String,
+}
+
+impl Person {
+    pub(super) fn of(event: &Event) -> Option<Self> {
+        let (name, words) = match event {
+            Event::Presence { name, online, .. } => (name, if *online { "online" } else { "offline" }.to_owned()),
+            Event::Contact { name, trust, blocked, .. } => {
+                let blocked = if *blocked { ", blocked" } else { "" };
+                (name, format!("{}{blocked}", trust.words()))
+            }
+            _ => return None,
+        };
+        let bare = name.strip_prefix('@').unwrap_or(name);
+        Some(Self { path: path(bare), name: plain::account(bare), words })
+    }
+}
+
+/// An error in its three parts.
+pub(super) struct Trouble {
+    pub(super) message: String,
+    pub(super) cause: Option<String>,
+    pub(super) advice: Option<String>,
+}
+
+impl From<&Error> for Trouble {
+    fn from(error: &Error) -> Self {
+        Self {
+            message: plain::said(&error.message),
+            cause: error.cause.as_deref().map(plain::said),
+            advice: error.advice.as_deref().map(plain::said),
+        }
+    }
+}
+
+/// A QR code as the path of an SVG picture, with its width in modules.
+pub(super) struct Code {
+    pub(super) width: usize,
+    pub(super) path: String,
+}
+
+impl Code {
+    /// `None`: it is too long for a code.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::L).ok()?;
+        let width = code.width();
+        let dark = |(at, _): &(usize, &qrcode::Color)| (at % width, at / width);
+        let modules = code.to_colors();
+        let path = modules.iter().enumerate().filter(|(_, colour)| **colour == qrcode::Color::Dark);
+        let path = path.map(|module| dark(&module)).map(|(x, y)| format!("M{} {}h1v1h-1z", x + 4, y + 4)).collect();
+        // Four modules of quiet zone on each side, as ISO/IEC 18004 asks.
+        Some(Self { width: width + 8, path })
+    }
+}
+
+/// Text of somebody else as a page shows it, on one line.
+pub(super) fn excerpt(text: &Text) -> String {
+    let text = text.on_one_line();
+    if text.chars().count() <= 80 { text } else { format!("{}…", text.chars().take(79).collect::<String>()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, path, privacy};
+    use crate::api::Trust;
+
+    /// What stands beside a conversation is words, for a room as for a person.
+    #[test]
+    fn marks_are_words() {
+        assert_eq!(privacy("#lobby", None), "PUBLIC");
+        assert_eq!(privacy("@bob", Some(Trust::Verified)), "private, verified");
+        assert_eq!(privacy("@bob", None), "private, unverified");
+        assert_eq!((path("#lobby"), path("@bob")), ("/room/lobby".to_owned(), "/with/bob".to_owned()));
+    }
+
+    /// Each dark module is a square, inside a quiet zone.
+    #[test]
+    fn a_code_is_drawn_whole() {
+        let code = Code::of(&"0123456789".repeat(6)).unwrap();
+        let dark = qrcode::QrCode::with_error_correction_level("0123456789".repeat(6), qrcode::EcLevel::L).unwrap();
+        let dark = dark.to_colors().iter().filter(|colour| **colour == qrcode::Color::Dark).count();
+        assert_eq!(code.path.matches('M').count(), dark);
+        assert!(code.path.starts_with("M4 4"), "{}", &code.path[..20]);
+    }
+}
