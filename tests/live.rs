@@ -16,6 +16,7 @@ mod screen;
 mod service;
 mod talk;
 mod terminal;
+mod web;
 mod wire;
 
 use sealpost_tests::processes::{Person, RelayProcess};

@@ -3,6 +3,7 @@
 //! Nothing here sleeps in order to let something happen: whoever waits asks again and again whether it has happened,
 //! until a deadline that no healthy machine meets.
 
+mod browser;
 mod person;
 mod programs;
 mod relay;
@@ -12,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+pub use browser::Browser;
 pub use person::{Following, Person};
 pub use programs::{Programs, programs};
 pub use relay::RelayProcess;

@@ -1,0 +1,289 @@
+//! The page, in a real browser and over bare HTTP.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use rustix::process::Signal;
+use sealpost_tests::processes::{Browser, Following, PATIENCE, Person, RelayProcess, signal, until};
+use sealpost_tests::skip;
+use serde_json::{Value, json};
+
+use super::Pair;
+
+/// Somebody's page, and the link that leads there once.
+struct Page {
+    process: Following,
+    link: String,
+}
+
+impl Page {
+    fn of(person: &Person) -> Self {
+        let mut process = Following::start(person.command(&["--json", "web"]));
+        let line = process.lines.until(|line| line.contains("\"listening\""));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        Self { process, link: line["at"].as_str().unwrap().to_owned() }
+    }
+
+    /// `127.0.0.1:PORT`
+    fn host(&self) -> &str {
+        self.link.strip_prefix("http://").unwrap().split_once('/').unwrap().0
+    }
+
+    fn token(&self) -> &str {
+        self.link.split_once("/?token=").unwrap().1
+    }
+}
+
+/// A browser that has come in, and the address below which everything stands.
+fn enter(page: &Page, browser: &Browser) -> String {
+    browser.go(&page.link);
+    let base = until("it is let in", || {
+        let url = browser.url();
+        (!url.contains("token=")).then_some(url)
+    });
+    base.trim_end_matches('/').to_owned()
+}
+
+/// A browser that has come in, and what it shows is held to this machine and to its own rules when the test ends.
+struct Visit {
+    browser: Browser,
+    base: String,
+}
+
+impl Visit {
+    fn to(page: &Page, size: (u32, u32), flags: &[&str]) -> Option<Self> {
+        let browser = Browser::start(size.0, size.1, flags)?;
+        let base = enter(page, &browser);
+        Some(Self { browser, base })
+    }
+
+    fn open(&self, path: &str) {
+        self.browser.go(&format!("{}{path}", self.base));
+    }
+
+    fn say(&self, text: &str) {
+        self.browser.typed("#text", &format!("{text}\u{e007}"));
+    }
+
+    /// Nothing was asked of any other place, and nothing was refused by the page's own policy.
+    fn stays_here(&self) {
+        let script = "return performance.getEntriesByType('resource').map((one) => one.name)";
+        let asked = self.browser.script(script, &[]);
+        for url in asked.as_array().unwrap() {
+            assert!(url.as_str().unwrap().starts_with(&self.base), "{url}");
+        }
+    }
+
+    /// What axe finds on the page as it is now.
+    fn is_accessible(&self, what: &str) {
+        let axe = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("axe").join("axe.min.js");
+        let Ok(axe) = std::fs::read_to_string(axe) else { return skip("axe", "axe") };
+        // The page's policy lets no foreign script in: the driver's own scripts are not asked.
+        let run = format!("{axe}; const done = arguments[0]; axe.run().then((found) => done(found.violations));");
+        let found = self.browser.later(&run, &[]);
+        let found: Vec<String> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| format!("{}: {} {}", one["id"], one["help"], one["nodes"][0]["html"]))
+            .collect();
+        assert!(found.is_empty(), "{what}: {}", found.join("\n"));
+    }
+
+    /// Nobody has to scroll sideways.
+    fn fits(&self, what: &str) {
+        let script = "return document.documentElement.scrollWidth - innerWidth";
+        let over = self.browser.script(script, &[]).as_i64().unwrap();
+        assert!(over <= 0, "{what} is {over} pixels too wide");
+    }
+}
+
+/// Two people with a page each talk through a real relay: what one says, changes, takes back and thinks of something the other
+/// sees at once, and a script on the same profile sees the same.
+#[test]
+fn two_people_talk_on_the_page() {
+    let pair = Pair::acquainted();
+    let (alice, bob) = (Page::of(&pair.alice), Page::of(&pair.bob));
+    let Some(a) = Visit::to(&alice, (1280, 800), &[]) else { return };
+    let Some(b) = Visit::to(&bob, (1280, 800), &[]) else { return };
+    a.browser.shows("@bob");
+    a.open("/with/bob");
+    b.open("/with/alice");
+    a.browser.shows("private, unverified");
+    a.say("tea on <b>friday</b>?");
+    b.browser.shows("tea on <b>friday</b>?");
+    b.say("yes // at four");
+    a.browser.shows("yes // at four");
+    until("it is delivered", || a.browser.text().contains("delivered").then_some(()));
+
+    a.browser.click(".message.own:last-of-type .acts summary, .message.own .acts summary");
+    let edits = a.browser.script("return [...document.querySelectorAll('.message.own')].pop().id", &[]);
+    let id = edits.as_str().unwrap().strip_prefix("m-").unwrap().to_owned();
+    a.open(&format!("/with/bob?edit={id}"));
+    a.browser.script("document.getElementById('text').value = ''", &[]);
+    a.say("tea on saturday?");
+    b.browser.shows("tea on saturday?");
+    b.browser.shows("edited");
+    until("the old text has gone", || (!b.browser.text().contains("friday")).then_some(()));
+
+    let react = "const line = document.getElementById(arguments[0]); line.querySelector('details').open = true; \
+                 line.querySelector('input[name=emoji]').value = '👍'; \
+                 line.querySelector('input[name=emoji]').form.requestSubmit();";
+    b.browser.script(react, &[json!(format!("m-{id}"))]);
+    a.browser.shows("👍 1");
+    let _ = a.browser.picture("page-conversation");
+
+    let delete = "const line = document.getElementById(arguments[0]); \
+                  line.querySelector('input[value=delete]').form.requestSubmit();";
+    a.browser.script(delete, &[json!(format!("m-{id}"))]);
+    b.browser.shows("deleted");
+
+    // A script on Bob's profile, through the page's process: the same conversation.
+    let said: Vec<String> = pair.bob.history("alice").into_iter().map(|(_, text)| text).collect();
+    assert_eq!(said.last().map(String::as_str), Some("yes // at four"));
+    assert!(!said.iter().any(|text| text.contains("saturday")), "{said:?}");
+    a.open("/search?q=FOUR");
+    a.browser.shows("1 message with");
+    for visit in [&a, &b] {
+        visit.stays_here();
+    }
+    signal(alice.process.pid(), Signal::TERM);
+    a.browser.shows("this page has lost its program");
+}
+
+/// A changed key blocks the composer, and says in words what it means and what to do; the number is compared on the page.
+#[test]
+fn a_changed_key_blocks_the_composer() {
+    let pair = Pair::acquainted();
+    let alice = Page::of(&pair.alice);
+    let Some(visit) = Visit::to(&alice, (1280, 800), &[]) else { return };
+    visit.open("/verify/bob");
+    visit.browser.shows("Compare this number");
+    let shown =
+        pair.bob.json(&["verify", "alice"]).expect(0).events("safety")[0]["number"].as_str().unwrap().to_owned();
+    let _ = visit.browser.picture("page-verify");
+    visit.is_accessible("verification");
+    visit.browser.typed("#mark", &format!("{}\u{e007}", "11111 ".repeat(12)));
+    visit.browser.shows("this is not the safety number with @bob");
+    visit.open("/verify/bob");
+    visit.browser.typed("#mark", &format!("{shown}\u{e007}"));
+    visit.browser.shows("private, verified");
+
+    // Bob's name is released, and somebody else takes it.
+    let data = pair.relay.data.to_str().unwrap();
+    let _ = RelayProcess::program(&["admin", "release", "bob", "--data", data]).expect(0);
+    let other = Person::new(pair.folder.path(), "other");
+    let _ = other.run(&["register", &pair.relay.address, "bob"]).expect(0);
+    visit.open("/with/bob");
+    visit.say("are you there?");
+    visit.browser.shows("The key of bob has changed");
+    visit.open("/with/bob");
+    assert_eq!(visit.browser.count("#composer"), 0);
+    visit.browser.shows("private, key changed");
+    let _ = visit.browser.picture("page-key-changed");
+    visit.is_accessible("a changed key");
+    visit.browser.typed("#fingerprint", &format!("{}\u{e007}", "a".repeat(52)));
+    visit.browser.shows("try:");
+    assert_eq!(visit.browser.count("#composer"), 0);
+}
+
+/// Every page can be used without a mouse and without eyes, in three widths, light and dark: axe finds nothing, and nothing is
+/// wider than the window. What strangers write stays text.
+#[test]
+fn the_page_is_for_everybody() {
+    let pair = Pair::acquainted();
+    let _ = pair.alice.run(&["join", "#lobby"]).expect(0);
+    let hostile = "<img src=x onerror=document.title='gone'> \u{202e}evil\u{1b}[31m https://example.org/?q=1 x̂\u{301}\u{301}\u{301}";
+    let _ = pair.bob.run(&["send", "alice", hostile]).expect(0);
+    let _ = pair.bob.run(&["send", "alice", &"unbroken".repeat(100)]).expect(0);
+    let _ = pair.alice.receives(2);
+    let dark = Some("--blink-settings=preferredColorScheme=0");
+    for (scheme, flag, widths) in [("light", None, &[1280, 800, 320][..]), ("dark", dark, &[1280])] {
+        let flags: Vec<&str> = flag.into_iter().collect();
+        let page = Page::of(&pair.alice);
+        let Some(visit) = Visit::to(&page, (1280, 800), &flags) else { return };
+        for &width in widths {
+            visit.browser.resize(width, 700);
+            for path in ["/", "/with/bob", "/room/lobby", "/people?of=%23lobby", "/verify", "/search?q=unbroken"] {
+                visit.open(path);
+                let what = format!("{path} {scheme} {width}");
+                visit.is_accessible(&what);
+                visit.fits(&what);
+            }
+            visit.open("/with/bob");
+            visit.browser.shows("<img src=x");
+            visit.browser.shows("<U+202E>evil<U+001B>");
+            assert_eq!(visit.browser.script("return document.title", &[]), "@bob – Sealpost");
+            let _ = visit.browser.picture(&format!("page-{scheme}-{width}"));
+        }
+        visit.stays_here();
+    }
+}
+
+/// An answer to a request as it stands: status line, headers, body.
+fn request(page: &Page, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(page.host()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.1\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, text)
+}
+
+/// The page is for whoever has the link: once, under its own name, from itself; with a policy that lets nothing in.
+#[test]
+fn other_pages_and_other_people_stay_outside() {
+    let pair = Pair::acquainted();
+    let page = Page::of(&pair.alice);
+    let host = page.host().to_owned();
+    let own = ("host", host.as_str());
+    let way_in = format!("/?token={}", page.token());
+    assert_eq!(request(&page, "GET", "/", &[own], "").0, 403);
+    assert_eq!(request(&page, "GET", &way_in, &[("host", "evil.example")], "").0, 421);
+    let (status, entered) = request(&page, "GET", &way_in, &[own], "");
+    assert_eq!(status, 200, "{entered}");
+    assert_eq!(request(&page, "GET", &way_in, &[own], "").0, 403, "a token serves once");
+    let cookie = entered.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let (cookie, rest) = cookie.split_once(';').unwrap();
+    let base = rest.split(';').find_map(|part| part.trim().strip_prefix("Path=")).unwrap();
+    assert!(base.len() > 32, "a path that nobody guesses: {base}");
+    let with = ("cookie", cookie);
+    let bob = format!("{base}/with/bob");
+    let (status, shown) = request(&page, "GET", &bob, &[own, with], "");
+    assert_eq!(status, 200, "{shown}");
+    for header in
+        ["content-security-policy: default-src 'none'", "x-content-type-options: nosniff", "no-store", "no-referrer"]
+    {
+        assert!(shown.contains(header), "{header}: {shown}");
+    }
+    assert_eq!(request(&page, "GET", &bob, &[own], "").0, 403);
+    assert_eq!(request(&page, "GET", &bob, &[("host", "localhost.evil.example"), with], "").0, 421);
+    let act = format!("{base}/say");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let said = "here=%40bob&text=forged";
+    let origin = format!("http://{host}");
+    for headers in [
+        vec![own, with, form],
+        vec![own, with, form, ("origin", "http://evil.example")],
+        vec![own, with, form, ("origin", "null")],
+        vec![own, with, form, ("origin", &origin), ("sec-fetch-site", "cross-site")],
+    ] {
+        assert_eq!(request(&page, "POST", &act, &headers, said).0, 421, "{headers:?}");
+    }
+    assert_eq!(request(&page, "POST", &act, &[own, form, ("origin", &origin)], said).0, 403);
+    let long = format!("here=%40bob&text={}", "x".repeat(300 * 1024));
+    assert_eq!(request(&page, "POST", &act, &[own, with, form, ("origin", &origin)], &long).0, 413);
+    for path in ["/../vault", "/with/../../vault", "/with/%2e%2e%2fvault", "/nothing", "/room/%00"] {
+        let (status, shown) = request(&page, "GET", &format!("{base}{path}"), &[own, with], "");
+        assert!((400..500).contains(&status), "{path}: {shown}");
+    }
+    assert_eq!(pair.alice.history("bob").len(), 2, "nothing was said");
+    // A page for the whole network would show everything to everybody.
+    let _ = pair.alice.run(&["web", "--listen", "0.0.0.0:0"]).expect(2);
+}
