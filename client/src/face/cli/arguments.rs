@@ -460,7 +460,7 @@ mod tests {
     fn help_lists_only_what_exists_and_long_help_begins_with_examples() {
         let long = Cli::command().render_long_help().to_string();
         assert!(long.starts_with("Examples:"));
-        for planned in ["doctor", "backup", "wipe", "search"] {
+        for planned in ["doctor", "backup", "wipe"] {
             assert!(!long.contains(planned), "{planned}");
         }
     }
