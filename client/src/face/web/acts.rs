@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::shown::Trouble;
 use super::{Web, pages};
 use crate::api::{Command, Error, ErrorCode, Event, Wait};
 use crate::face::slash::{self, Line};
@@ -202,19 +203,25 @@ fn told(web: &Web, headers: &HeaderMap, here: &str, text: &str) -> Response {
     pages::told(web, &to, text)
 }
 
+/// What went wrong, for the page's script, which shows it as it is: a relay's operator may have chosen some of the words.
+fn told_to_script(error: &Error) -> Value {
+    let Trouble { message, cause, advice } = Trouble::from(error);
+    json!({ "message": message, "cause": cause, "try": advice })
+}
+
 fn failed(web: &Web, headers: &HeaderMap, error: &Error) -> Response {
     let page = pages::trouble(web, error);
     if scripted(headers) {
         let status = page.status();
-        return answer(status, &json!({ "message": error.message, "cause": error.cause, "try": error.advice }));
+        return answer(status, &told_to_script(error));
     }
     page
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ALLOWED, Fields, command};
-    use crate::api::Command;
+    use super::{ALLOWED, Fields, command, told_to_script};
+    use crate::api::{Command, Error, ErrorCode};
 
     fn fields(pairs: &[(&str, &str)]) -> Fields {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -238,5 +245,15 @@ mod tests {
             assert!(!ALLOWED.contains(&name));
             assert_eq!(command(fields(&[("command", name), ("name", "x"), ("to", "bob"), ("text", "x")])), None);
         }
+    }
+
+    /// The words of an operator, of a relay or of a stranger in an error are shown and not obeyed, as everywhere.
+    #[test]
+    fn errors_are_obeyed_by_no_browser() {
+        let error =
+            Error::new(ErrorCode::Refused, "banned").because("for \u{202e}liveness\u{1b}[2J").advise("ask\u{9b}m");
+        let told = told_to_script(&error);
+        assert_eq!(told["cause"], "for <U+202E>liveness<U+001B>[2J");
+        assert_eq!(told["try"], "ask<U+009B>m");
     }
 }

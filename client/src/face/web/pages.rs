@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Web;
 use super::shown::{Code, Entry, Line, Person, Trouble, excerpt, path, privacy, stands};
-use crate::api::{Command, Error, ErrorCode, Event, Kind, Message, Trust};
+use crate::api::{self, Command, Error, ErrorCode, Event, Kind, Message, Trust};
 use crate::face::plain;
 
 /// Messages of a conversation on one page.
@@ -267,7 +267,8 @@ fn composer(messages: &[&Message], asked: &Asked, draft: String) -> Composer {
         let id = id.as_ref()?;
         messages.iter().find(|message| message.id == *id && message.kind != Kind::Removed)
     };
-    if let Some(message) = find(&asked.edit) {
+    // The text of somebody else is nothing to begin with: unfiltered, as one's own stands in the line.
+    if let Some(message) = find(&asked.edit).filter(|message| message.state != api::State::Received) {
         let text = message.text.as_raw().to_owned();
         return Composer { act: "edit", id: message.id.clone(), about: excerpt(&message.text), text };
     }
