@@ -86,7 +86,7 @@ pub struct Relay<S> {
     presence: Presence,
     tails: Tails,
     operator: Operator,
-    room: attachment::Room,
+    room: attachment::room::Room,
     /// The mailbox at which the last sweep ended, where it did not come to the last one.
     swept: Mutex<Option<Vec<u8>>>,
     course: Course,
@@ -156,7 +156,7 @@ impl<S: Store> Relay<S> {
             presence: Presence::default(),
             tails: Tails::default(),
             operator: Operator::default(),
-            room: attachment::Room::default(),
+            room: attachment::room::Room::default(),
             swept: Mutex::default(),
             course: Course::new(),
             rng: Mutex::new(Box::new(rng)),

@@ -1,7 +1,6 @@
 //! Blobs: uploaded part by part for an account, given out whole, removed when their time is over.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+pub(super) mod room;
 
 use bytes::Bytes;
 use sealpost_crypto::identity;
@@ -11,17 +10,13 @@ use sealpost_spec::mailbox::DeliveryToken;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal};
 use sealpost_spec::wire;
 use serde::{Deserialize, Serialize};
-use tokio::sync::RwLock;
 
 use super::caller::Sender;
 use super::row::{Account, Blob, Current, Row as _, account, blob};
 use super::{ATTEMPTS, Caller, No, Outcome, Relay, only, price, row};
 use crate::metrics::METRICS;
-use crate::store::bell::lock;
 use crate::store::{Fault, Store, Write, Written};
-
-/// Most blobs of one account: each costs a row and a file, however small it is.
-const MOST: u64 = 1_000;
+use room::{Most, counted, size};
 
 /// How much room files may take, in bytes, each with the reason for its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,76 +39,6 @@ impl Default for Files {
     }
 }
 
-/// What there is of blobs, counted whole from their first part on. Known from the rows at the start.
-#[derive(Default)]
-pub(super) struct Room(Mutex<Taken>, [RwLock<()>; DOORS]);
-
-/// So many, for blobs that come and go at the same time.
-const DOORS: usize = 32;
-
-#[derive(Default)]
-struct Taken {
-    bytes: u64,
-    accounts: HashMap<Name, (u64, u64)>,
-}
-
-impl Room {
-    /// Takes so many bytes for an account which may have `most`, where they are to be had. **[FILE-8]**
-    fn take(&self, name: &Name, bytes: u64, most: u64, files: &Files) -> Result<(), Refusal> {
-        let mut taken = lock(&self.0);
-        let (held, count) = taken.accounts.get(name).copied().unwrap_or_default();
-        for (exceeded, limit) in [
-            (held.saturating_add(bytes) > most, most),
-            (count >= MOST, MOST),
-            (taken.bytes.saturating_add(bytes) > files.total, files.total),
-        ] {
-            if exceeded {
-                return Err(Refusal::QuotaReached { limit });
-            }
-        }
-        taken.add(name, bytes);
-        Ok(())
-    }
-
-    /// Parts are added to a blob side by side, and it is removed alone. Else a part that came when the file was gone and
-    /// its row not yet would make a file that no row knows, and nobody removes.
-    pub(super) fn door(&self, id: BlobId) -> &RwLock<()> {
-        let [first, ..] = id.0;
-        &self.1[usize::from(first) % DOORS]
-    }
-
-    fn give_back(&self, name: &Name, bytes: u64) {
-        let mut taken = lock(&self.0);
-        taken.bytes = taken.bytes.saturating_sub(bytes);
-        if let Some((held, count)) = taken.accounts.get_mut(name) {
-            (*held, *count) = (held.saturating_sub(bytes), count.saturating_sub(1));
-            if *count == 0 {
-                taken.accounts.remove(name);
-            }
-        }
-        taken.show();
-    }
-
-    /// Bytes of all of them, and how many there are.
-    pub(super) fn total(&self) -> (u64, u64) {
-        let taken = lock(&self.0);
-        (taken.bytes, taken.accounts.values().map(|(_, count)| count).sum())
-    }
-}
-
-impl Taken {
-    fn add(&mut self, name: &Name, bytes: u64) {
-        let (held, count) = self.accounts.entry(name.clone()).or_default();
-        (*held, *count) = (*held + bytes, *count + 1);
-        self.bytes += bytes;
-        self.show();
-    }
-
-    fn show(&self) {
-        METRICS.store.blob_bytes.set(i64::try_from(self.bytes).unwrap_or(i64::MAX));
-    }
-}
-
 /// A part, as it was asked for.
 pub(super) struct Part {
     pub(super) recipient: Name,
@@ -122,10 +47,6 @@ pub(super) struct Part {
     pub(super) parts: u32,
     pub(super) part: u32,
     pub(super) bytes: wire::Bytes,
-}
-
-fn size(parts: u32) -> u64 {
-    u64::from(parts) * PART as u64
 }
 
 impl<S: Store> Relay<S> {
@@ -163,13 +84,11 @@ impl<S: Store> Relay<S> {
         }
         sender.recipient.serves(&name)?;
         let _adds = self.room.door(id).read().await;
+        let most = Most::of(&files, contact);
         let known = match self.row::<Blob>(blob(&id)).await? {
             Some(known) => known,
             None if bytes.0.is_empty() || part > 0 => return Ok(Answer::Stored { parts: 0 }),
-            None => {
-                let most = if contact { files.account } else { files.account / 2 };
-                self.claim(now, &name, id, parts, most, &files).await?
-            }
+            None => self.claim(now, &name, id, parts, most, &files).await?,
         };
         if known.row.owner != name {
             return Err(Refusal::WrongLink.into());
@@ -177,25 +96,28 @@ impl<S: Store> Relay<S> {
         if known.row.parts != parts {
             return Err(Refusal::Malformed.into());
         }
+        let known = match self.room_for(known, id, if bytes.0.is_empty() { 0 } else { part }, most, &files).await? {
+            Ok(known) => known,
+            Err(stored) => return Ok(Answer::Stored { parts: stored }),
+        };
         self.put_part(now, id, known, part, Bytes::from(bytes.0)).await
     }
 
-    /// Takes the room that a blob will need, before its first part is stored; where somebody else has just begun it, it is
-    /// theirs. **[FILE-8]**
+    /// Begins a blob, before its first part is stored; where somebody else has just begun it, it is theirs. **[FILE-8]**
     pub(super) async fn claim(
         &self,
         now: u64,
         name: &Name,
         id: BlobId,
         parts: u32,
-        most: u64,
+        most: Most,
         files: &Files,
     ) -> Result<Current<Blob>, No> {
         if self.store.free() < files.free.saturating_add(size(parts)) {
             return Err(Refusal::QuotaReached { limit: files.total }.into());
         }
-        self.room.take(name, size(parts), most, files)?;
-        let row = Blob { owner: name.clone(), parts, begun_at: now, whole_at: None };
+        self.room.begin(name, parts, most, files)?;
+        let row = Blob { owner: name.clone(), parts, counted: counted(parts, 0), begun_at: now, whole_at: None };
         let put = row::put(blob(&id), None, &row).map_err(No::from);
         let written = match put {
             Ok(put) => self.store.write(vec![put]).await.map_err(No::from),
@@ -204,11 +126,50 @@ impl<S: Store> Relay<S> {
         match written.as_deref() {
             Ok([Written::Put(rev)]) => Ok(Current { rev: *rev, row }),
             _ => {
-                self.room.give_back(name, size(parts));
+                self.room.give_back(name, size(counted(parts, 0)), 1);
                 written?;
                 Ok(self.row::<Blob>(blob(&id)).await?.ok_or(Fault::Contended(Blob::TABLE))?)
             }
         }
+    }
+
+    /// Counts more of a blob where this part takes it. `Err`: it is too far ahead of the parts that are stored, so many.
+    /// **[FILE-15]**
+    async fn room_for(
+        &self,
+        mut known: Current<Blob>,
+        id: BlobId,
+        part: u32,
+        most: Most,
+        files: &Files,
+    ) -> Result<Result<Current<Blob>, u32>, No> {
+        for _ in 0..ATTEMPTS {
+            if part < known.row.counted {
+                return Ok(Ok(known));
+            }
+            // Those that wait to be written come before this question.
+            let stored = self.store.parts(id.0).await?;
+            let counts = counted(known.row.parts, stored);
+            if part >= counts {
+                return Ok(Err(stored));
+            }
+            let more = size(counts.saturating_sub(known.row.counted));
+            self.room.grow(&known.row.owner, more, most, files)?;
+            known.row.counted = counts;
+            let put = row::put(blob(&id), Some(known.rev), &known.row).map_err(No::from);
+            let written = match put {
+                Ok(put) => self.store.write(vec![put]).await.map_err(No::from),
+                Err(no) => Err(no),
+            };
+            if let Ok([Written::Put(rev)]) = written.as_deref() {
+                known.rev = *rev;
+                return Ok(Ok(known));
+            }
+            self.room.give_back(&known.row.owner, more, 0);
+            written?;
+            known = self.row::<Blob>(blob(&id)).await?.ok_or(Refusal::NoSuchBlob)?;
+        }
+        Err(Fault::Contended(Blob::TABLE).into())
     }
 
     /// Adds a part where it is the next one; tells how many are durable. **[FILE-5]**
@@ -280,7 +241,7 @@ impl<S: Store> Relay<S> {
         let delete = Write::Delete { key: blob(&id), expected: known.rev };
         let gone = self.store.write(vec![delete]).await?.as_slice() == [Written::Done];
         if gone {
-            self.room.give_back(&known.row.owner, size(known.row.parts));
+            self.room.give_back(&known.row.owner, size(known.row.counted), 1);
         }
         Ok(gone)
     }
@@ -294,7 +255,7 @@ impl<S: Store> Relay<S> {
             after = Some(last.clone());
             for (_, value) in page {
                 let known = row::decoded::<Blob>(value)?.row;
-                lock(&self.room.0).add(&known.owner, size(known.parts));
+                self.room.add(&known.owner, size(known.counted));
             }
         }
     }

@@ -181,6 +181,8 @@ pub(super) struct Blob {
     /// The account that may fetch it.
     pub(super) owner: Name,
     pub(super) parts: u32,
+    /// So many parts count of it: at most what is stored twice over, and a few. [FILE-8]
+    pub(super) counted: u32,
     /// Unix milliseconds.
     pub(super) begun_at: u64,
     /// When its last part came.

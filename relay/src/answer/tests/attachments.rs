@@ -1,5 +1,6 @@
 use super::*;
 use crate::answer::Files;
+use crate::answer::attachment::room::Most;
 use crate::store::CrashPoints;
 use sealpost_spec::attachment::{BlobId, KEPT_MS, PART, UNFINISHED_MS};
 
@@ -167,6 +168,72 @@ fn room_is_bounded_and_comes_back() {
     assert!(matches!(fetch(&slow, NOW, BLOB, 0), Err(Refusal::TooFast { .. })));
 }
 
+/// [FILE-15] who has uploaded little takes little from others, whatever they say will follow; what is uploaded counts twice at most, and
+/// after a restart as before. A part beyond what counts is not stored.
+#[test]
+fn a_claim_takes_no_room() {
+    let size = |parts: u64| parts * PART as u64;
+    let files = move |rules: &mut Rules| {
+        rules.files = Files { largest: size(1_000), account: size(1_000), total: size(1_200), ..Files::default() };
+    };
+    let first = relay(files);
+    let (bob, _caller) = people(&first);
+    let begun = |relay: &Relay<Memory>, blob, parts| {
+        put(relay, &mut link(relay, LinkKind::Anonymous), part(&bob, blob, parts, 0, bytes(0)))
+    };
+    for number in 0..9 {
+        assert_eq!(begun(&first, BlobId([10 + number; 16]), 800), Ok(1), "{number}");
+    }
+    assert_eq!(first.room.total(), (9 * size(16), 9));
+    assert_eq!(upload(&first, &bob, BLOB, 200), Ok(()));
+    assert_eq!(first.room.total(), (9 * size(16) + size(200), 10));
+    // What could never be whole is refused before its first part.
+    assert_eq!(begun(&first, BlobId([2; 16]), 700), Err(Refusal::QuotaReached { limit: size(1_000) }));
+    let (long, mut anonymous) = (BlobId([10; 16]), link(&first, LinkKind::Anonymous));
+    let mut long_part = |number| put(&first, &mut anonymous, part(&bob, long, 800, number, bytes(number as u8)));
+    assert_eq!(long_part(799), Ok(1), "it is far ahead");
+    assert_eq!(first.room.total().0, 9 * size(16) + size(200));
+    (1..100).for_each(|number| assert_eq!(long_part(number), Ok(number + 1)));
+    let counted = first.room.total().0 - 8 * size(16) - size(200);
+    assert!(counted > size(100) && counted <= size(2 * 100 + 16), "{}", counted / PART as u64);
+    // Who is overtaken by others is refused on the way, and goes on once there is room.
+    assert_eq!(upload(&first, &bob, BlobId([3; 16]), 400), Ok(()));
+    let stopped = (100..800).find_map(|number| long_part(number).err().map(|refusal| (number, refusal)));
+    let (at, refusal) = stopped.unwrap();
+    assert_eq!(refusal, Refusal::QuotaReached { limit: size(1_000) });
+    let second = over(first.store().reopen(CrashPoints::none()), files);
+    assert_eq!(second.room.total(), first.room.total());
+    let mut owner = bob.enter(&second, 2);
+    for blob in [BlobId([3; 16]), BLOB] {
+        assert_eq!(ask(&second, &mut owner, Request::DropBlob(blob)), Ok(Answer::Done));
+    }
+    let mut anonymous = link(&second, LinkKind::Anonymous);
+    for number in at..800 {
+        assert_eq!(put(&second, &mut anonymous, part(&bob, long, 800, number, bytes(0))), Ok(number + 1));
+    }
+    assert!(fetch(&second, NOW, long, 799).is_ok());
+    assert_eq!(second.room.total(), (8 * size(16) + size(800), 9));
+}
+
+/// [FILE-7] nor do strangers' blobs, however small, fill more than half of those that an account may have.
+#[test]
+fn strangers_leave_blobs_to_others() {
+    let relay = relay(|_| {});
+    let (bob, _caller) = people(&relay);
+    let put = |number: u16, token| {
+        let mut blob = [0; 16];
+        blob[..2].copy_from_slice(&number.to_le_bytes());
+        let mut request = part(&bob, BlobId(blob), 1, 0, bytes(0));
+        if let Request::PutBlob { token: shown, .. } = &mut request {
+            *shown = token;
+        }
+        put(&relay, &mut link(&relay, LinkKind::Anonymous), request)
+    };
+    (0..500).for_each(|number| assert_eq!(put(number, None), Ok(1)));
+    assert_eq!(put(500, None), Err(Refusal::QuotaReached { limit: 500 }));
+    assert_eq!(put(500, Some(bob.token)), Ok(1));
+}
+
 /// [FILE-11] a blob goes when its account drops it, 30 days after it was whole, or three days after it was begun and not finished;
 /// nobody else drops it, nor learns that it is there.
 #[test]
@@ -223,7 +290,8 @@ fn a_blob_is_claimed_once() {
     let relay = relay(|_| {});
     let (bob, _caller) = people(&relay);
     for _ in 0..2 {
-        let claimed = ready(relay.claim(NOW, &bob.name, BLOB, 3, u64::MAX, &Files::default())).unwrap();
+        let most = Most { bytes: u64::MAX, blobs: u64::MAX };
+        let claimed = ready(relay.claim(NOW, &bob.name, BLOB, 3, most, &Files::default())).unwrap();
         assert!(claimed.is_ok_and(|known| known.row.parts == 3));
         assert_eq!(relay.room.total(), (3 * PART as u64, 1));
     }
