@@ -1,168 +1,49 @@
 //! What a typed line means: one parser for every face that has a line to type in.
 
+mod entries;
+mod unknown;
+
+pub use entries::{ENTRIES, Entry};
+
 use super::duration;
+use crate::api::{Command, Error, ErrorCode, Wait};
+use unknown::unknown;
+
+/// The room that there is from the start.
+pub const LOBBY: &str = "#lobby";
+
+/// Longest wait of a command that was typed, in milliseconds.
+pub const PATIENCE_MS: u64 = 30_000;
+
+/// Most messages that a typed search finds.
+const FOUND: u32 = 50;
+
+/// Where a line is typed, and what it may leave unsaid.
+#[derive(Clone, Copy, Debug)]
+pub struct Here<'a> {
+    /// The open conversation: `@bob` or `#room`.
+    pub place: &'a str,
+    /// The last message that somebody else wrote there.
+    pub last: Option<&'a str>,
+    /// The safety number that was shown last, after whose it is.
+    pub number: Option<(&'a str, &'a str)>,
+}
 
 /// A line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum Meaning {
     /// Nothing was typed.
-    Empty,
-    /// Text for the open conversation.
-    Say(String),
-    /// `/dm NAME TEXT`
-    Message { to: String, text: String },
-    /// `/dm NAME`, `/query NAME`: from now on what is typed goes there.
+    Nothing,
+    /// What the engine is asked for.
+    Command(Command),
+    /// From now on what is typed goes there: `@bob` or `#room`.
     Open(String),
-    /// `/join #room`
-    Join(String),
-    /// `/part [#room]`
-    Part(Option<String>),
-    /// `/rooms`
-    Rooms,
-    /// `/who [#room]`
-    Who(Option<String>),
-    /// `/verify [NAME]`
-    Verify(Option<String>),
-    /// `/verify ok`: the number shown last is equal.
-    VerifyOk,
-    /// `/trust NAME FINGERPRINT`
-    Trust { name: String, fingerprint: String },
-    /// `/block NAME`
-    Block(String),
-    /// `/unblock NAME`
-    Unblock(String),
-    /// `/me TEXT`: what one does.
-    Act(String),
-    /// `/reply [ID] TEXT`: without an id, to the last message of somebody else here.
-    Reply { id: Option<String>, text: String },
-    /// `/edit [ID] TEXT`: without an id, one's own last message here.
-    Edit { id: Option<String>, text: String },
-    /// `/delete [ID]`
-    Delete(Option<String>),
-    /// `/react [ID] [EMOJI]`: without an id, to the last message of somebody else here.
-    React { id: Option<String>, emoji: String },
-    /// `/accept [NAME]`
-    Accept(Option<String>),
-    /// `/refuse [NAME]`
-    Refuse(Option<String>),
-    /// `/mute [NAME]` and `/unmute [NAME]`
-    Mute { with: Option<String>, on: bool },
-    /// `/expire DUR|off`
-    Expire(Option<u32>),
-    /// `/settings [read-receipts|typing on|off]`
-    Settings { read_receipts: Option<bool>, typing: Option<bool> },
-    /// `/chats`
-    Conversations,
-    /// `/search WORDS`
-    Search(String),
-    /// `/status`
-    Status,
-    /// `/help [command]`
+    /// What can be typed.
     Help(Option<&'static Entry>),
-    /// `/keys`
+    /// What the keys do.
     Keys,
-    /// `/quit`
+    /// Leave.
     Quit,
-}
-
-/// A command as `/help` shows it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its names, the first one is its own.
-    pub names: &'static [&'static str],
-    /// What follows.
-    pub arguments: &'static str,
-    /// What it does.
-    pub does: &'static str,
-}
-
-/// Every command.
-pub const ENTRIES: &[Entry] = &[
-    Entry {
-        names: &["dm", "msg"],
-        arguments: "NAME [TEXT]",
-        does: "write to somebody, end-to-end encrypted; without TEXT, open the conversation",
-    },
-    Entry { names: &["query"], arguments: "NAME", does: "open the conversation with somebody" },
-    Entry { names: &["join"], arguments: "#ROOM", does: "become a member of a public room, and open it" },
-    Entry { names: &["part"], arguments: "[#ROOM]", does: "leave a room" },
-    Entry { names: &["rooms", "list"], arguments: "", does: "list the relay's rooms" },
-    Entry { names: &["who", "names"], arguments: "[#ROOM]", does: "list the members of a room" },
-    Entry {
-        names: &["verify"],
-        arguments: "[NAME|ok]",
-        does: "show the safety number with somebody; `ok` after you compared it and it is equal",
-    },
-    Entry { names: &["trust"], arguments: "NAME FINGERPRINT", does: "accept a changed key" },
-    Entry { names: &["block"], arguments: "NAME", does: "show nothing more of somebody" },
-    Entry { names: &["unblock"], arguments: "NAME", does: "take /block back" },
-    Entry { names: &["me"], arguments: "TEXT", does: "say what you do: /me waves" },
-    Entry {
-        names: &["reply"],
-        arguments: "[ID] TEXT",
-        does: "answer a message; without ID, the last one that somebody else wrote here",
-    },
-    Entry {
-        names: &["edit"],
-        arguments: "[ID] TEXT",
-        does: "replace the text of a message of yours; without ID, of your last one here",
-    },
-    Entry {
-        names: &["delete"],
-        arguments: "[ID]",
-        does: "take a message of yours back; without ID, your last one here",
-    },
-    Entry {
-        names: &["react"],
-        arguments: "[ID] EMOJI",
-        does: "react to a message; without ID, to the last one that somebody else wrote here; - takes it back",
-    },
-    Entry { names: &["accept"], arguments: "[NAME]", does: "accept a stranger who has written to you" },
-    Entry { names: &["refuse"], arguments: "[NAME]", does: "delete what a stranger has written to you" },
-    Entry { names: &["mute"], arguments: "[NAME|#ROOM]", does: "let a conversation draw no attention" },
-    Entry { names: &["unmute"], arguments: "[NAME|#ROOM]", does: "take /mute back" },
-    Entry {
-        names: &["expire"],
-        arguments: "DUR|off",
-        does: "delete messages here, on both sides, so long after they were read: 30s, 1h, 7d",
-    },
-    Entry {
-        names: &["settings"],
-        arguments: "[read-receipts|typing on|off]",
-        does: "show or change what the people you accepted learn of you",
-    },
-    Entry { names: &["chats"], arguments: "", does: "list conversations, with what is unread" },
-    Entry { names: &["search"], arguments: "WORDS", does: "find messages by their words" },
-    Entry { names: &["status"], arguments: "", does: "connection, transport and queue" },
-    Entry { names: &["help"], arguments: "[COMMAND]", does: "this list" },
-    Entry { names: &["keys"], arguments: "", does: "what the keys do" },
-    Entry { names: &["quit"], arguments: "", does: "leave; Ctrl-D does too" },
-];
-
-impl Entry {
-    fn find(name: &str) -> Option<&'static Self> {
-        ENTRIES.iter().find(|entry| entry.names.contains(&name))
-    }
-
-    /// What it is called and does, on one line.
-    pub fn described(&self) -> String {
-        let also: Vec<String> = self.names.iter().skip(1).map(|name| format!("/{name}")).collect();
-        let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
-        format!("{:<26} {}{also}", self.usage(), self.does)
-    }
-
-    /// `/dm NAME [TEXT]`
-    pub fn usage(&self) -> String {
-        let name = self.names.first().copied().unwrap_or_default();
-        if self.arguments.is_empty() { format!("/{name}") } else { format!("/{name} {}", self.arguments) }
-    }
-}
-
-/// Why a line was not understood: what to say, and what to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misunderstood {
-    pub message: String,
-    pub advice: String,
 }
 
 /// Whether there is a command of this name.
@@ -171,96 +52,143 @@ pub fn knows(name: &str) -> bool {
 }
 
 /// Understands a line.
-pub fn parse(line: &str) -> Result<Line, Misunderstood> {
+///
+/// # Errors
+/// [`ErrorCode::Usage`] with what to type instead. Nothing that looks like a command is taken for text: that would tell a
+/// room what was meant for one person.
+pub fn understand(line: &str, here: Here<'_>) -> Result<Meaning, Error> {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.trim().is_empty() {
-        return Ok(Line::Empty);
+        return Ok(Meaning::Nothing);
     }
     if let Some(text) = line.strip_prefix("//") {
-        return Ok(Line::Say(format!("/{text}")));
+        return Ok(say(here.place.to_owned(), format!("/{text}")));
     }
     let Some(command) = line.strip_prefix('/') else {
         if line.trim_start().starts_with('/') {
-            // Somebody meant a command; sending it would tell a room what was meant for one person.
-            return Err(Misunderstood {
-                message: "the line begins with spaces and a slash, and was not sent".to_owned(),
-                advice: "a command without the spaces, or // for a slash".to_owned(),
-            });
+            let error = Error::new(ErrorCode::Usage, "the line begins with spaces and a slash, and was not sent");
+            return Err(error.advise("a command without the spaces, or // for a slash"));
         }
-        return Ok(Line::Say(line.to_owned()));
+        return Ok(say(here.place.to_owned(), line.to_owned()));
     };
     let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let Some(entry) = Entry::find(&name.to_ascii_lowercase()) else { return Err(unknown(name)) };
-    let rest = rest.trim_start();
-    understand(entry, rest).ok_or_else(|| Misunderstood {
-        message: format!("/{} takes other arguments", entry.names.first().copied().unwrap_or_default()),
-        advice: entry.usage(),
+    meaning(entry, rest.trim_start(), here)?.ok_or_else(|| {
+        let name = entry.names.first().copied().unwrap_or_default();
+        Error::new(ErrorCode::Usage, format!("/{name} takes other arguments")).advise(entry.usage())
     })
 }
 
-fn understand(entry: &'static Entry, rest: &str) -> Option<Line> {
+/// A command with what follows it; `None` where that makes no sense.
+fn meaning(entry: &'static Entry, rest: &str, here: Here<'_>) -> Result<Option<Meaning>, Error> {
     let words: Vec<&str> = rest.split_whitespace().collect();
-    let person = |word: &&str| word.strip_prefix('@').unwrap_or(word).to_owned();
-    Some(match (*entry.names.first()?, words.as_slice()) {
-        ("dm", [name]) => Line::Open(format!("@{}", person(name))),
+    let Some(name) = entry.names.first() else { return Ok(None) };
+    Ok(match (*name, words.as_slice()) {
+        ("dm" | "query", [name]) => Some(Meaning::Open(format!("@{}", bare(name)))),
+        ("help", []) => Some(Meaning::Help(None)),
+        ("help", [name]) => Entry::find(name.trim_start_matches('/')).map(|entry| Meaning::Help(Some(entry))),
+        ("keys", []) => Some(Meaning::Keys),
+        ("quit", []) => Some(Meaning::Quit),
+        ("reply" | "react" | "edit", _) => about_message(name, rest, here)?.map(Meaning::Command),
+        ("verify", ["ok"]) => Some(Meaning::Command(compared(here)?)),
+        (name, words) => command(name, words, rest, here).map(Meaning::Command),
+    })
+}
+
+/// Commands that need nothing but their words and the open conversation.
+fn command(name: &str, words: &[&str], rest: &str, here: Here<'_>) -> Option<Command> {
+    let place = || here.place.to_owned();
+    // The open room, or the one that there always is.
+    let room_here = || if here.place.starts_with('#') { place() } else { LOBBY.to_owned() };
+    Some(match (name, words) {
         ("dm", [name, _, ..]) => {
             let text = rest.get(name.len()..)?.trim_start().to_owned();
-            Line::Message { to: format!("@{}", person(name)), text }
+            send(format!("@{}", bare(name)), text)
         }
-        ("query", [name]) => Line::Open(format!("@{}", person(name))),
-        ("join", [room]) => Line::Join(self::room(room)),
-        ("part", []) => Line::Part(None),
-        ("part", [room]) => Line::Part(Some(self::room(room))),
-        ("rooms", []) => Line::Rooms,
-        ("who", []) => Line::Who(None),
-        ("who", [room]) => Line::Who(Some(self::room(room))),
-        ("verify", []) => Line::Verify(None),
-        ("verify", ["ok"]) => Line::VerifyOk,
-        ("verify", [name]) => Line::Verify(Some(person(name))),
-        ("trust", [name, fingerprint]) => Line::Trust { name: person(name), fingerprint: (*fingerprint).to_owned() },
-        ("block", [name]) => Line::Block(person(name)),
-        ("unblock", [name]) => Line::Unblock(person(name)),
-        ("me", [_, ..]) => Line::Act(rest.to_owned()),
-        ("reply", [_, ..]) => match after_id(rest)? {
-            (_, "") => return None,
-            (id, text) => Line::Reply { id, text: text.to_owned() },
-        },
-        ("edit", [_, ..]) => match after_id(rest)? {
-            (_, "") => return None,
-            (id, text) => Line::Edit { id, text: text.to_owned() },
-        },
-        ("delete", []) => Line::Delete(None),
-        ("delete", [id]) => Line::Delete(Some((*id).to_owned())),
-        ("react", ["-"]) => Line::React { id: None, emoji: String::new() },
-        ("react", [id, "-"]) => Line::React { id: Some((*id).to_owned()), emoji: String::new() },
-        ("react", [emoji]) if !is_id(emoji) => Line::React { id: None, emoji: (*emoji).to_owned() },
-        ("react", [id, emoji]) => Line::React { id: Some((*id).to_owned()), emoji: (*emoji).to_owned() },
-        ("accept", []) => Line::Accept(None),
-        ("accept", [name]) => Line::Accept(Some(person(name))),
-        ("refuse", []) => Line::Refuse(None),
-        ("refuse", [name]) => Line::Refuse(Some(person(name))),
-        ("mute", []) => Line::Mute { with: None, on: true },
-        ("mute", [with]) => Line::Mute { with: Some((*with).to_owned()), on: true },
-        ("unmute", []) => Line::Mute { with: None, on: false },
-        ("unmute", [with]) => Line::Mute { with: Some((*with).to_owned()), on: false },
-        ("expire", ["off"]) => Line::Expire(None),
+        ("me", [_, ..]) => send(place(), format!("/me {rest}")),
+        ("join", [room]) => Command::Join { room: self::room(room) },
+        ("part", []) => Command::Leave { room: room_here() },
+        ("part", [room]) => Command::Leave { room: self::room(room) },
+        ("rooms", []) => Command::Rooms,
+        ("who", []) => Command::Who { room: Some(room_here()) },
+        ("who", [room]) => Command::Who { room: Some(self::room(room)) },
+        ("verify", []) => Command::Verify { name: here.place.strip_prefix('@').map(str::to_owned), mark: None },
+        ("verify", [name]) => Command::Verify { name: Some(bare(name)), mark: None },
+        ("trust", [name, fingerprint]) => Command::Trust { name: bare(name), fingerprint: (*fingerprint).to_owned() },
+        ("block", [name]) => Command::Block { name: bare(name) },
+        ("unblock", [name]) => Command::Unblock { name: bare(name) },
+        ("delete", []) => Command::Delete { id: None, within: Some(place()) },
+        ("delete", [id]) => Command::Delete { id: Some((*id).to_owned()), within: None },
+        ("accept", []) => Command::Accept { name: bare(here.place) },
+        ("accept", [name]) => Command::Accept { name: bare(name) },
+        ("refuse", []) => Command::Refuse { name: bare(here.place) },
+        ("refuse", [name]) => Command::Refuse { name: bare(name) },
+        ("mute", []) => Command::Mute { with: place(), on: true },
+        ("mute", [with]) => Command::Mute { with: (*with).to_owned(), on: true },
+        ("unmute", []) => Command::Mute { with: place(), on: false },
+        ("unmute", [with]) => Command::Mute { with: (*with).to_owned(), on: false },
+        ("expire", ["off"]) => Command::Expire { with: place(), seconds: None },
         ("expire", [after]) => {
             let after = duration::parse(after).ok()?.as_secs();
-            Line::Expire(Some(u32::try_from(after).ok().filter(|after| *after > 0)?))
+            let seconds = Some(u32::try_from(after).ok().filter(|after| *after > 0)?);
+            Command::Expire { with: place(), seconds }
         }
-        ("settings", []) => Line::Settings { read_receipts: None, typing: None },
-        ("settings", ["read-receipts", to]) => Line::Settings { read_receipts: Some(on(to)?), typing: None },
-        ("settings", ["typing", to]) => Line::Settings { read_receipts: None, typing: Some(on(to)?) },
-        ("chats", []) => Line::Conversations,
-        ("search", [_, ..]) => Line::Search(rest.to_owned()),
-        ("status", []) => Line::Status,
-        ("help", []) => Line::Help(None),
-        ("help", [name]) => Line::Help(Some(Entry::find(name.trim_start_matches('/'))?)),
-        ("keys", []) => Line::Keys,
-        ("quit", []) => Line::Quit,
+        ("settings", []) => Command::Settings { read_receipts: None, typing: None },
+        ("settings", ["read-receipts", to]) => Command::Settings { read_receipts: Some(on(to)?), typing: None },
+        ("settings", ["typing", to]) => Command::Settings { read_receipts: None, typing: Some(on(to)?) },
+        ("chats", []) => Command::Conversations,
+        ("search", [_, ..]) => Command::Search { words: rest.to_owned(), with: None, limit: Some(FOUND) },
+        ("status", []) => Command::Status,
         _ => return None,
     })
+}
+
+/// Commands about one message, which may be left unsaid.
+fn about_message(name: &str, rest: &str, here: Here<'_>) -> Result<Option<Command>, Error> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let react = |id: &str, emoji: &str| {
+        let emoji = if emoji == "-" { String::new() } else { emoji.to_owned() };
+        Command::React { id: id.to_owned(), emoji }
+    };
+    let (id, text) = after_id(rest);
+    Ok(match (name, words.as_slice()) {
+        ("react", [emoji]) if !is_id(emoji) => Some(react(theirs(here)?, emoji)),
+        ("react", [id, emoji]) => Some(react(id, emoji)),
+        ("reply", _) if !text.is_empty() => {
+            let id = id.map_or_else(|| theirs(here), Ok)?.to_owned();
+            Some(Command::Reply { id, text: text.to_owned(), wait: Wait::Queued, timeout_ms: PATIENCE_MS })
+        }
+        ("edit", _) if !text.is_empty() => {
+            let within = id.is_none().then(|| here.place.to_owned());
+            Some(Command::Edit { id: id.map(str::to_owned), within, text: text.to_owned() })
+        }
+        _ => None,
+    })
+}
+
+/// The message that is meant where none is named.
+fn theirs(here: Here<'_>) -> Result<&str, Error> {
+    here.last.ok_or_else(|| {
+        Error::new(ErrorCode::Usage, "nobody has written anything here yet")
+            .advise("give the message's id, which sealpost history NAME --json shows")
+    })
+}
+
+/// `/verify ok`: the number shown last is equal.
+fn compared(here: Here<'_>) -> Result<Command, Error> {
+    let Some((name, number)) = here.number else {
+        return Err(Error::new(ErrorCode::Usage, "no safety number was shown yet").advise("/verify NAME"));
+    };
+    Ok(Command::Verify { name: Some(name.to_owned()), mark: Some(number.to_owned()) })
+}
+
+fn say(to: String, text: String) -> Meaning {
+    Meaning::Command(send(to, text))
+}
+
+fn send(to: String, text: String) -> Command {
+    Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS, expire: None }
 }
 
 fn on(word: &str) -> Option<bool> {
@@ -278,50 +206,21 @@ fn is_id(word: &str) -> bool {
         && (word.len() >= 8 || word.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
-/// The id before a text, where there is one.
-fn after_id(rest: &str) -> Option<(Option<String>, &str)> {
-    let first = rest.split_whitespace().next()?;
-    if is_id(first) {
-        Some((Some(first.to_owned()), rest.get(first.len()..)?.trim_start()))
-    } else {
-        Some((None, rest))
+/// The id before a text, where there is one, and the text.
+fn after_id(rest: &str) -> (Option<&str>, &str) {
+    match rest.split_whitespace().next() {
+        Some(first) if is_id(first) => (Some(first), rest.get(first.len()..).unwrap_or_default().trim_start()),
+        _ => (None, rest),
     }
+}
+
+/// A person's name, with or without `@` before it.
+fn bare(word: &str) -> String {
+    word.strip_prefix('@').unwrap_or(word).to_owned()
 }
 
 fn room(word: &str) -> String {
     if word.starts_with('#') { word.to_owned() } else { format!("#{word}") }
-}
-
-fn unknown(name: &str) -> Misunderstood {
-    let name = name.to_ascii_lowercase();
-    let names = ENTRIES.iter().flat_map(|entry| entry.names);
-    let near = names.map(|known| (distance(&name, known), *known)).min();
-    // One wrong letter, or two that changed places: what is further from all is no slip of a finger.
-    let begins_alike = |known: &str| name.len() > 3 && name.chars().next() == known.chars().next();
-    let near = near.filter(|(distance, known)| *distance < 2 || *distance == 2 && begins_alike(known));
-    Misunderstood {
-        message: format!("there is no command /{}", crate::api::Text::new(name).on_one_line()),
-        advice: near.map_or_else(|| "/help".to_owned(), |(_, known)| format!("/{known}")),
-    }
-}
-
-/// Letters to insert, delete or replace until two words are equal (Levenshtein); words are cut at 16 letters.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().take(16).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().take(16).enumerate() {
-        let mut diagonal = i;
-        let mut before = i + 1;
-        for (slot, b) in row.iter_mut().skip(1).zip(&right) {
-            let next = (diagonal + usize::from(a != *b)).min(before + 1).min(*slot + 1);
-            diagonal = std::mem::replace(slot, next);
-            before = next;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,35 @@
-use super::{ENTRIES, Line, distance, parse};
+use super::unknown::distance;
+use super::{ENTRIES, Here, Meaning, PATIENCE_MS, understand};
+use crate::api::{Command, Error, Wait};
+
+const AT_BOB: Here<'static> = Here { place: "@bob", last: Some("ffff"), number: Some(("bob", "12345")) };
+const IN_GARDEN: Here<'static> = Here { place: "#garden", last: None, number: None };
+
+fn parse(line: &str) -> Result<Meaning, Error> {
+    understand(line, AT_BOB)
+}
+
+fn send(to: &str, text: &str) -> Meaning {
+    Meaning::Command(Command::Send {
+        to: at(to),
+        text: at(text),
+        wait: Wait::Queued,
+        timeout_ms: PATIENCE_MS,
+        expire: None,
+    })
+}
+
+fn reply(id: &str, text: &str) -> Meaning {
+    Meaning::Command(Command::Reply { id: at(id), text: at(text), wait: Wait::Queued, timeout_ms: PATIENCE_MS })
+}
+
+fn react(id: &str, emoji: &str) -> Meaning {
+    Meaning::Command(Command::React { id: at(id), emoji: at(emoji) })
+}
+
+fn edit(id: Option<&str>, within: Option<&str>, text: &str) -> Meaning {
+    Meaning::Command(Command::Edit { id: id.map(at), within: within.map(at), text: at(text) })
+}
 
 fn at(name: &str) -> String {
     name.to_owned()
@@ -7,64 +38,75 @@ fn at(name: &str) -> String {
 #[test]
 fn every_line_has_one_meaning() {
     let table = [
-        ("", Line::Empty),
-        ("  \t", Line::Empty),
-        ("hello  there ", Line::Say(at("hello  there "))),
-        ("//etc/passwd", Line::Say(at("/etc/passwd"))),
-        ("two\nlines", Line::Say(at("two\nlines"))),
-        ("a /dm in the middle", Line::Say(at("a /dm in the middle"))),
-        ("/dm bob hello  there", Line::Message { to: at("@bob"), text: at("hello  there") }),
-        ("/msg @bob hi", Line::Message { to: at("@bob"), text: at("hi") }),
-        ("/DM bob hi", Line::Message { to: at("@bob"), text: at("hi") }),
-        ("/dm bob bob bob", Line::Message { to: at("@bob"), text: at("bob bob") }),
-        ("/dm bob first\nsecond", Line::Message { to: at("@bob"), text: at("first\nsecond") }),
-        ("/dm bob", Line::Open(at("@bob"))),
-        ("/query @bob", Line::Open(at("@bob"))),
-        ("/join garden", Line::Join(at("#garden"))),
-        ("/join #garden", Line::Join(at("#garden"))),
-        ("/part", Line::Part(None)),
-        ("/part #garden", Line::Part(Some(at("#garden")))),
-        ("/rooms", Line::Rooms),
-        ("/list", Line::Rooms),
-        ("/who", Line::Who(None)),
-        ("/names garden", Line::Who(Some(at("#garden")))),
-        ("/verify", Line::Verify(None)),
-        ("/verify bob", Line::Verify(Some(at("bob")))),
-        ("/verify ok", Line::VerifyOk),
-        ("/trust bob abc", Line::Trust { name: at("bob"), fingerprint: at("abc") }),
-        ("/block bob", Line::Block(at("bob"))),
-        ("/unblock @bob", Line::Unblock(at("bob"))),
-        ("/me waves  twice", Line::Act(at("waves  twice"))),
-        ("/reply 4f1c see you", Line::Reply { id: Some(at("4f1c")), text: at("see you") }),
-        ("/reply see you", Line::Reply { id: None, text: at("see you") }),
-        ("/edit beef is fine", Line::Edit { id: None, text: at("beef is fine") }),
+        ("", Meaning::Nothing),
+        ("  \t", Meaning::Nothing),
+        ("hello  there ", send("@bob", "hello  there ")),
+        ("//etc/passwd", send("@bob", "/etc/passwd")),
+        ("two\nlines", send("@bob", "two\nlines")),
+        ("a /dm in the middle", send("@bob", "a /dm in the middle")),
+        ("/dm bob hello  there", send("@bob", "hello  there")),
+        ("/msg @bob hi", send("@bob", "hi")),
+        ("/DM bob hi", send("@bob", "hi")),
+        ("/dm bob bob bob", send("@bob", "bob bob")),
+        ("/dm bob first\nsecond", send("@bob", "first\nsecond")),
+        ("/dm bob", Meaning::Open(at("@bob"))),
+        ("/query @bob", Meaning::Open(at("@bob"))),
+        ("/join garden", Meaning::Command(Command::Join { room: at("#garden") })),
+        ("/join #garden", Meaning::Command(Command::Join { room: at("#garden") })),
+        ("/part", Meaning::Command(Command::Leave { room: at("#lobby") })),
+        ("/part #garden", Meaning::Command(Command::Leave { room: at("#garden") })),
+        ("/rooms", Meaning::Command(Command::Rooms)),
+        ("/list", Meaning::Command(Command::Rooms)),
+        ("/who", Meaning::Command(Command::Who { room: Some(at("#lobby")) })),
+        ("/names garden", Meaning::Command(Command::Who { room: Some(at("#garden")) })),
+        ("/verify", Meaning::Command(Command::Verify { name: Some(at("bob")), mark: None })),
+        ("/verify bob", Meaning::Command(Command::Verify { name: Some(at("bob")), mark: None })),
+        ("/verify ok", Meaning::Command(Command::Verify { name: Some(at("bob")), mark: Some(at("12345")) })),
+        ("/trust bob abc", Meaning::Command(Command::Trust { name: at("bob"), fingerprint: at("abc") })),
+        ("/block bob", Meaning::Command(Command::Block { name: at("bob") })),
+        ("/unblock @bob", Meaning::Command(Command::Unblock { name: at("bob") })),
+        ("/me waves  twice", send("@bob", "/me waves  twice")),
+        ("/reply 4f1c see you", reply("4f1c", "see you")),
+        ("/reply see you", reply("ffff", "see you")),
+        ("/edit beef is fine", edit(None, Some("@bob"), "beef is fine")),
+        ("/edit 00112233445566778899aabbccddeeff x", edit(Some("00112233445566778899aabbccddeeff"), None, "x")),
+        ("/delete", Meaning::Command(Command::Delete { id: None, within: Some(at("@bob")) })),
+        ("/delete 4f1c", Meaning::Command(Command::Delete { id: Some(at("4f1c")), within: None })),
+        ("/react 👍", react("ffff", "👍")),
+        ("/react 4f1c 👍", react("4f1c", "👍")),
+        ("/react 4f1c -", react("4f1c", "")),
+        ("/accept", Meaning::Command(Command::Accept { name: at("bob") })),
+        ("/accept @bob", Meaning::Command(Command::Accept { name: at("bob") })),
+        ("/refuse bob", Meaning::Command(Command::Refuse { name: at("bob") })),
+        ("/mute", Meaning::Command(Command::Mute { with: at("@bob"), on: true })),
+        ("/unmute #garden", Meaning::Command(Command::Mute { with: at("#garden"), on: false })),
+        ("/expire 1h", Meaning::Command(Command::Expire { with: at("@bob"), seconds: Some(3_600) })),
+        ("/expire off", Meaning::Command(Command::Expire { with: at("@bob"), seconds: None })),
+        ("/settings", Meaning::Command(Command::Settings { read_receipts: None, typing: None })),
+        ("/settings typing on", Meaning::Command(Command::Settings { read_receipts: None, typing: Some(true) })),
         (
-            "/edit 00112233445566778899aabbccddeeff x",
-            Line::Edit { id: Some(at("00112233445566778899aabbccddeeff")), text: at("x") },
+            "/settings read-receipts off",
+            Meaning::Command(Command::Settings { read_receipts: Some(false), typing: None }),
         ),
-        ("/delete", Line::Delete(None)),
-        ("/delete 4f1c", Line::Delete(Some(at("4f1c")))),
-        ("/react 👍", Line::React { id: None, emoji: at("👍") }),
-        ("/react 4f1c 👍", Line::React { id: Some(at("4f1c")), emoji: at("👍") }),
-        ("/react 4f1c -", Line::React { id: Some(at("4f1c")), emoji: String::new() }),
-        ("/accept", Line::Accept(None)),
-        ("/accept @bob", Line::Accept(Some(at("bob")))),
-        ("/refuse bob", Line::Refuse(Some(at("bob")))),
-        ("/mute", Line::Mute { with: None, on: true }),
-        ("/unmute #garden", Line::Mute { with: Some(at("#garden")), on: false }),
-        ("/expire 1h", Line::Expire(Some(3_600))),
-        ("/expire off", Line::Expire(None)),
-        ("/settings", Line::Settings { read_receipts: None, typing: None }),
-        ("/settings typing on", Line::Settings { read_receipts: None, typing: Some(true) }),
-        ("/settings read-receipts off", Line::Settings { read_receipts: Some(false), typing: None }),
-        ("/chats", Line::Conversations),
-        ("/status", Line::Status),
-        ("/help", Line::Help(None)),
-        ("/keys", Line::Keys),
-        ("/quit\r\n", Line::Quit),
+        ("/chats", Meaning::Command(Command::Conversations)),
+        ("/status", Meaning::Command(Command::Status)),
+        ("/help", Meaning::Help(None)),
+        ("/keys", Meaning::Keys),
+        ("/quit\r\n", Meaning::Quit),
     ];
     for (typed, meaning) in table {
         assert_eq!(parse(typed), Ok(meaning), "{typed:?}");
+    }
+}
+
+/// What is left unsaid is the open conversation's; where there is nothing to mean, nothing is guessed.
+#[test]
+fn what_is_left_unsaid_is_what_is_open() {
+    assert_eq!(understand("/part", IN_GARDEN), Ok(Meaning::Command(Command::Leave { room: at("#garden") })));
+    assert_eq!(understand("/who", IN_GARDEN), Ok(Meaning::Command(Command::Who { room: Some(at("#garden")) })));
+    assert_eq!(understand("/verify", IN_GARDEN), Ok(Meaning::Command(Command::Verify { name: None, mark: None })));
+    for needs in ["/reply hello", "/react 👍", "/verify ok"] {
+        assert!(understand(needs, IN_GARDEN).unwrap_err().advice.is_some(), "{needs:?}");
     }
 }
 
@@ -92,10 +134,10 @@ fn what_looks_like_a_command_is_never_sent_as_text() {
 
 #[test]
 fn an_unknown_command_gets_a_suggestion() {
-    assert_eq!(parse("/jion #x").unwrap_err().advice, "/join");
-    assert_eq!(parse("/dn bob hi").unwrap_err().advice, "/dm");
+    assert_eq!(parse("/jion #x").unwrap_err().advice.unwrap(), "/join");
+    assert_eq!(parse("/dn bob hi").unwrap_err().advice.unwrap(), "/dm");
     for far in ["/xylophone", "/wat", "/x"] {
-        assert_eq!(parse(far).unwrap_err().advice, "/help");
+        assert_eq!(parse(far).unwrap_err().advice.unwrap(), "/help");
     }
     assert!(!parse("/\u{1b}[2J").unwrap_err().message.contains('\u{1b}'));
     assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("same", "same")), (3, 2, 0));
@@ -105,7 +147,7 @@ fn an_unknown_command_gets_a_suggestion() {
 fn help_knows_every_command_under_every_name() {
     for entry in ENTRIES {
         for name in entry.names {
-            assert_eq!(parse(&format!("/help {name}")), Ok(Line::Help(Some(entry))));
+            assert_eq!(parse(&format!("/help {name}")), Ok(Meaning::Help(Some(entry))));
         }
         assert!(entry.usage().starts_with('/'));
     }

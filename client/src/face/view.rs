@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 
 pub(super) use conversation::{Conversation, Entry, own, says};
 
+use super::slash::LOBBY;
 use crate::api::{Event, Message, State, Trust};
-
-/// Where everybody meets.
-pub(super) const LOBBY: &str = "#lobby";
 
 /// So many of the newest messages of a conversation are looked at for queued ones.
 const QUEUED: usize = 100;

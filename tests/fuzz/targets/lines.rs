@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use sealpost_client::api::{Command, Event};
-use sealpost_client::face::slash::{Line, parse};
+use sealpost_client::face::slash::{Here, LOBBY, Meaning, understand};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -34,29 +34,30 @@ fn json<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {
 
 /// What is said is what was typed, and a command that was mistyped is said to nobody.
 fn typed(line: &str) {
-    let understood = parse(line);
+    let understood = understand(line, Here { place: LOBBY, last: Some("4f1c"), number: None });
     let bare = line.strip_suffix('\n').unwrap_or(line);
     let bare = bare.strip_suffix('\r').unwrap_or(bare);
     match &understood {
-        Ok(Line::Empty) => assert!(bare.trim().is_empty()),
-        Ok(Line::Say(text)) => {
+        Ok(Meaning::Nothing) => assert!(bare.trim().is_empty()),
+        Ok(Meaning::Command(Command::Send { to, text, .. })) if to == LOBBY => {
             let slash = bare.strip_prefix('/').is_some_and(|rest| rest == text && text.starts_with('/'));
-            assert!(slash || text == bare && !bare.trim_start().starts_with('/'), "{line:?} was said as {text:?}");
+            let acts = text.starts_with("/me ") && bare.starts_with('/');
+            let said = text == bare && !bare.trim_start().starts_with('/');
+            assert!(slash || acts || said, "{line:?} was said as {text:?}");
         }
-        Ok(Line::Message { to, text }) => {
+        Ok(Meaning::Command(Command::Send { to, text, .. })) => {
             assert!(to.starts_with('@') && !to.contains(char::is_whitespace) && bare.ends_with(&**text));
+            assert!(bare.starts_with('/'), "{line:?}");
         }
-        Ok(Line::Open(to)) => assert!(to.starts_with('@') && bare.contains(&to[1..])),
-        Ok(Line::Join(room) | Line::Part(Some(room)) | Line::Who(Some(room))) => {
-            assert!(room.starts_with('#') && bare.contains(&room[1..]));
-        }
-        Ok(_) => {}
-        Err(misunderstood) => {
-            assert!(bare.trim_start().starts_with('/') && !misunderstood.advice.is_empty());
+        Ok(Meaning::Open(to)) => assert!(to.starts_with('@') && bare.contains(&to[1..])),
+        Ok(Meaning::Command(Command::Join { room })) => assert!(room.starts_with('#') && bare.contains(&room[1..])),
+        Ok(_) => assert!(bare.starts_with('/'), "{line:?}"),
+        Err(error) => {
+            let advice = error.advice.as_deref().unwrap_or_default();
+            assert!(bare.trim_start().starts_with('/') && !advice.is_empty());
             // A face may print the reason as it is.
-            let told = [&*misunderstood.message, &*misunderstood.advice].concat();
+            let told = [&*error.message, advice].concat();
             assert!(!told.contains(char::is_control), "{told:?}");
         }
     }
-    assert!(bare.starts_with('/') || matches!(understood, Ok(Line::Empty | Line::Say(_)) | Err(_)), "{line:?}");
 }

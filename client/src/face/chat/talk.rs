@@ -3,20 +3,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{give, is_end};
-use crate::api::{Command, Error, ErrorCode, Event, Kind, State, Trust, Wait};
+use crate::api::{Command, Event, Kind, State, Trust};
 use crate::face::screen::Screen;
-use crate::face::slash::{self, ENTRIES, Entry, Line};
+use crate::face::slash::{self, ENTRIES, Entry, Here, LOBBY, Meaning, PATIENCE_MS};
 use crate::face::{Stop, columns, plain};
 use crate::holder::Session;
 
-/// Where a conversation begins.
-const LOBBY: &str = "#lobby";
-
 /// Messages remembered, so that none is shown twice.
 const REMEMBERED: usize = 4096;
-
-/// Longest wait of a command in a conversation, in milliseconds.
-const PATIENCE_MS: u64 = 30_000;
 
 /// Prints whole lines, in whichever way the input allows.
 pub(super) type Printer = Box<dyn Fn(&str) -> Result<(), Stop> + Send>;
@@ -138,84 +132,41 @@ impl Talk {
 
     /// A line was typed.
     pub(super) async fn typed(&mut self, session: &mut Session, line: &str) -> Result<Next, Stop> {
-        let line = match slash::parse(line) {
-            Ok(line) => line,
-            Err(misunderstood) => {
-                let error = Error::new(ErrorCode::Usage, misunderstood.message).advise(misunderstood.advice);
+        let here = Here {
+            place: &self.place,
+            last: self.last.get(&self.place).map(String::as_str),
+            number: self.number.as_ref().map(|(name, number)| (name.as_str(), number.as_str())),
+        };
+        let command = match slash::understand(line, here) {
+            Ok(Meaning::Command(command)) => command,
+            Ok(Meaning::Nothing) => return Ok(Next::Stay),
+            Ok(Meaning::Quit) => return Ok(Next::Leave),
+            Ok(Meaning::Open(place)) => {
+                self.open(place)?;
+                return Ok(Next::Stay);
+            }
+            Ok(Meaning::Help(entry)) => {
+                self.help(entry)?;
+                return Ok(Next::Stay);
+            }
+            Ok(Meaning::Keys) => {
+                self.tell(KEYS)?;
+                return Ok(Next::Stay);
+            }
+            Err(error) => {
                 self.show(&Event::Error(error))?;
                 return Ok(Next::Stay);
             }
         };
-        let command = match line {
-            Line::Empty => return Ok(Next::Stay),
-            Line::Quit => return Ok(Next::Leave),
-            Line::Say(text) => return self.send(session, self.place.clone(), text).await,
-            Line::Message { to, text } => return self.send(session, to, text).await,
-            Line::Open(place) => {
-                self.open(place)?;
-                return Ok(Next::Stay);
-            }
-            Line::Help(entry) => {
-                self.help(entry)?;
-                return Ok(Next::Stay);
-            }
-            Line::Keys => {
-                self.tell(KEYS)?;
-                return Ok(Next::Stay);
-            }
-            Line::VerifyOk => match self.number.clone() {
-                Some((name, number)) => Command::Verify { name: Some(name), mark: Some(number) },
-                None => {
-                    let error = Error::new(ErrorCode::Usage, "no safety number was shown yet").advise("/verify NAME");
-                    self.show(&Event::Error(error))?;
-                    return Ok(Next::Stay);
-                }
-            },
-            Line::Join(room) => {
-                self.open(room.clone())?;
-                Command::Join { room }
-            }
-            Line::Part(room) => Command::Leave { room: self.room_or_here(room)? },
-            Line::Who(room) => Command::Who { room: Some(self.room_or_here(room)?) },
-            Line::Rooms => Command::Rooms,
-            Line::Verify(name) => {
-                let here = self.place.strip_prefix('@').map(str::to_owned);
-                Command::Verify { name: name.or(here), mark: None }
-            }
-            Line::Trust { name, fingerprint } => Command::Trust { name, fingerprint },
-            Line::Block(name) => Command::Block { name },
-            Line::Unblock(name) => Command::Unblock { name },
-            Line::Act(text) => return self.send(session, self.place.clone(), format!("/me {text}")).await,
-            Line::Reply { id, text } => {
-                let Some(id) = self.meant(id)? else { return Ok(Next::Stay) };
-                let reply = Command::Reply { id, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS };
-                return self.queue(session, reply).await;
-            }
-            Line::React { id, emoji } => {
-                let Some(id) = self.meant(id)? else { return Ok(Next::Stay) };
-                return self.queue(session, Command::React { id, emoji }).await;
-            }
-            Line::Edit { id, text } => {
-                let within = id.is_none().then(|| self.place.clone());
-                return self.queue(session, Command::Edit { id, within, text }).await;
-            }
-            Line::Delete(id) => {
-                let within = id.is_none().then(|| self.place.clone());
-                return self.queue(session, Command::Delete { id, within }).await;
-            }
-            Line::Accept(name) => Command::Accept { name: name.unwrap_or_else(|| self.place.clone()) },
-            Line::Refuse(name) => Command::Refuse { name: name.unwrap_or_else(|| self.place.clone()) },
-            Line::Mute { with, on } => Command::Mute { with: with.unwrap_or_else(|| self.place.clone()), on },
-            Line::Expire(seconds) => {
-                let with = self.place.clone();
-                return self.queue(session, Command::Expire { with, seconds }).await;
-            }
-            Line::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
-            Line::Conversations => Command::Conversations,
-            Line::Search(words) => Command::Search { words, with: None, limit: None },
-            Line::Status => Command::Status,
-        };
-        self.ask(session, command, Asked::Shown).await;
+        if let Command::Join { room } = &command {
+            self.open(room.clone())?;
+        }
+        if queues(&command) {
+            self.queued = None;
+            self.ask(session, command, Asked::Send).await;
+        } else {
+            self.ask(session, command, Asked::Shown).await;
+        }
         Ok(Next::Stay)
     }
 
@@ -308,28 +259,6 @@ impl Talk {
         }
     }
 
-    async fn send(&mut self, session: &mut Session, to: String, text: String) -> Result<Next, Stop> {
-        self.queue(session, Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS, expire: None }).await
-    }
-
-    /// The message that is meant: the one that was named, else the last one that somebody else wrote here.
-    fn meant(&self, id: Option<String>) -> Result<Option<String>, Stop> {
-        let id = id.or_else(|| self.last.get(&self.place).cloned());
-        if id.is_none() {
-            let error = Error::new(ErrorCode::Usage, "nobody has written anything here yet")
-                .advise("sealpost history NAME --json shows the ids");
-            self.show(&Event::Error(error))?;
-        }
-        Ok(id)
-    }
-
-    /// Gives a command that puts something into the outbox.
-    async fn queue(&mut self, session: &mut Session, command: Command) -> Result<Next, Stop> {
-        self.queued = None;
-        self.ask(session, command, Asked::Send).await;
-        Ok(Next::Stay)
-    }
-
     async fn ask(&mut self, session: &mut Session, command: Command, asked: Asked) {
         if let Some(id) = give(session, command).await {
             self.asked.insert(id, asked);
@@ -340,10 +269,6 @@ impl Talk {
         self.place = place;
         let words = format!("--- {} ---", self.prompt());
         self.tell(&words)
-    }
-
-    fn room_or_here(&self, room: Option<String>) -> Result<String, Stop> {
-        Ok(room.unwrap_or_else(|| if self.place.starts_with('#') { self.place.clone() } else { LOBBY.to_owned() }))
     }
 
     fn is_new(&mut self, id: &str, what: &str) -> bool {
@@ -399,6 +324,19 @@ impl Talk {
             }
         }
     }
+}
+
+/// Whether a command puts something into the outbox.
+fn queues(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Send { .. }
+            | Command::Reply { .. }
+            | Command::React { .. }
+            | Command::Edit { .. }
+            | Command::Delete { .. }
+            | Command::Expire { .. }
+    )
 }
 
 const KEYS: &str = "Enter sends. Up and Down go through what was typed. Tab completes commands, names and rooms.\n\

@@ -202,7 +202,7 @@ async fn messages_are_changed_and_answered_where_one_is() {
     scene.typed("/mute").await;
     assert_eq!(scene.given().await.1, Command::Mute { with: "@bob".to_owned(), on: true });
     scene.typed("/accept").await;
-    assert_eq!(scene.given().await.1, Command::Accept { name: "@bob".to_owned() });
+    assert_eq!(scene.given().await.1, Command::Accept { name: "bob".to_owned() });
     scene.typed("/refuse carol").await;
     assert_eq!(scene.given().await.1, Command::Refuse { name: "carol".to_owned() });
     scene.typed("/chats").await;

@@ -3,22 +3,16 @@
 use super::session::Heard;
 use super::unlock::Unlock;
 use super::{App, Next, Panel, Stage};
-use crate::api::{Command, Error, ErrorCode, Event, Wait};
+use crate::api::{Command, Event};
 use crate::face::plain;
-use crate::face::slash::{self, ENTRIES, Line};
-use crate::face::view::{LOBBY, is_public, own, says};
+use crate::face::slash::{self, ENTRIES, Here, Meaning};
+use crate::face::view::{is_public, own, says};
 
 /// Messages of one page of history.
 const PAGE: u32 = 200;
 
-/// Longest wait of a command, in milliseconds.
-pub(super) const PATIENCE_MS: u64 = 30_000;
-
 /// How often it is told that one is still typing.
 const TYPING: std::time::Duration = std::time::Duration::from_secs(4);
-
-/// Most messages that a search shows.
-const FOUND: u32 = 50;
 
 /// What an answer belongs to.
 #[derive(Clone, Debug)]
@@ -183,110 +177,45 @@ impl App {
 
     /// A line was typed.
     pub(super) fn line(&mut self, line: &str) {
-        let here = self.view.here().to_owned();
-        let line = match slash::parse(line) {
-            Ok(line) => line,
-            Err(misunderstood) => {
-                let error = Error::new(ErrorCode::Usage, misunderstood.message).advise(misunderstood.advice);
-                return self.note_here(plain::error(&error, true).trim_end());
-            }
-        };
-        let command = match line {
-            Line::Empty => return,
-            Line::Quit => {
-                self.next = Next::Leave;
-                return;
-            }
-            Line::Say(text) => return self.send(here, text),
-            Line::Message { to, text } => return self.send(to, text),
-            Line::Open(place) => return self.open(&place),
-            Line::Help(Some(entry)) => return self.note_here(entry.described()),
-            Line::Help(None) | Line::Keys => {
-                self.panel = Panel::Help(super::Help::new());
-                return;
-            }
-            Line::VerifyOk => return self.verify_ok(),
-            Line::Verify(name) => return self.verify(name),
-            Line::Join(room) => {
-                self.open(&room);
-                Command::Join { room }
-            }
-            Line::Part(room) => Command::Leave { room: room.unwrap_or_else(|| self.room_here()) },
-            Line::Who(room) => Command::Who { room: Some(room.unwrap_or_else(|| self.room_here())) },
-            Line::Rooms => Command::Rooms,
-            Line::Trust { name, fingerprint } => Command::Trust { name, fingerprint },
-            Line::Block(name) => Command::Block { name },
-            Line::Unblock(name) => Command::Unblock { name },
-            Line::Act(text) => return self.send(here, format!("/me {text}")),
-            Line::Reply { id, text } => {
-                let Some(id) = self.meant(id) else { return };
-                Command::Reply { id, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS }
-            }
-            Line::React { id, emoji } => {
-                let Some(id) = self.meant(id) else { return };
-                Command::React { id, emoji }
-            }
-            Line::Edit { id, text } => Command::Edit { within: id.is_none().then_some(here), id, text },
-            Line::Delete(id) => Command::Delete { within: id.is_none().then_some(here), id },
-            Line::Accept(name) => Command::Accept { name: name.unwrap_or(here) },
-            Line::Refuse(name) => {
-                let name = name.unwrap_or(here).trim_start_matches('@').to_owned();
-                return self.ask(Command::Refuse { name: name.clone() }, Asked::Refused(format!("@{name}")));
-            }
-            Line::Mute { with, on } => Command::Mute { with: with.unwrap_or(here), on },
-            Line::Conversations => Command::Conversations,
-            Line::Expire(seconds) => Command::Expire { with: here, seconds },
-            Line::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
-            Line::Search(words) => {
-                let search = Command::Search { words, with: None, limit: Some(FOUND) };
-                return self.ask(search, Asked::Found(here));
-            }
-            Line::Status => Command::Status,
-        };
-        let here = self.view.here().to_owned();
-        self.ask(command, Asked::Shown(here));
-    }
-
-    fn send(&mut self, to: String, text: String) {
         let place = self.view.here().to_owned();
-        let command = Command::Send {
-            to: to.clone(),
-            text: text.clone(),
-            wait: Wait::Queued,
-            timeout_ms: PATIENCE_MS,
-            expire: None,
+        let last = self.view.current().messages().find(|message| !own(message) && says(message));
+        let here = Here {
+            place: &place,
+            last: last.map(|message| message.id.as_str()),
+            number: self.number.as_ref().map(|(name, number)| (name.as_str(), number.as_str())),
         };
-        self.ask(command, Asked::Send { place, to, text });
+        match slash::understand(line, here) {
+            Ok(Meaning::Command(command)) => self.typed(place, command),
+            Ok(Meaning::Nothing) => {}
+            Ok(Meaning::Quit) => self.next = Next::Leave,
+            Ok(Meaning::Open(place)) => self.open(&place),
+            Ok(Meaning::Help(Some(entry))) => self.note_here(entry.described()),
+            Ok(Meaning::Help(None) | Meaning::Keys) => self.panel = Panel::Help(super::Help::new()),
+            Err(error) => self.note_here(plain::error(&error, true).trim_end()),
+        }
     }
 
-    /// The message that is meant: the one that was named, else the last one that somebody else wrote here.
-    fn meant(&mut self, id: Option<String>) -> Option<String> {
-        let last = self.view.current().messages().find(|message| !own(message) && says(message));
-        let id = id.or_else(|| last.map(|message| message.id.clone()));
-        if id.is_none() {
-            self.note_here("error: nobody has written anything here yet");
-        }
-        id
+    /// Asks for what was typed here, with what becomes of the answer.
+    fn typed(&mut self, place: String, command: Command) {
+        let asked = match &command {
+            Command::Send { to, text, .. } => Asked::Send { place, to: to.clone(), text: text.clone() },
+            Command::Verify { mark: None, .. } => Asked::Safety,
+            Command::Verify { mark: Some(_), .. } => Asked::Marked,
+            Command::Refuse { name } => Asked::Refused(format!("@{name}")),
+            Command::Search { .. } => Asked::Found(place),
+            Command::Join { room } => {
+                self.open(room);
+                Asked::Shown(room.clone())
+            }
+            _ => Asked::Shown(place),
+        };
+        self.ask(command, asked);
     }
 
     /// The number with somebody: whose conversation is open, unless a name was given.
     pub(super) fn verify(&mut self, name: Option<String>) {
         let here = self.view.here().strip_prefix('@').map(str::to_owned);
         self.ask(Command::Verify { name: name.or(here), mark: None }, Asked::Safety);
-    }
-
-    fn verify_ok(&mut self) {
-        match self.number.clone() {
-            Some((name, number)) => {
-                self.ask(Command::Verify { name: Some(name), mark: Some(number) }, Asked::Marked);
-            }
-            None => self.note_here("error: no safety number was shown yet\ntry: /verify NAME"),
-        }
-    }
-
-    fn room_here(&self) -> String {
-        let here = self.view.here();
-        if is_public(here) { here.to_owned() } else { LOBBY.to_owned() }
     }
 
     /// What can be completed: commands, names, rooms.

@@ -6,7 +6,8 @@ use super::{App, Panel};
 use crate::api::{Command, Event, Kind, Message, State};
 use crate::face::plain;
 use crate::face::screen::Screen;
-use crate::face::view::{LOBBY, is_public};
+use crate::face::slash::LOBBY;
+use crate::face::view::is_public;
 
 impl App {
     pub(super) fn told(&mut self, number: Option<u64>, event: Event) {

@@ -154,7 +154,7 @@ impl App {
 
     /// Opens a place, and becomes a member of a room that is new.
     fn go(&mut self, name: &str) {
-        let joined = self.view.conversation(name).is_some_and(|room| room.joined) || name == crate::face::view::LOBBY;
+        let joined = self.view.conversation(name).is_some_and(|room| room.joined) || name == crate::face::slash::LOBBY;
         if is_public(name) && !joined {
             self.line(&format!("/join {name}"));
         } else {

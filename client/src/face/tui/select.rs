@@ -138,7 +138,8 @@ impl App {
         let again = Asked::Send { place: here.clone(), to: here.clone(), text: text.clone() };
         match about {
             About::Reply(id) => {
-                let reply = Command::Reply { id, text, wait: Wait::Queued, timeout_ms: super::act::PATIENCE_MS };
+                let reply =
+                    Command::Reply { id, text, wait: Wait::Queued, timeout_ms: crate::face::slash::PATIENCE_MS };
                 self.ask(reply, again);
             }
             About::Edit(id) => self.ask(Command::Edit { id: Some(id), within: None, text }, again),

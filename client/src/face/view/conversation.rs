@@ -80,7 +80,7 @@ impl Conversation {
 
     /// A room that was left, or somebody blocked, stands in the list only while it is open.
     pub(super) fn listed(&self, open: &str) -> bool {
-        let left = self.name.starts_with('#') && self.name != super::LOBBY && !self.joined;
+        let left = self.name.starts_with('#') && self.name != crate::face::slash::LOBBY && !self.joined;
         self.name == open || !self.blocked && (!left || self.unread > 0)
     }
 

@@ -14,17 +14,18 @@ use serde_json::{Map, Value, json};
 use super::shown::Trouble;
 use super::{Web, pages};
 use crate::api::{Command, Error, ErrorCode, Event, Wait};
-use crate::face::slash::{self, Line};
+use crate::face::slash::{self, ENTRIES, Entry, Here, Meaning, PATIENCE_MS};
+use crate::face::view::{own, says};
 use crate::face::{json, plain};
-
-/// How long a message may take to be stored here, in milliseconds.
-const PATIENCE_MS: u64 = 30_000;
 
 /// What forms may ask for: what a person does with a message, a person or a room.
 const ALLOWED: [&str; 16] = [
     "accept", "block", "delete", "draft", "edit", "expire", "join", "leave", "mute", "react", "read", "refuse",
     "reply", "trust", "unblock", "verify",
 ];
+
+/// Among so many of the newest messages one of somebody else is looked for.
+const RECENT: u32 = 200;
 
 type Fields = BTreeMap<String, String>;
 
@@ -62,7 +63,7 @@ pub(super) async fn act(State(web): State<Arc<Web>>, headers: HeaderMap, Form(mu
     let Some(command) = command(fields) else { return failed(&web, &headers, &misunderstood()) };
     let left = matches!(command, Command::Refuse { .. });
     match web.ask.of(command).await {
-        Ok(events) => done(&web, &headers, if left { "" } else { &here }, &events),
+        Ok(events) => done(&web, &headers, &pages::whole_path(&web, if left { "" } else { &here }), &events),
         Err(error) => failed(&web, &headers, &error),
     }
 }
@@ -77,87 +78,55 @@ pub(super) struct Said {
     id: String,
 }
 
-/// What a typed line means here.
-enum Meaning {
-    Command(Command),
-    Go(String),
-    Explain(String),
-}
-
 pub(super) async fn say(State(web): State<Arc<Web>>, headers: HeaderMap, Form(said): Form<Said>) -> Response {
     let Said { here, text, act, id } = said;
     let text = text.replace("\r\n", "\n");
     let meaning = match act.as_str() {
         "edit" => Ok(Meaning::Command(Command::Edit { id: Some(id), within: Some(here.clone()), text })),
         "reply" => Ok(Meaning::Command(Command::Reply { id, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS })),
-        _ => understand(&text, &here),
-    };
-    let meaning = match meaning {
-        Ok(meaning) => meaning,
-        Err(error) => return failed(&web, &headers, &error),
-    };
-    match meaning {
-        Meaning::Command(command) => {
-            let goes = match &command {
-                Command::Join { room } => room.clone(),
-                _ => here.clone(),
-            };
-            match web.ask.of(command).await {
-                Ok(events) => done(&web, &headers, &goes, &events),
-                Err(error) => failed(&web, &headers, &error),
-            }
+        _ => {
+            let last = if text.starts_with('/') { last_of_others(&web, &here).await } else { None };
+            slash::understand(&text, Here { place: &here, last: last.as_deref(), number: None })
         }
-        Meaning::Go(place) => done(&web, &headers, &place, &[]),
-        Meaning::Explain(text) => told(&web, &headers, &here, &text),
+    };
+    let stay = pages::whole_path(&web, &here);
+    match meaning {
+        Ok(Meaning::Command(command)) => typed(&web, &headers, &here, command).await,
+        Ok(Meaning::Open(place)) => done(&web, &headers, &pages::whole_path(&web, &place), &[]),
+        Ok(Meaning::Nothing) => told(&web, &headers, &stay, "nothing was typed"),
+        Ok(Meaning::Help(Some(entry))) => told(&web, &headers, &stay, &entry.described()),
+        Ok(Meaning::Help(None) | Meaning::Keys) => {
+            let all: Vec<String> = ENTRIES.iter().map(Entry::usage).collect();
+            told(&web, &headers, &stay, &all.join("\n"))
+        }
+        Ok(Meaning::Quit) => told(&web, &headers, &stay, "close the tab to leave the page"),
+        Err(error) => failed(&web, &headers, &error),
     }
 }
 
-fn understand(text: &str, here: &str) -> Result<Meaning, Error> {
-    let line = slash::parse(text).map_err(|wrong| Error::new(ErrorCode::Usage, wrong.message).advise(wrong.advice))?;
-    let send = |to: String, text: String| Command::Send {
-        to,
-        text,
-        wait: Wait::Queued,
-        timeout_ms: PATIENCE_MS,
-        expire: None,
+/// Carries out what was typed; some of it has a page of its own.
+async fn typed(web: &Web, headers: &HeaderMap, here: &str, command: Command) -> Response {
+    let to = match &command {
+        Command::Join { room } => pages::whole_path(web, room),
+        Command::Refuse { .. } | Command::Conversations => pages::whole_path(web, ""),
+        Command::Verify { name, mark: None } => pages::verify_path(web, name.as_deref()),
+        _ => pages::whole_path(web, here),
     };
-    let here = || here.to_owned();
-    let nameless = |what: &str| Error::new(ErrorCode::Usage, format!("{what} has a button on this page"));
-    Ok(Meaning::Command(match line {
-        Line::Empty => return Ok(Meaning::Explain("nothing was typed".to_owned())),
-        Line::Say(text) => send(here(), text),
-        Line::Act(text) => send(here(), format!("/me {text}")),
-        Line::Message { to, text } => send(to, text),
-        Line::Open(place) => return Ok(Meaning::Go(place)),
-        Line::Join(room) => Command::Join { room },
-        Line::Part(room) => Command::Leave { room: room.unwrap_or_else(here) },
-        Line::Rooms => Command::Rooms,
-        Line::Who(room) => Command::Who { room: Some(room.unwrap_or_else(here)) },
-        Line::Trust { name, fingerprint } => Command::Trust { name, fingerprint },
-        Line::Block(name) => Command::Block { name },
-        Line::Unblock(name) => Command::Unblock { name },
-        Line::Search(words) => Command::Search { words, with: None, limit: None },
-        Line::Status => Command::Status,
-        Line::Edit { id, text } => Command::Edit { id, within: Some(here()), text },
-        Line::Delete(id) => Command::Delete { id, within: Some(here()) },
-        Line::Reply { id: Some(id), text } => Command::Reply { id, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS },
-        Line::React { id: Some(id), emoji } => Command::React { id, emoji },
-        Line::Accept(name) => Command::Accept { name: name.unwrap_or_else(here) },
-        Line::Refuse(name) => Command::Refuse { name: name.unwrap_or_else(here) },
-        Line::Mute { with, on } => Command::Mute { with: with.unwrap_or_else(here), on },
-        Line::Expire(seconds) => Command::Expire { with: here(), seconds },
-        Line::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
-        Line::Conversations => return Ok(Meaning::Go(String::new())),
-        Line::Verify(_) | Line::VerifyOk => return Err(nameless("/verify")),
-        Line::Reply { id: None, .. } => return Err(nameless("/reply")),
-        Line::React { id: None, .. } => return Err(nameless("/react")),
-        Line::Quit => return Err(nameless("leaving: close the tab; it")),
-        Line::Help(Some(entry)) => return Ok(Meaning::Explain(format!("{}: {}", entry.usage(), entry.does))),
-        Line::Help(None) | Line::Keys => {
-            let all: Vec<String> = slash::ENTRIES.iter().map(slash::Entry::usage).collect();
-            return Ok(Meaning::Explain(all.join("\n")));
-        }
-    }))
+    match web.ask.of(command).await {
+        Ok(events) if events.iter().any(|event| matches!(event, Event::Safety { .. })) => done(web, headers, &to, &[]),
+        Ok(events) => done(web, headers, &to, &events),
+        Err(error) => failed(web, headers, &error),
+    }
+}
+
+/// The last message that somebody else wrote in a conversation: what `/reply` and `/react` mean.
+async fn last_of_others(web: &Web, here: &str) -> Option<String> {
+    let history = Command::History { with: here.to_owned(), limit: Some(RECENT), before: None };
+    let events = web.ask.of(history).await.ok()?;
+    events.into_iter().rev().find_map(|event| match event {
+        Event::Message(message) if !own(&message) && says(&message) => Some(message.id),
+        _ => None,
+    })
 }
 
 /// Whether the page's script asks, which stays where it is.
@@ -180,8 +149,7 @@ impl With for Response {
     }
 }
 
-fn done(web: &Web, headers: &HeaderMap, here: &str, events: &[Event]) -> Response {
-    let to = if here.is_empty() { format!("{}/", web.gate.base()) } else { pages::whole_path(web, here) };
+fn done(web: &Web, headers: &HeaderMap, to: &str, events: &[Event]) -> Response {
     let screen = crate::face::screen::Screen::plain();
     let lines: Vec<String> = events
         .iter()
@@ -192,15 +160,14 @@ fn done(web: &Web, headers: &HeaderMap, here: &str, events: &[Event]) -> Respons
     if scripted(headers) {
         return answer(StatusCode::OK, &json!({ "to": to, "told": lines.join("\n") }));
     }
-    if lines.is_empty() { Redirect::to(&to).into_response() } else { told(web, headers, here, &lines.join("\n")) }
+    if lines.is_empty() { Redirect::to(to).into_response() } else { told(web, headers, to, &lines.join("\n")) }
 }
 
-fn told(web: &Web, headers: &HeaderMap, here: &str, text: &str) -> Response {
-    let to = pages::whole_path(web, here);
+fn told(web: &Web, headers: &HeaderMap, to: &str, text: &str) -> Response {
     if scripted(headers) {
         return answer(StatusCode::OK, &json!({ "to": to, "told": text }));
     }
-    pages::told(web, &to, text)
+    pages::told(web, to, text)
 }
 
 /// What went wrong, for the page's script, which shows it as it is: a relay's operator may have chosen some of the words.

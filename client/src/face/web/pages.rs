@@ -393,7 +393,14 @@ pub(super) async fn list(web: &Web, here: &str) -> Option<String> {
     List { frame }.render().ok()
 }
 
-/// Where a conversation's page is, base included.
+/// Where a conversation's page is, base included; without one, where the list is.
 pub(super) fn whole_path(web: &Web, conversation: &str) -> String {
-    format!("{}{}", web.gate.base(), path(conversation))
+    let path = if conversation.is_empty() { "/".to_owned() } else { path(conversation) };
+    format!("{}{path}", web.gate.base())
+}
+
+/// Where the number to compare with somebody is, base included; one's own key without a name.
+pub(super) fn verify_path(web: &Web, name: Option<&str>) -> String {
+    let name = name.map(|name| format!("/{name}")).unwrap_or_default();
+    format!("{}/verify{name}", web.gate.base())
 }

@@ -1,0 +1,94 @@
+//! Every command that can be typed, as `/help` shows it.
+
+/// A command as `/help` shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its names, the first one is its own.
+    pub names: &'static [&'static str],
+    /// What follows.
+    pub arguments: &'static str,
+    /// What it does.
+    pub does: &'static str,
+}
+
+/// Every command.
+pub const ENTRIES: &[Entry] = &[
+    Entry {
+        names: &["dm", "msg"],
+        arguments: "NAME [TEXT]",
+        does: "write to somebody, end-to-end encrypted; without TEXT, open the conversation",
+    },
+    Entry { names: &["query"], arguments: "NAME", does: "open the conversation with somebody" },
+    Entry { names: &["join"], arguments: "#ROOM", does: "become a member of a public room, and open it" },
+    Entry { names: &["part"], arguments: "[#ROOM]", does: "leave a room" },
+    Entry { names: &["rooms", "list"], arguments: "", does: "list the relay's rooms" },
+    Entry { names: &["who", "names"], arguments: "[#ROOM]", does: "list the members of a room" },
+    Entry {
+        names: &["verify"],
+        arguments: "[NAME|ok]",
+        does: "show the safety number with somebody; `ok` after you compared it and it is equal",
+    },
+    Entry { names: &["trust"], arguments: "NAME FINGERPRINT", does: "accept a changed key" },
+    Entry { names: &["block"], arguments: "NAME", does: "show nothing more of somebody" },
+    Entry { names: &["unblock"], arguments: "NAME", does: "take /block back" },
+    Entry { names: &["me"], arguments: "TEXT", does: "say what you do: /me waves" },
+    Entry {
+        names: &["reply"],
+        arguments: "[ID] TEXT",
+        does: "answer a message; without ID, the last one that somebody else wrote here",
+    },
+    Entry {
+        names: &["edit"],
+        arguments: "[ID] TEXT",
+        does: "replace the text of a message of yours; without ID, of your last one here",
+    },
+    Entry {
+        names: &["delete"],
+        arguments: "[ID]",
+        does: "take a message of yours back; without ID, your last one here",
+    },
+    Entry {
+        names: &["react"],
+        arguments: "[ID] EMOJI",
+        does: "react to a message; without ID, to the last one that somebody else wrote here; - takes it back",
+    },
+    Entry { names: &["accept"], arguments: "[NAME]", does: "accept a stranger who has written to you" },
+    Entry { names: &["refuse"], arguments: "[NAME]", does: "delete what a stranger has written to you" },
+    Entry { names: &["mute"], arguments: "[NAME|#ROOM]", does: "let a conversation draw no attention" },
+    Entry { names: &["unmute"], arguments: "[NAME|#ROOM]", does: "take /mute back" },
+    Entry {
+        names: &["expire"],
+        arguments: "DUR|off",
+        does: "delete messages here, on both sides, so long after they were read: 30s, 1h, 7d",
+    },
+    Entry {
+        names: &["settings"],
+        arguments: "[read-receipts|typing on|off]",
+        does: "show or change what the people you accepted learn of you",
+    },
+    Entry { names: &["chats"], arguments: "", does: "list conversations, with what is unread" },
+    Entry { names: &["search"], arguments: "WORDS", does: "find messages by their words" },
+    Entry { names: &["status"], arguments: "", does: "connection, transport and queue" },
+    Entry { names: &["help"], arguments: "[COMMAND]", does: "this list" },
+    Entry { names: &["keys"], arguments: "", does: "what the keys do" },
+    Entry { names: &["quit"], arguments: "", does: "leave; Ctrl-D does too" },
+];
+
+impl Entry {
+    pub(super) fn find(name: &str) -> Option<&'static Self> {
+        ENTRIES.iter().find(|entry| entry.names.contains(&name))
+    }
+
+    /// What it is called and does, on one line.
+    pub fn described(&self) -> String {
+        let also: Vec<String> = self.names.iter().skip(1).map(|name| format!("/{name}")).collect();
+        let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
+        format!("{:<26} {}{also}", self.usage(), self.does)
+    }
+
+    /// `/dm NAME [TEXT]`
+    pub fn usage(&self) -> String {
+        let name = self.names.first().copied().unwrap_or_default();
+        if self.arguments.is_empty() { format!("/{name}") } else { format!("/{name} {}", self.arguments) }
+    }
+}
