@@ -18,6 +18,9 @@ pub const PATIENCE_MS: u64 = 30_000;
 /// Most messages that a typed search finds.
 const FOUND: u32 = 50;
 
+/// Messages that `/history` shows.
+const LAST: u32 = 20;
+
 /// Where a line is typed, and what it may leave unsaid.
 #[derive(Clone, Copy, Debug)]
 pub struct Here<'a> {
@@ -137,6 +140,23 @@ fn command(name: &str, words: &[&str], rest: &str, here: Here<'_>) -> Option<Com
         ("settings", []) => Command::Settings { read_receipts: None, typing: None },
         ("settings", ["read-receipts", to]) => Command::Settings { read_receipts: Some(on(to)?), typing: None },
         ("settings", ["typing", to]) => Command::Settings { read_receipts: None, typing: Some(on(to)?) },
+        ("link", []) => Command::Me,
+        ("add", [link]) => Command::Add { link: (*link).to_owned() },
+        ("contacts", []) => Command::Contacts,
+        ("history", []) => Command::History { with: place(), limit: Some(LAST), before: None },
+        ("history", [last]) => {
+            let last = last.parse().ok().filter(|last| *last > 0)?;
+            Command::History { with: place(), limit: Some(last), before: None }
+        }
+        ("read", []) => Command::Read { with: place(), through: None },
+        ("read", [with]) => Command::Read { with: (*with).to_owned(), through: None },
+        ("draft", _) => Command::Draft { with: place(), text: rest.to_owned() },
+        ("bot", ["list"]) => Command::Bots,
+        ("bot", ["add", name, conversations @ ..]) if !conversations.is_empty() => {
+            let conversations = conversations.iter().map(|one| (*one).to_owned()).collect();
+            Command::BotAdd { name: (*name).to_owned(), conversations, read_only: false }
+        }
+        ("bot", ["remove", name]) => Command::BotRemove { name: (*name).to_owned() },
         ("chats", []) => Command::Conversations,
         ("search", [_, ..]) => Command::Search { words: rest.to_owned(), with: None, limit: Some(FOUND) },
         ("status", []) => Command::Status,

@@ -33,6 +33,8 @@ enum Asked {
     Send,
     /// Shown as it comes.
     Shown,
+    /// Messages that were looked for: shown whether they were shown before or not.
+    Found,
     /// How much is queued.
     Queue,
 }
@@ -161,12 +163,15 @@ impl Talk {
         if let Command::Join { room } = &command {
             self.open(room.clone())?;
         }
-        if queues(&command) {
-            self.queued = None;
-            self.ask(session, command, Asked::Send).await;
-        } else {
-            self.ask(session, command, Asked::Shown).await;
-        }
+        let asked = match &command {
+            Command::History { .. } | Command::Search { .. } => Asked::Found,
+            command if queues(command) => {
+                self.queued = None;
+                Asked::Send
+            }
+            _ => Asked::Shown,
+        };
+        self.ask(session, command, asked).await;
         Ok(Next::Stay)
     }
 
@@ -179,6 +184,10 @@ impl Talk {
         }
         let asked = re.and_then(|re| self.asked.get(&re).copied());
         match (asked, event) {
+            (Some(Asked::Found), Event::Message(message)) => {
+                let _ = self.is_new(&message.id, "");
+                self.show(event)
+            }
             (_, Event::Message(message)) => {
                 if message.state != State::Received && !self.ready() {
                     self.held.push(event.clone());

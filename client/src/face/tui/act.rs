@@ -203,6 +203,12 @@ impl App {
             Command::Verify { mark: Some(_), .. } => Asked::Marked,
             Command::Refuse { name } => Asked::Refused(format!("@{name}")),
             Command::Search { .. } => Asked::Found(place),
+            // It stands on the screen already: it is drawn anew, from what is stored.
+            Command::History { .. } => return self.ask_newest(),
+            Command::Draft { text, .. } => {
+                self.composer.set(text);
+                return self.keep_draft();
+            }
             Command::Join { room } => {
                 self.open(room);
                 Asked::Shown(room.clone())

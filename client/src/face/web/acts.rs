@@ -110,10 +110,18 @@ async fn typed(web: &Web, headers: &HeaderMap, here: &str, command: Command) -> 
         Command::Join { room } => pages::whole_path(web, room),
         Command::Refuse { .. } | Command::Conversations => pages::whole_path(web, ""),
         Command::Verify { name, mark: None } => pages::verify_path(web, name.as_deref()),
+        Command::Contacts => pages::people_path(web, here),
+        // A token outlasts this page: whoever looks over somebody's shoulder makes none here.
+        Command::BotAdd { .. } | Command::Bots | Command::BotRemove { .. } => {
+            let error = Error::new(ErrorCode::Usage, "tokens of programs are none of this page's business");
+            return failed(web, headers, &error.advise("sealpost bot --help"));
+        }
         _ => pages::whole_path(web, here),
     };
+    // What stands on the page that one comes to is not told twice.
+    let stands_there = matches!(command, Command::History { .. } | Command::Verify { mark: None, .. });
     match web.ask.of(command).await {
-        Ok(events) if events.iter().any(|event| matches!(event, Event::Safety { .. })) => done(web, headers, &to, &[]),
+        Ok(_) if stands_there => done(web, headers, &to, &[]),
         Ok(events) => done(web, headers, &to, &events),
         Err(error) => failed(web, headers, &error),
     }

@@ -54,7 +54,7 @@ impl Frame {
             pane,
             list: list.iter().filter_map(|event| Entry::of(event, here)).collect(),
             people: people.iter().filter_map(Person::of).collect(),
-            people_path: format!("/people?of={}", here.replace('#', "%23")),
+            people_path: people_of(here),
             here: here.to_owned(),
         })
     }
@@ -397,6 +397,15 @@ pub(super) async fn list(web: &Web, here: &str) -> Option<String> {
 pub(super) fn whole_path(web: &Web, conversation: &str) -> String {
     let path = if conversation.is_empty() { "/".to_owned() } else { path(conversation) };
     format!("{}{path}", web.gate.base())
+}
+
+/// Where everybody is listed, or who is in this room, base included.
+pub(super) fn people_path(web: &Web, here: &str) -> String {
+    format!("{}{}", web.gate.base(), people_of(here))
+}
+
+fn people_of(here: &str) -> String {
+    format!("/people?of={}", here.replace('#', "%23"))
 }
 
 /// Where the number to compare with somebody is, base included; one's own key without a name.
