@@ -29,7 +29,7 @@ impl Daemon {
 }
 
 /// A new program's token.
-fn token(person: &Person, arguments: &[&str]) -> String {
+pub(super) fn token(person: &Person, arguments: &[&str]) -> String {
     let outcome = person.json(&[&["bot", "add"], arguments].concat()).expect(0);
     outcome.events("bot")[0]["token"].as_str().unwrap().to_owned()
 }
@@ -50,7 +50,7 @@ fn bot(script: &str, socket: &Path, place: &str, token: &str) -> Option<Followin
 }
 
 /// A connection of JSON-RPC, line by line.
-struct Rpc(BufReader<UnixStream>);
+pub(super) struct Rpc(BufReader<UnixStream>);
 
 impl Rpc {
     fn connect(socket: &Path) -> Self {
@@ -59,7 +59,7 @@ impl Rpc {
         Self(BufReader::new(stream))
     }
 
-    fn authorized(socket: &Path, token: &str) -> Self {
+    pub(super) fn authorized(socket: &Path, token: &str) -> Self {
         let mut rpc = Self::connect(socket);
         let answer = rpc.call("authorize", &json!({ "token": token }));
         assert!(answer["result"].is_object(), "{answer}");
@@ -78,7 +78,7 @@ impl Rpc {
     }
 
     /// The answer to a call; what happens meanwhile is passed over.
-    fn call(&mut self, method: &str, params: &Value) -> Value {
+    pub(super) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.say(&json!({ "jsonrpc": "2.0", "id": method, "method": method, "params": params }).to_string());
         loop {
             let line = self.line().unwrap();

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use super::Pair;
 
 /// Somebody's page, and the link that leads there once.
-struct Page {
+pub(super) struct Page {
     process: Following,
     link: String,
 }
 
 impl Page {
-    fn of(person: &Person) -> Self {
+    pub(super) fn of(person: &Person) -> Self {
         let mut process = Following::start(person.command(&["--json", "web"]));
         let line = process.lines.until(|line| line.contains("\"listening\""));
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -218,6 +218,43 @@ fn the_page_is_for_everybody() {
             let _ = visit.browser.picture(&format!("page-{scheme}-{width}"));
         }
         visit.stays_here();
+    }
+}
+
+/// Somebody who was let in, and asks without a browser.
+pub(super) struct Entered {
+    cookie: String,
+    base: String,
+}
+
+impl Page {
+    /// Goes in by the link, which has served with that.
+    pub(super) fn enter(&self) -> Entered {
+        let way_in = format!("/?token={}", self.token());
+        let (status, entered) = request(self, "GET", &way_in, &[("host", self.host())], "");
+        assert_eq!(status, 200, "{entered}");
+        let cookie = entered.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        let (cookie, rest) = cookie.split_once(';').unwrap();
+        let base = rest.split(';').find_map(|part| part.trim().strip_prefix("Path=")).unwrap();
+        Entered { cookie: cookie.to_owned(), base: base.to_owned() }
+    }
+}
+
+impl Entered {
+    pub(super) fn get(&self, page: &Page, path: &str) -> (u16, String) {
+        let headers = [("host", page.host()), ("cookie", &self.cookie)];
+        request(page, "GET", &format!("{}{path}", self.base), &headers, "")
+    }
+
+    pub(super) fn post(&self, page: &Page, path: &str, form: &str) -> (u16, String) {
+        let origin = format!("http://{}", page.host());
+        let headers = [
+            ("host", page.host()),
+            ("cookie", self.cookie.as_str()),
+            ("origin", &origin),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        request(page, "POST", &format!("{}{path}", self.base), &headers, form)
     }
 }
 
