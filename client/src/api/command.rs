@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a person or program asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// Registers a new profile at its relay. Answered by `Event::Me`.
@@ -238,6 +239,7 @@ const fn a_while() -> u64 {
 
 /// How far a message must come before `send` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// Stored in the outbox.

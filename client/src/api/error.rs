@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An error: what happened, why, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Error {
     /// Stable.
     pub code: ErrorCode,
@@ -21,6 +22,7 @@ pub struct Error {
 
 /// Stable names of errors; each has one exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// Something that should not have happened.

@@ -6,6 +6,7 @@ use super::{Error, Message, State, Text, Trust};
 
 /// What the engine tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A message or post that arrived, was sent by oneself, or stands in history.
@@ -221,6 +222,7 @@ pub enum Event {
 
 /// A program that has a token: what it may do on the daemon's socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bot {
     /// What the person calls it.
     pub name: String,

@@ -6,6 +6,7 @@ use super::Text;
 
 /// How far a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Stored here, not yet at the relay.
@@ -24,6 +25,7 @@ pub enum State {
 
 /// What is known of a person's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// Compared in person, or taken from a link.
@@ -47,6 +49,7 @@ impl Trust {
 
 /// A message or post, as history and faces show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
     /// 32 hexadecimal digits, the same on both sides.
     pub id: String,
@@ -91,6 +94,7 @@ pub struct Message {
 
 /// What somebody thinks of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reaction {
     /// An emoji; text from strangers.
     pub emoji: Text,
@@ -100,6 +104,7 @@ pub struct Reaction {
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Text.

@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthChar as _;
 /// Text that somebody else wrote. It has no `Display`: a face shows it with [`Text::shown`] or [`Text::on_one_line`],
 /// which let no control character, escape sequence or bidirectional override through.
 #[derive(Clone, PartialEq, Eq, Default, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Text(String);
 

@@ -34,6 +34,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Some(verb) = cli.verb else { return bare(arguments, &cli.global) };
     match &verb {
         Verb::Completions { shell } => return printed(|out| completions(*shell, out)),
+        Verb::Schema => return printed(|out| out.write_all(super::json::SCHEMA.as_bytes())),
         Verb::Man { folder: None } => return printed(|out| clap_mangen::Man::new(Cli::command()).render(out)),
         Verb::Man { folder: Some(folder) } => return pages(folder),
         _ => {}

@@ -84,6 +84,11 @@ pub(super) fn escaped(value: &impl Serialize) -> String {
     escaped
 }
 
+/// What `sealpost schema` prints.
+pub(super) const SCHEMA: &str = include_str!("../../schema.json");
+
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 #[path = "json_tests.rs"]
 mod tests;

@@ -348,6 +348,9 @@ pub(super) enum Verb {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Print the JSON Schema of what --json prints, and of what programs may say to the daemon
+    #[command(before_long_help = "Examples:\n  sealpost schema > sealpost.schema.json")]
+    Schema,
     /// Print the manual page, or write one for each command into a folder
     Man {
         /// The folder, which must be there

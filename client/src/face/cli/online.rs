@@ -115,6 +115,7 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         | Verb::Tui(_)
         | Verb::Web { .. }
         | Verb::Completions { .. }
+        | Verb::Schema
         | Verb::Man { .. } => {
             return Err(Error::new(ErrorCode::Failed, "this command does not ask the relay"));
         }
