@@ -13,6 +13,7 @@ mod long;
 mod operator;
 mod profile;
 mod proxy;
+mod schema;
 mod screen;
 mod service;
 mod talk;

@@ -7,6 +7,7 @@ mod browser;
 mod person;
 mod programs;
 mod relay;
+pub mod schema;
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
-use sealpost_tests::processes::{Following, Outcome, PATIENCE, Person, signal, until};
+use sealpost_tests::processes::{Following, Outcome, PATIENCE, Person, schema, signal, until};
 use sealpost_tests::skip;
 use serde_json::{Value, json};
 
@@ -74,7 +74,12 @@ impl Rpc {
     fn line(&mut self) -> Option<Value> {
         let mut line = String::new();
         let read = self.0.read_line(&mut line).unwrap();
-        (read > 0).then(|| serde_json::from_str(&line).unwrap())
+        let line: Value = (read > 0).then(|| serde_json::from_str(&line).unwrap())?;
+        match line.as_array() {
+            Some(answers) => answers.iter().for_each(schema::assert_heard),
+            None => schema::assert_heard(&line),
+        }
+        Some(line)
     }
 
     /// The answer to a call; what happens meanwhile is passed over.

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Lines, Outcome, finish, programs};
+use super::{Lines, Outcome, finish, programs, schema};
 
 /// Somebody with a client: a home of their own and a passphrase.
 pub struct Person {
@@ -52,10 +52,15 @@ impl Person {
     }
 
     /// The same with `--json`.
+    ///
+    /// # Panics
+    /// A line is not what the published schema says.
     pub fn json(&self, arguments: &[&str]) -> Outcome {
         let mut all = vec!["--json"];
         all.extend(arguments);
-        self.run(&all)
+        let outcome = self.run(&all);
+        outcome.json().iter().for_each(schema::assert_line);
+        outcome
     }
 
     /// `recv --follow --json`, going on in the background.
@@ -136,9 +141,12 @@ impl Following {
     /// # Panics
     /// None comes in time.
     pub fn event(&mut self, kind: &str) -> serde_json::Value {
-        let line = self
-            .lines
-            .until(|line| serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line["event"] == kind));
+        let wanted = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            schema::assert_line(&line);
+            line["event"] == kind
+        };
+        let line = self.lines.until(wanted);
         serde_json::from_str(&line).expect("just parsed")
     }
 

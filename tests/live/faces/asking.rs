@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use sealpost_client::api::Command;
-use sealpost_tests::processes::{Following, Person, until};
+use sealpost_tests::processes::{Following, Person, schema, until};
 use serde_json::{Value, json};
 
 use super::super::daemon::{Rpc, token};
@@ -194,7 +194,9 @@ impl Face for Program {
         ways.program.as_ref().ok()?;
         let mut params = serde_json::to_value(command).unwrap();
         params.as_object_mut().unwrap().remove("command");
-        let answer = self.0.call(&name_of(command), &params);
+        let method = name_of(command);
+        schema::assert_call(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }));
+        let answer = self.0.call(&method, &params);
         let events = answer["result"]["events"].as_array().unwrap_or_else(|| panic!("{command:?}: {answer}"));
         Some(Some(events.clone()))
     }
