@@ -261,7 +261,7 @@ impl Talk {
             }
             Event::Safety { name, number, trust, .. } => {
                 self.number = Some((bare(name), number.clone()));
-                self.trust.entry(bare(name)).or_insert(*trust);
+                self.trust.insert(bare(name), *trust);
             }
             Event::Status { queued, .. } => self.queued = Some(*queued),
             _ => {}

@@ -156,15 +156,14 @@ async fn ok_marks_the_number_that_was_shown() {
     let (id, command) = scene.given().await;
     assert_eq!(command, Command::Verify { name: Some("bob".to_owned()), mark: None });
     let number = ["12345"; 12].join(" ");
-    let safety = Event::Safety {
-        name: "bob".to_owned(),
-        number: number.clone(),
-        code: "1".to_owned(),
-        trust: Trust::Unverified,
-    };
-    scene.heard(Some(id), safety);
+    let safety = |trust| Event::Safety { name: "bob".to_owned(), number: number.clone(), code: "1".to_owned(), trust };
+    scene.heard(Some(id), safety(Trust::Unverified));
     scene.typed("/verify ok").await;
-    assert_eq!(scene.given().await.1, Command::Verify { name: Some("bob".to_owned()), mark: Some(number) });
+    let (id, command) = scene.given().await;
+    assert_eq!(command, Command::Verify { name: Some("bob".to_owned()), mark: Some(number.clone()) });
+    scene.heard(Some(id), safety(Trust::Verified));
+    scene.typed("/dm bob").await;
+    assert_eq!(scene.talk.prompt(), "@bob E2E verified", "what was compared shows at once");
 }
 
 #[tokio::test]
