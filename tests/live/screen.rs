@@ -11,7 +11,7 @@ use super::terminal::Terminal;
 
 const WIDE: (u16, u16) = (100, 28);
 
-fn open(person: &Person, size: (u16, u16), variables: &[(&str, &str)], arguments: &[&str]) -> Terminal {
+pub(super) fn open(person: &Person, size: (u16, u16), variables: &[(&str, &str)], arguments: &[&str]) -> Terminal {
     let mut all = vec!["tui"];
     all.extend(arguments);
     let plain = person.command(&all);

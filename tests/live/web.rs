@@ -46,23 +46,23 @@ fn enter(page: &Page, browser: &Browser) -> String {
 }
 
 /// A browser that has come in, and what it shows is held to this machine and to its own rules when the test ends.
-struct Visit {
-    browser: Browser,
+pub(super) struct Visit {
+    pub(super) browser: Browser,
     base: String,
 }
 
 impl Visit {
-    fn to(page: &Page, size: (u32, u32), flags: &[&str]) -> Option<Self> {
+    pub(super) fn to(page: &Page, size: (u32, u32), flags: &[&str]) -> Option<Self> {
         let browser = Browser::start(size.0, size.1, flags)?;
         let base = enter(page, &browser);
         Some(Self { browser, base })
     }
 
-    fn open(&self, path: &str) {
+    pub(super) fn open(&self, path: &str) {
         self.browser.go(&format!("{}{path}", self.base));
     }
 
-    fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         self.browser.typed("#text", &format!("{text}\u{e007}"));
     }
 
