@@ -355,7 +355,11 @@ impl<S: Store> Server<S> {
         // Boxed, so that it takes no memory of the task once the link has begun.
         let begins = Box::new((tcp, tls, arrival, self.relay.course().link(), told));
         worker.spawn(async move {
-            let (tcp, tls, arrival, stopping, told) = *begins;
+            // The box goes with this block: as the task's own it would stay as long as the task.
+            let (tcp, tls, arrival, stopping, told) = {
+                let begins = begins;
+                *begins
+            };
             let Ok(tcp) = TcpStream::from_std(tcp) else { return };
             tokio::select! {
                 () = serve(&self.relay, Tls::new(tcp, tls), arrival, &self.timing, now, stopping) => {}
