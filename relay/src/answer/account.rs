@@ -149,10 +149,7 @@ impl<S: Store> Relay<S> {
         // [RELAY-12] behind the claim: who comes too late for the name keeps the use.
         batch.extend(invite);
         batch.push(put(row::account(name), Current::rev(current.as_ref()), &account)?);
-        let Some((before, changes)) = self.device(name, device, registration.login.generation, Some(keys)).await?
-        else {
-            return Ok(None);
-        };
+        let (before, changes) = self.device(name, device, registration.login.generation, Some(keys)).await?;
         batch.extend(changes);
         if self.store.write(batch).await?.last() == Some(&Written::Moved) {
             return Ok(None);
@@ -182,7 +179,7 @@ impl<S: Store> Relay<S> {
             self.prove(caller, &login, &device.key)?;
             drop(check);
             self.operator.admits(&account.account)?;
-            let Some((before, changes)) = self.device(name, &device, login.generation, None).await? else { continue };
+            let (before, changes) = self.device(name, &device, login.generation, None).await?;
             if !changes.is_empty() && self.store.write(changes).await?.last() == Some(&Written::Moved) {
                 continue;
             }
@@ -342,10 +339,11 @@ impl<S: Store> Relay<S> {
                 batch.push(Write::Delete { key: Key { table: OneTime::TABLE, key }, expected: value.rev });
             }
         }
-        if by.is_none_or(|(by, new)| (name, device.id) != (by, new.id))
-            && let Some(current) = self.row::<row::Device>(row::device(name, device.id)).await?
-        {
-            batch.push(Write::Delete { key: row::device(name, device.id), expected: current.rev });
+        if by.is_none_or(|(by, new)| (name, device.id) != (by, new.id)) {
+            let keys = [row::device(name, device.id), row::presented(name, device.id)];
+            let current = self.store.get(keys.to_vec()).await?;
+            let there = keys.into_iter().zip(current).filter_map(|(key, current)| Some((key, current?.rev)));
+            batch.extend(there.map(|(key, expected)| Write::Delete { key, expected }));
         }
         Ok(batch)
     }

@@ -33,6 +33,7 @@ tables! {
     Account = "account";
     Claim = "skeleton";
     Device = "device";
+    Presented = "presented";
     Mailbox = "mailbox";
     OneTime = "prekey";
     Room = "room";
@@ -76,13 +77,21 @@ pub(super) struct Claim {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Device {
     pub(super) key: DeviceKey,
-    /// The highest generation that it presented. [ACCT-12]
+    /// The highest generation that it presented before it had a row for that: see [`Presented`].
     pub(super) generation: u64,
     pub(super) signed: Option<Signed>,
     pub(super) last_resort_kem: Option<Signed>,
     pub(super) box_key: Option<Signed>,
     /// Highest id published so far, by role number less one: an id is never used twice.
     pub(super) highest: [PrekeyId; 5],
+}
+
+/// The highest generation that a device presented, by account name and device id. Each login writes it, and it is a
+/// fiftieth of what the device has published. [ACCT-12]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Presented {
+    pub(super) key: DeviceKey,
+    pub(super) generation: u64,
 }
 
 /// Whose mailbox this is, by mailbox id.
@@ -230,6 +239,9 @@ pub(super) fn notice() -> Key {
 }
 pub(super) fn device(name: &Name, device: DeviceId) -> Key {
     key::<Device>(&[name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()])
+}
+pub(super) fn presented(name: &Name, device: DeviceId) -> Key {
+    key::<Presented>(&[name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()])
 }
 pub(super) fn mailbox(id: &MailboxId) -> Key {
     key::<Mailbox>(&[&id.0])

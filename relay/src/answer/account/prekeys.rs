@@ -9,7 +9,7 @@ use sealpost_spec::relay::Refusal;
 use sealpost_spec::wire::Signed;
 use tokio::task::yield_now;
 
-use crate::answer::row::{self, Current, Mailbox, OneTime, Row, decoded, put};
+use crate::answer::row::{self, Current, Mailbox, OneTime, Presented, Row, decoded, put};
 use crate::answer::{ATTEMPTS, No, Relay};
 use crate::store::{Fault, Key, Store, Write, Written};
 
@@ -99,18 +99,43 @@ fn rotate(
 
 impl<S: Store> Relay<S> {
     /// What changes when a device presents itself: its generation, its mailbox, and keys where it brings some; with the
-    /// generation that it presented before. `None` where its row kept changing.
+    /// generation that it presented before.
     pub(super) async fn device(
         &self,
         name: &Name,
         device: &Device,
         generation: u64,
         keys: Option<&Verified>,
-    ) -> Result<Option<(u64, Vec<Write>)>, No> {
-        let address = row::mailbox(&mailbox(&device.key));
-        let mut values = self.store.get(vec![row::device(name, device.id), address.clone()]).await?.into_iter();
-        let current = values.next().flatten().map(decoded::<row::Device>).transpose()?;
+    ) -> Result<(u64, Vec<Write>), No> {
+        let (address, presented) = (row::mailbox(&mailbox(&device.key)), row::presented(name, device.id));
+        let mut values = self.store.get(vec![presented.clone(), address.clone()]).await?.into_iter();
+        let shown = values.next().flatten().map(decoded::<Presented>).transpose()?;
         let owner = values.next().flatten().map(decoded::<Mailbox>).transpose()?;
+        // A row under another key is that of an account that had this name before.
+        let before = shown.as_ref().filter(|shown| shown.row.key == device.key).map(|shown| shown.row.generation);
+        let (mut batch, earlier) = match (keys, before) {
+            // What a login needs is all in the small row.
+            (None, Some(before)) => (Vec::new(), before),
+            _ => self.published(name, device, keys).await?,
+        };
+        // [ACCT-12]
+        let before = before.unwrap_or_default().max(earlier);
+        let mine = Mailbox { name: name.clone(), device: device.id };
+        if owner.as_ref().is_none_or(|owner| (&owner.row.name, owner.row.device) != (name, device.id)) {
+            batch.push(put(address, Current::rev(owner.as_ref()), &mine)?);
+        }
+        let next = Presented { key: device.key, generation: before.max(generation) };
+        // A login that brings nothing new writes nothing.
+        if shown.as_ref().is_none_or(|shown| (shown.row.key, shown.row.generation) != (next.key, next.generation)) {
+            batch.push(put(presented, Current::rev(shown.as_ref()), &next)?);
+        }
+        Ok((before, batch))
+    }
+
+    /// What changes of all that a device has published, with keys where it brings some; and the generation that stands
+    /// there, of a device that has not presented itself since that has a row of its own.
+    async fn published(&self, name: &Name, device: &Device, keys: Option<&Verified>) -> Result<(Vec<Write>, u64), No> {
+        let current = self.row::<row::Device>(row::device(name, device.id)).await?;
         let new = row::Device {
             key: device.key,
             generation: 0,
@@ -119,28 +144,19 @@ impl<S: Store> Relay<S> {
             box_key: None,
             highest: [PrekeyId::NONE; 5],
         };
-        // A row under another key is that of an account that had this name before.
         let mut next = match &current {
             Some(current) if current.row.key == device.key => current.row.clone(),
             _ => new,
         };
-        let before = next.generation;
-        // [ACCT-12]
-        next.generation = before.max(generation);
         let mut batch = match keys {
             // A registration whose answer was lost is made again with new keys: it must not fail for their number.
             Some(keys) => self.with_keys(name, device.id, &mut next, keys, Beyond::LeftOut).await?,
             None => Vec::new(),
         };
-        let mine = Mailbox { name: name.clone(), device: device.id };
-        if owner.as_ref().is_none_or(|owner| (&owner.row.name, owner.row.device) != (name, device.id)) {
-            batch.push(put(address, Current::rev(owner.as_ref()), &mine)?);
-        }
-        // A login that brings nothing new writes nothing.
         if current.as_ref().is_none_or(|current| current.row != next) {
             batch.push(put(row::device(name, device.id), Current::rev(current.as_ref()), &next)?);
         }
-        Ok(Some((before, batch)))
+        Ok((batch, next.generation))
     }
 
     /// Merges keys into a device's row; returns what else changes.

@@ -75,7 +75,10 @@ fn a_receipt_evicts_a_squatter() {
         let mut registration = alice.registration(&after, &owner);
         registration.receipt = Some(receipt.clone());
         let answer = ask_at(&after, NOW + 2, &mut owner, Request::Register(registration));
-        let Ok(Answer::Registered { receipt: again, .. }) = answer else { panic!("registered, not {answer:?}") };
+        // [ACCT-12] what the squatter's device presented is not hers.
+        let Ok(Answer::Registered { receipt: again, generation: 0, .. }) = answer else {
+            panic!("registered, not {answer:?}")
+        };
         assert_eq!(again, receipt, "it keeps its first time");
         assert_eq!(caller.ended(), Some(Refusal::Replaced));
         let mut asker = link(&after, LinkKind::Anonymous);
@@ -217,6 +220,31 @@ fn a_login_returns_the_generation_before() {
         let answer = ask(&relay, &mut caller, Request::Login(login));
         assert_eq!(answer, Ok(Answer::LoggedIn { generation: before, keys: counts(2, 2) }));
     }
+}
+
+/// [ACCT-12] what a device presented before that had a row of its own counts as well.
+#[test]
+fn an_older_generation_counts() {
+    use crate::answer::row::{self, Current};
+
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 10);
+    alice.register(&relay);
+    let write = |batch| ready(relay.store().write(batch)).unwrap().unwrap();
+    let presented = || ready(relay.row::<row::Presented>(row::presented(&alice.name, DeviceId(1)))).unwrap().unwrap();
+    let published = || ready(relay.row::<row::Device>(row::device(&alice.name, DeviceId(1)))).unwrap().unwrap();
+    let Current { rev, mut row } = published().unwrap();
+    row.generation = 9;
+    let device = row::put(row::device(&alice.name, DeviceId(1)), Some(rev), &row).unwrap();
+    let expected = presented().unwrap().rev;
+    write(vec![device, crate::store::Write::Delete { key: row::presented(&alice.name, DeviceId(1)), expected }]);
+    for (generation, before) in [(3, 9), (10, 9), (11, 10)] {
+        let mut caller = link(&relay, LinkKind::Authenticated);
+        let login = alice.login(&relay, &caller, generation);
+        let answer = ask(&relay, &mut caller, Request::Login(login));
+        assert_eq!(answer, Ok(Answer::LoggedIn { generation: before, keys: counts(2, 2) }));
+    }
+    assert_eq!((presented().unwrap().row.generation, published().unwrap().row.generation), (11, 9));
 }
 
 #[test]

@@ -98,6 +98,9 @@ const SCHEMA: &[M<'static>] = &[
     ),
     // Blobs are files; nothing was ever written here.
     M::up("DROP TABLE part"),
+    // The tables are the same. An older program would not look for what devices presented where it stands now, and take
+    // a profile that was copied back for the newest.
+    M::up("-- rows of their own for what devices present at their logins"),
 ];
 
 /// The version that this program writes.
