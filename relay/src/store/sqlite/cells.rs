@@ -23,19 +23,17 @@ const COMMITS: usize = 16;
 /// Of a commit that changes more, each key counts as changed: what is read is compared with each of them.
 const KEYS: usize = 64;
 
-#[derive(Clone)]
-enum Kept {
-    Value(Value),
-    Count(u64),
+/// Values by their keys, and counts by the prefixes of what they count.
+#[derive(Default)]
+struct Generation {
+    values: HashMap<Key, Value>,
+    counts: HashMap<Key, u64>,
 }
-
-/// A value's key, or a prefix of keys. Both are names, and differ by the mark.
-type Place = (bool, Key);
 
 #[derive(Default)]
 struct State {
-    young: HashMap<Place, Kept>,
-    old: HashMap<Place, Kept>,
+    young: Generation,
+    old: Generation,
     bytes: usize,
     /// Counts how often a commit that changes something has begun or ended.
     changes: u64,
@@ -82,20 +80,13 @@ impl Cells {
     pub(super) fn values(&self, keys: &[Key]) -> Result<Vec<Option<Value>>, Before> {
         let mut state = lock(&self.0);
         let before = Before(state.changes);
-        let value = |key: &Key| match state.kept(&(false, key.clone())) {
-            Some(Kept::Value(value)) => Ok(Some(value)),
-            _ => Err(before),
-        };
-        keys.iter().map(value).collect()
+        keys.iter().map(|key| state.value(key).map(Some).ok_or(before)).collect()
     }
 
     /// How many keys begin with a prefix, where that is here.
     pub(super) fn count(&self, prefix: &Key) -> Result<u64, Before> {
         let mut state = lock(&self.0);
-        match state.kept(&(true, prefix.clone())) {
-            Some(Kept::Count(count)) => Ok(count),
-            _ => Err(Before(state.changes)),
-        }
+        state.count(prefix).ok_or(Before(state.changes))
     }
 
     /// Keeps what was read of these keys and has not changed meanwhile.
@@ -105,7 +96,7 @@ impl Cells {
             if let Some(value) = value.clone().filter(|value| value.bytes.len() <= LARGE)
                 && state.unchanged(before, |changed| changed == key)
             {
-                state.insert((false, key.clone()), Kept::Value(value));
+                state.insert(key.clone(), value);
             }
         }
     }
@@ -116,7 +107,7 @@ impl Cells {
         let counts = |changed: &Key| changed.table == prefix.table && changed.key.starts_with(&prefix.key);
         if prefix.key.len() < 128 && state.unchanged(before, counts) {
             *state.lengths.entry(prefix.table).or_default() |= 1 << prefix.key.len();
-            state.insert((true, prefix), Kept::Count(count));
+            state.insert_count(prefix, count);
         }
     }
 
@@ -152,7 +143,7 @@ impl Cells {
                         state.counted(&key, 1);
                     }
                     if value.bytes.len() <= LARGE {
-                        state.insert((false, key), Kept::Value(value));
+                        state.insert(key, value);
                         continue;
                     }
                     key
@@ -162,7 +153,7 @@ impl Cells {
                     key
                 }
             };
-            state.forget(&(false, key));
+            state.forget(&key);
         }
     }
 }
@@ -182,30 +173,52 @@ impl State {
         self.forgotten <= before.0 && keys.all(|keys| keys.is_some_and(|keys| !keys.iter().any(&such)))
     }
 
-    fn kept(&mut self, place: &Place) -> Option<Kept> {
-        if let Some(kept) = self.young.get(place) {
-            return Some(kept.clone());
+    fn value(&mut self, key: &Key) -> Option<Value> {
+        if let Some(value) = self.young.values.get(key) {
+            return Some(value.clone());
         }
-        let kept = self.old.remove(place)?;
-        self.insert(place.clone(), kept.clone());
-        Some(kept)
+        let (key, value) = self.old.values.remove_entry(key)?;
+        self.insert(key, value.clone());
+        Some(value)
     }
 
-    fn insert(&mut self, place: Place, kept: Kept) {
-        self.forget(&place);
-        self.bytes += weight(&place, &kept);
-        self.young.insert(place, kept);
+    fn count(&mut self, prefix: &Key) -> Option<u64> {
+        if let Some(count) = self.young.counts.get(prefix) {
+            return Some(*count);
+        }
+        let (prefix, count) = self.old.counts.remove_entry(prefix)?;
+        self.insert_count(prefix, count);
+        Some(count)
+    }
+
+    fn insert(&mut self, key: Key, value: Value) {
+        self.forget(&key);
+        self.bytes += weight(&key, &value);
+        self.young.values.insert(key, value);
+        self.age();
+    }
+
+    fn insert_count(&mut self, prefix: Key, count: u64) {
+        self.old.counts.remove(&prefix);
+        let bytes = AROUND + prefix.key.len();
+        if self.young.counts.insert(prefix, count).is_none() {
+            self.bytes += bytes;
+        }
+        self.age();
+    }
+
+    fn age(&mut self) {
         if self.bytes > GENERATION {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
         }
     }
 
-    fn forget(&mut self, place: &Place) {
-        if let Some(kept) = self.young.remove(place) {
-            self.bytes -= weight(place, &kept);
+    fn forget(&mut self, key: &Key) {
+        if let Some(value) = self.young.values.remove(key) {
+            self.bytes -= weight(key, &value);
         }
-        self.old.remove(place);
+        self.old.values.remove(key);
     }
 
     /// A key has come or gone: counts of its prefixes follow.
@@ -215,9 +228,9 @@ impl State {
             let length = lengths.trailing_zeros() as usize;
             lengths &= lengths - 1;
             let Some(prefix) = key.key.get(..length) else { break };
-            let place = (true, Key { table: key.table, key: prefix.to_vec() });
+            let prefix = Key { table: key.table, key: prefix.to_vec() };
             for generation in [&mut self.young, &mut self.old] {
-                if let Some(Kept::Count(count)) = generation.get_mut(&place) {
+                if let Some(count) = generation.counts.get_mut(&prefix) {
                     *count = count.saturating_add_signed(by);
                 }
             }
@@ -225,12 +238,8 @@ impl State {
     }
 }
 
-fn weight(place: &Place, kept: &Kept) -> usize {
-    let value = match kept {
-        Kept::Value(value) => value.bytes.len(),
-        Kept::Count(_) => 0,
-    };
-    AROUND + place.1.key.len() + value
+fn weight(key: &Key, value: &Value) -> usize {
+    AROUND + key.key.len() + value.bytes.len()
 }
 
 #[cfg(test)]
