@@ -214,7 +214,8 @@ pub trait Store: Send + Sync + 'static {
         }
     }
 
-    /// Entries of a log after this seq, in order.
+    /// Entries of a log after this seq, in order. Fewer than there might be by `limit`, with room for one more: there were
+    /// no more of them.
     fn read(&self, log: &Log, after: Seq, limit: Limit) -> impl Future<Output = Result<Vec<Entry>, Fault>> + Send;
 
     /// How much a log holds.

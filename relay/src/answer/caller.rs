@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, DeviceList, Name};
-use sealpost_spec::mailbox::{EnvelopeId, Seq};
+use sealpost_spec::mailbox::{EnvelopeId, MailboxId, Seq, TokenHash};
 use sealpost_spec::relay::{LinkKind, NoticeId, Refusal};
 use sealpost_spec::wire::Signed;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,7 +16,8 @@ use super::presence::Present;
 use super::push::Following;
 use super::tail::{Shard, Tail};
 use crate::quota::Prefix;
-use crate::store::{Bell, Tags};
+use crate::store::bell::lock;
+use crate::store::{Bell, Rev, Tags};
 
 /// Where a link comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,17 +170,43 @@ pub(super) fn acts(login: &mut Option<LoggedIn>) -> Result<&mut LoggedIn, Refusa
 
 /// The only account that an anonymous link serves, once it has served one. [RELAY-8]
 #[derive(Clone, Default)]
-pub(super) struct Recipient(Arc<OnceLock<Name>>);
+pub(super) struct Recipient(Arc<Served>);
+
+#[derive(Default)]
+struct Served {
+    name: OnceLock<Name>,
+    /// Of the mailbox to which the last box went.
+    taker: Mutex<Option<Arc<Taker>>>,
+}
+
+/// Who takes what comes into a mailbox, as the rows of these revisions say.
+pub(super) struct Taker {
+    pub(super) mailbox: MailboxId,
+    pub(super) name: Name,
+    pub(super) token: TokenHash,
+    /// Of the mailbox's row and of the account's.
+    pub(super) revs: [Rev; 2],
+}
 
 impl Recipient {
     /// Whether it is this account, or may become it.
     pub(super) fn may_serve(&self, name: &Name) -> Result<(), Refusal> {
-        if self.0.get().is_none_or(|served| served == name) { Ok(()) } else { Err(Refusal::WrongLink) }
+        if self.0.name.get().is_none_or(|served| served == name) { Ok(()) } else { Err(Refusal::WrongLink) }
     }
 
     /// An anonymous link serves one account, so that nothing ties its owner's contacts together. [RELAY-8]
     pub(super) fn serves(&self, name: &Name) -> Result<(), Refusal> {
-        if self.0.get_or_init(|| name.clone()) == name { Ok(()) } else { Err(Refusal::WrongLink) }
+        if self.0.name.get_or_init(|| name.clone()) == name { Ok(()) } else { Err(Refusal::WrongLink) }
+    }
+
+    /// What the link learnt of a mailbox before.
+    pub(super) fn taker(&self, of: &MailboxId) -> Option<Arc<Taker>> {
+        lock(&self.0.taker).clone().filter(|taker| taker.mailbox == *of)
+    }
+
+    /// It has learnt this.
+    pub(super) fn learns(&self, taker: Taker) -> Arc<Taker> {
+        Arc::clone(lock(&self.0.taker).insert(Arc::new(taker)))
     }
 }
 

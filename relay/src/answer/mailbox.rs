@@ -1,15 +1,16 @@
 //! Envelopes: delivered by whoever may, kept until their recipient acknowledges them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sealpost_crypto::identity;
 use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId, MAX_ACKNOWLEDGE, MAX_AGE_MS, MailboxId, Seq, TokenHash};
 use sealpost_spec::message::BOX_SIZES;
 use sealpost_spec::relay::{Answer, LinkKind, Refusal};
-use sealpost_spec::wire::DeliverRef;
+use sealpost_spec::wire::{DeliverRef, MAX_FRAME};
 
-use super::caller::Sender;
+use super::caller::{Recipient, Sender, Taker};
 use super::row::{Account, Mailbox, account, mailbox};
 use super::{ATTEMPTS, Caller, Outcome, Relay, price, row};
 use crate::metrics::METRICS;
@@ -34,6 +35,9 @@ pub(super) struct Inbox {
 
 /// Bytes of the time at which a box came, before it.
 const TIME: usize = 8;
+
+/// Most bytes of an entry: its box came in a frame.
+const MOST: usize = TIME + MAX_FRAME;
 
 /// A box that is to go into a mailbox.
 pub(super) struct Delivery {
@@ -117,9 +121,8 @@ impl<S: Store> Relay<S> {
     /// What [`Self::lets_in`] was asked about. Borrows nothing of the link, which goes on meanwhile. [RELAY-14]
     pub(super) async fn deliver(&self, now: u64, sender: Sender, delivery: Delivery) -> Outcome {
         let Delivery { token, mailbox: to, id, entry } = delivery;
-        let owner = self.row::<Mailbox>(mailbox(&to)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
-        let recipient = self.row::<Account>(account(&owner.name)).await?.ok_or(Refusal::NoSuchMailbox)?.row;
-        let holds = |token| identity::same_token(&identity::token_hash(token), &recipient.token);
+        let owner = self.taker(&sender.recipient, &to).await?;
+        let holds = |token| identity::same_token(&identity::token_hash(token), &owner.token);
         let contact = token.as_ref().is_some_and(holds);
         if token.is_some() && !contact {
             // [BOX-6] who holds an old token works like a stranger.
@@ -136,6 +139,24 @@ impl<S: Store> Relay<S> {
         };
         self.stays(&to, seq).await?;
         Ok(Answer::Accepted { seq })
+    }
+
+    /// Who takes what comes into a mailbox. What the link has read of it before is not decoded again while it stands
+    /// there unchanged.
+    async fn taker(&self, recipient: &Recipient, of: &MailboxId) -> Result<Arc<Taker>, super::No> {
+        if let Some(known) = recipient.taker(of) {
+            let values = self.store.get(vec![mailbox(of), account(&known.name)]).await?;
+            if let [Some(mailbox), Some(account)] = values.as_slice()
+                && [mailbox.rev, account.rev] == known.revs
+            {
+                return Ok(known);
+            }
+        }
+        let mailbox = self.row::<Mailbox>(mailbox(of)).await?.ok_or(Refusal::NoSuchMailbox)?;
+        let name = mailbox.row.name;
+        let account = self.row::<Account>(account(&name)).await?.ok_or(Refusal::NoSuchMailbox)?;
+        let (token, revs) = (account.row.token, [mailbox.rev, account.rev]);
+        Ok(recipient.learns(Taker { mailbox: *of, name, token, revs }))
     }
 
     /// What came into a mailbox while its owner lost it goes with it: nobody would ever fetch or expire it.
@@ -192,7 +213,8 @@ impl<S: Store> Relay<S> {
     ) -> Result<(Vec<(Seq, EnvelopeId, Bytes)>, bool), Fault> {
         let limit = Limit { count: 64, bytes };
         let entries = self.store.read(&inbox.log, inbox.after, limit).await?;
-        let drained = entries.is_empty();
+        let read: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
+        let drained = entries.len() < limit.count && read + MOST <= limit.bytes || entries.is_empty();
         let mut pushes = Vec::with_capacity(entries.len());
         for entry in entries {
             inbox.after = entry.seq;

@@ -32,6 +32,7 @@ pub async fn all<B: Bench>(mut bench: impl FnMut() -> B) {
     appends_rise_and_come_back(&mut bench()).await;
     limits_bound_a_read(&mut bench()).await;
     duplicates_are_told_apart(&mut bench()).await;
+    a_short_read_is_the_end(&mut bench()).await;
     trimmed_entries_never_return(&mut bench()).await;
     usage_follows_writes(&mut bench()).await;
     revisions_guard_values(&mut bench()).await;
@@ -125,6 +126,32 @@ pub async fn limits_bound_a_read<B: Bench>(bench: &mut B) {
     for (count, bytes, expected) in [(2, 1000, 2), (9, 250, 2), (9, 1, 1), (0, 0, 1), (9, 400, 4)] {
         let entries = store.read(&log(b"a"), Seq(0), Limit { count, bytes }).await.expect("it reads");
         assert_eq!(entries.len(), expected, "count {count}, bytes {bytes}");
+    }
+}
+
+/// A read that gives fewer entries than it may has come to the end, also where some of what it found is trimmed
+/// meanwhile: who reads need not ask again.
+pub async fn a_short_read_is_the_end<B: Bench>(bench: &mut B) {
+    let store = bench.open(CrashPoints::none()).await;
+    for round in 0..8 {
+        let entry = |id: u8| Append {
+            log: log(b"a"),
+            id: [[round, id]; 8].concat().try_into().expect("16"),
+            bytes: vec![id; 100],
+        };
+        let seqs = appended(&write(&store, (0..64).map(entry).map(Write::Append).collect()).await);
+        let limit = Limit { count: 48, bytes: 100_000 };
+        for through in seqs.iter().take(60) {
+            let mut trim = Box::pin(store.write(vec![Write::Trim { log: log(b"a"), through: Seq(*through) }]));
+            let begun = trim.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let entries = store.read(&log(b"a"), Seq(0), limit).await.expect("it reads");
+            let end = entries.last().map(|entry| entry.seq.0) == seqs.last().copied();
+            assert!(entries.len() == limit.count || end, "{} entries of round {round}", entries.len());
+            if begun.is_pending() {
+                trim.await.expect("it trims");
+            }
+        }
+        write(&store, vec![Write::Trim { log: log(b"a"), through: Seq(u64::MAX) }]).await;
     }
 }
 

@@ -293,18 +293,16 @@ impl Store for Sqlite {
         self.front.offer(append).await
     }
 
-    async fn read(&self, log: &Log, mut after: Seq, limit: Limit) -> Result<Vec<Entry>, Fault> {
+    async fn read(&self, log: &Log, after: Seq, limit: Limit) -> Result<Vec<Entry>, Fault> {
         loop {
             let found = self.front.logs(|logs| logs.read(log, after, limit))?;
-            let Some(last) = found.last() else { return Ok(Vec::new()) };
-            after = Seq(last.seq);
-            let entries = if found.iter().all(|found| found.bytes.is_some()) {
-                found.into_iter().filter_map(Found::entry).collect()
-            } else {
-                self.read(move |connection| entries(connection, found)).await?
-            };
-            // None: all of them were trimmed since we looked where they are, and not what comes behind them.
-            if !entries.is_empty() {
+            if found.iter().all(|found| found.bytes.is_some()) {
+                return Ok(found.into_iter().filter_map(Found::entry).collect());
+            }
+            let many = found.len();
+            let entries = self.read(move |connection| entries(connection, found)).await?;
+            // Fewer: some were trimmed since we looked where they are, and there may be others behind them.
+            if entries.len() == many {
                 return Ok(entries);
             }
         }
