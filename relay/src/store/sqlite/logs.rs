@@ -256,7 +256,7 @@ impl Logs {
         slot.state = State::Flushed;
         let id = slot.id;
         if late {
-            contents.pace.late();
+            contents.pace.late(held.since.elapsed());
             contents.late.get_or_insert((seq, held.since));
         }
         let (number, made, bytes) = (contents.number, contents.made, held.bytes.clone());

@@ -43,9 +43,10 @@ impl Pace {
         self.0 = (time <= patience.long).then(|| time.max(before - before / 8));
     }
 
-    /// It took longer than anything waits.
-    pub(super) fn late(&mut self) {
-        self.0 = None;
+    /// Something waited so long, and nobody took it. Where the reader has taken longer than that and took everything all
+    /// the same, this tells nothing: it had begun to wait before that was known.
+    pub(super) fn late(&mut self, waited: Duration) {
+        self.0 = self.0.filter(|took| waited < *took);
     }
 }
 
@@ -118,12 +119,16 @@ mod tests {
             pace.took(Duration::from_millis(1), PATIENCE);
         }
         assert_eq!(waits(pace), 25);
-        let slows: [fn(&mut Pace); 2] = [Pace::late, |pace| pace.took(Duration::from_secs(5), PATIENCE)];
+        let slows: [fn(&mut Pace); 2] =
+            [|pace| pace.late(Duration::from_millis(600)), |pace| pace.took(Duration::from_secs(5), PATIENCE)];
         for slow in slows {
             pace.took(Duration::from_millis(300), PATIENCE);
             slow(&mut pace);
             assert_eq!(waits(pace), 25);
         }
+        pace.took(Duration::from_millis(300), PATIENCE);
+        pace.late(Duration::from_millis(25));
+        assert_eq!(waits(pace), 800, "it waited for less than the reader takes");
     }
 
     /// What waits for different times is due in its order, and what was taken meanwhile is not kept.
