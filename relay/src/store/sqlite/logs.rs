@@ -5,7 +5,7 @@
 //! is read from one narrow table when the store is opened. Some 40 bytes for each entry of 6 KiB and more: who has the
 //! disk for them has the memory.
 
-use std::collections::{HashMap, VecDeque, hash_map};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +21,10 @@ use crate::store::{Entry, Fault, Limit, Log, Usage, Written};
 /// Logs with more entries have their ids in a map; in the others, every mailbox among them, looking at each is quicker
 /// than keeping one.
 const FEW: usize = 1024;
+
+/// Bytes of the newest entries of watched logs that stay in memory once they are written: whoever watches is about to
+/// read them.
+const YOUNG: usize = 1024 * 1024;
 
 /// Who waits for an entry, and what it is told then.
 pub(super) type Waiter = (oneshot::Sender<Result<Written, Fault>>, Written);
@@ -95,11 +99,37 @@ pub(super) struct Logs {
     all: HashMap<Arc<Log>, Contents>,
     totals: HashMap<&'static str, Usage>,
     held: HashMap<u64, Held>,
+    young: Young,
     last_number: i64,
     /// The next seq, and the first one that is not reserved on the disk: none beyond it is given. [STORE-3]
     next: u64,
     reserved: u64,
     pub(super) trimmed: Trimmed,
+}
+
+/// The newest entries that are durable and about to be read.
+#[derive(Default)]
+struct Young {
+    entries: BTreeMap<u64, Bytes>,
+    bytes: usize,
+}
+
+impl Young {
+    fn insert(&mut self, seq: u64, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.entries.insert(seq, bytes);
+        while self.bytes > YOUNG
+            && let Some((_, oldest)) = self.entries.pop_first()
+        {
+            self.bytes -= oldest.len();
+        }
+    }
+
+    fn remove(&mut self, seq: u64) {
+        if let Some(gone) = self.entries.remove(&seq) {
+            self.bytes -= gone.len();
+        }
+    }
 }
 
 /// All logs as they are read from the disk: each found by its number alone, for there may be a million entries.
@@ -283,8 +313,12 @@ impl Logs {
         (Some(row), Written::Appended(Seq(seq)))
     }
 
-    /// The commit is done: this entry is durable. Gives who waited for it.
-    pub(super) fn stored(&mut self, log: &Log, seq: u64) -> Vec<Waiter> {
+    /// The commit is done: this entry is durable. `young`: what it is, where it will be read at once. Gives who waited
+    /// for it.
+    pub(super) fn stored(&mut self, log: &Log, seq: u64, young: Option<Bytes>) -> Vec<Waiter> {
+        if let Some(bytes) = young {
+            self.young.insert(seq, bytes);
+        }
         if let Some(contents) = self.all.get_mut(log) {
             contents.made = true;
             if let Some(slot) = contents.slot(seq) {
@@ -313,7 +347,7 @@ impl Logs {
             bytes += slot.size.max(1) as usize;
             first || bytes <= limit.bytes
         });
-        let held = |seq| self.held.get(seq).map(|held| held.bytes.clone());
+        let held = |seq| self.held.get(seq).map(|held| &held.bytes).or_else(|| self.young.entries.get(seq)).cloned();
         fits.map(|slot| Found { seq: slot.seq, id: slot.id, bytes: held(&slot.seq) }).collect()
     }
 
@@ -366,6 +400,7 @@ impl Logs {
         let mut waiters = Vec::new();
         contents.drop_first(&mut self.totals, log.kind, passed, |number, slot| {
             waiters.extend(self.held.remove(&slot.seq).map(Held::waiters).unwrap_or_default());
+            self.young.remove(slot.seq);
             self.trimmed.push(now, number, slot.id, slot.seq, slot.state != State::Held);
         });
         waiters

@@ -44,8 +44,14 @@ enum End {
 
 /// What a commit changes in the logs, in order.
 enum Step {
-    Stored(Arc<Log>, u64),
+    Stored(Arc<Log>, u64, Bytes),
     Passed(Log, u64),
+}
+
+impl Step {
+    fn stored(row: &Row) -> Self {
+        Self::Stored(Arc::clone(&row.log), row.seq, row.bytes.clone())
+    }
 }
 
 /// A commit under way.
@@ -110,7 +116,7 @@ impl Writer {
         let begun = Instant::now();
         let writes = group.rows.len() + group.jobs.iter().map(|job| job.batch.len()).sum::<usize>();
         let bytes = group.bytes();
-        let mut steps: Vec<Step> = group.rows.iter().map(|row| Step::Stored(Arc::clone(&row.log), row.seq)).collect();
+        let mut steps: Vec<Step> = group.rows.iter().map(Step::stored).collect();
         let (batches, answers): (Vec<_>, Vec<_>) = group.jobs.into_iter().map(|job| (job.batch, job.answer)).unzip();
         match self.write(group.rows, batches, &mut steps) {
             Ok(done) => {
@@ -214,8 +220,9 @@ impl Writer {
             let mut waiters = Vec::new();
             for step in steps {
                 match step {
-                    Step::Stored(log, seq) => {
-                        waiters.extend(logs.stored(&log, seq));
+                    Step::Stored(log, seq, bytes) => {
+                        let read = self.front.bells.hangs(&log);
+                        waiters.extend(logs.stored(&log, seq, read.then_some(bytes)));
                         woken.insert(log);
                     }
                     Step::Passed(log, through) => waiters.extend(logs.pass(&log, through, now)),
@@ -240,7 +247,7 @@ impl Writer {
         let waiters = self.front.logs(|logs| {
             let mut waiters = Vec::new();
             for step in steps {
-                if let Step::Stored(log, seq) = step {
+                if let Step::Stored(log, seq, _) = step {
                     waiters.extend(logs.undone(&log, seq));
                 }
             }
@@ -276,7 +283,7 @@ impl Commit<'_> {
         // What this commit trims already is not written by it.
         let passed = |row: &Row| self.passed.get(&row.log).is_some_and(|passed| row.seq <= *passed);
         if let Some(row) = row.filter(|row| !passed(row)) {
-            self.steps.push(Step::Stored(Arc::clone(&row.log), row.seq));
+            self.steps.push(Step::stored(&row));
             self.insert(row)?;
         }
         Ok(written)
