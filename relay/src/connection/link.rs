@@ -67,6 +67,8 @@ struct Asked<'a> {
     bytes: usize,
     lazy: bool,
     answer: Awaited<'a>,
+    /// The poll of the link in which it was polled last: until the next one it has nothing new.
+    polled: u64,
 }
 
 enum Awaited<'a> {
@@ -99,6 +101,10 @@ pub(super) struct Link<'a, S, W, N> {
     said: Vec<Said>,
     saying: Option<Saying<'a>>,
     bell: Bell,
+    /// Counts polls of the link.
+    polls: u64,
+    /// What is first of what came goes alone, once nothing else waits.
+    waits_alone: bool,
     pub(super) wire: W,
     pub(super) incoming: Incoming,
     pub(super) outbox: Outbox,
@@ -119,6 +125,8 @@ pub(super) struct Link<'a, S, W, N> {
     /// What is left of the present turn.
     turn: u32,
     timer: Pin<Box<Sleep>>,
+    /// The timer knows whom to wake.
+    timed: bool,
     stopping: watch::Receiver<bool>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whom the relay's stop wakes.
@@ -153,6 +161,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             asking: 0,
             said: Vec::new(),
             saying: None,
+            polls: 0,
+            waits_alone: false,
             wire,
             incoming,
             outbox,
@@ -165,6 +175,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             ended: false,
             turn: TURN,
             timer: Box::pin(sleep_until(due)),
+            timed: false,
             stop: Box::pin(async move { stopped(&mut stop).await }),
             stopping,
             wakes: None,
@@ -177,10 +188,11 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         if self.parts.is_none() && self.stops(context) {
             self.parts = Some(Instant::now() + self.timing.goodbye);
         }
+        self.timed &= self.parts.is_none();
         self.turn = TURN;
+        self.polls += 1;
         for _ in 0..ROUNDS {
-            // [RELAY-14] what was begun is answered first.
-            if self.parts.is_some() && self.asked.is_empty() && self.alone.is_none() {
+            if self.parted() {
                 return Poll::Ready(End::Goodbye(Refusal::Stopping));
             }
             match self.step(context) {
@@ -196,16 +208,31 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         Poll::Pending
     }
 
-    /// All that can be done now, once; whether something was.
+    /// All that can be done now, once; whether there is more.
     fn step(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
-        let mut moved = self.finish_alone(context)?;
-        moved |= self.hear(context)?;
-        moved |= self.answer(context);
-        moved |= self.push(context)?;
+        self.finish_alone(context)?;
+        self.hear(context)?;
+        self.answer(context);
+        self.push(context)?;
+        let full = self.outbox.waiting() >= PUSH_BELOW;
         self.write(context)?;
-        moved |= self.read(context)?;
-        moved |= self.overdue(context)?;
-        Ok(moved)
+        // Then there is room for pushes again.
+        let mut more = full && self.outbox.waiting() < PUSH_BELOW;
+        more |= self.read(context)?;
+        more |= self.overdue(context)?;
+        Ok(more || self.hears()? || self.parted())
+    }
+
+    /// The relay stops, and [RELAY-14] what was begun is answered.
+    fn parted(&self) -> bool {
+        self.parts.is_some() && self.asked.is_empty() && self.alone.is_none()
+    }
+
+    /// Whether there is a request that may be begun.
+    fn hears(&self) -> Result<bool, End> {
+        let waits = self.waits_alone && !self.asked.is_empty();
+        let begins = self.room() && !waits;
+        Ok(begins && self.incoming.first().map_err(|error| end_of(&error))?.is_some())
     }
 
     /// Whether the relay has begun to stop.
@@ -216,6 +243,7 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             return false;
         }
         self.wakes = Some(context.waker().clone());
+        self.timed = false;
         self.stop.as_mut().poll(&mut Context::from_waker(context.waker())).is_ready()
     }
 
@@ -227,13 +255,13 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
     }
 
     /// Begins what was asked. [RELAY-14] in the order in which it came.
-    fn hear(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
-        let mut moved = false;
+    fn hear(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         while self.turn > 0 && self.room() {
             let (relay, others) = (self.relay, !self.asked.is_empty());
             let Some(caller) = &mut self.caller else { break };
             let Some(body) = self.incoming.first().map_err(|error| end_of(&error))? else { break };
             let length = body.len();
+            self.waits_alone = false;
             match FrameRef::read(body) {
                 Ok(FrameRef::Request { id, work, body }) => {
                     let now = (self.now)();
@@ -253,7 +281,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                             self.said.push(*said);
                             self.ask(id, length, false, Awaited::Said);
                         }
-                        Begun::NotYet => break,
+                        Begun::NotYet => {
+                            self.waits_alone = true;
+                            break;
+                        }
                     }
                 }
                 Ok(FrameRef::Pong(_)) => self.turn -= 1,
@@ -262,19 +293,18 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             self.incoming.heard(length);
             (self.heard, self.pinged) = (Instant::now(), None);
             self.finish_alone(context)?;
-            moved = true;
         }
-        Ok(moved)
+        Ok(())
     }
 
     fn ask(&mut self, id: u32, bytes: usize, lazy: bool, answer: Awaited<'a>) {
         self.asking += bytes;
-        self.asked.push_back(Asked { id, bytes, lazy, answer });
+        self.asked.push_back(Asked { id, bytes, lazy, answer, polled: 0 });
     }
 
-    fn finish_alone(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
-        let Some(alone) = &mut self.alone else { return Ok(false) };
-        let Poll::Ready((mut caller, done)) = alone.as_mut().poll(context) else { return Ok(false) };
+    fn finish_alone(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        let Some(alone) = &mut self.alone else { return Ok(()) };
+        let Poll::Ready((mut caller, done)) = alone.as_mut().poll(context) else { return Ok(()) };
         self.alone = None;
         self.logged_in = caller.name().is_some();
         self.guest = self.guest.take().filter(|_| !self.logged_in);
@@ -295,15 +325,16 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                 frames.into_iter().for_each(|frame| self.outbox.push(frame));
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Sends the answers that are there, up to the first that is not.
-    fn answer(&mut self, context: &mut Context<'_>) -> bool {
+    fn answer(&mut self, context: &mut Context<'_>) {
         self.say(context);
         // All of them go on, whichever is the first.
-        for asked in &mut self.asked {
+        for asked in self.asked.iter_mut().filter(|asked| asked.polled < self.polls) {
             if let Awaited::Waits(answer) = &mut asked.answer {
+                asked.polled = self.polls;
                 match answer.as_mut().poll(context) {
                     Poll::Ready(answer) => asked.answer = Awaited::Ready(answer),
                     // What waits for the disk has waited long enough then.
@@ -311,9 +342,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                 }
             }
         }
-        let mut moved = false;
         while self.asked.front().is_some_and(|asked| matches!(asked.answer, Awaited::Ready(_))) {
-            let Some(Asked { id, bytes, lazy, answer: Awaited::Ready(answer) }) = self.asked.pop_front() else { break };
+            let Some(Asked { id, bytes, lazy, answer: Awaited::Ready(answer), .. }) = self.asked.pop_front() else {
+                break;
+            };
             self.asking -= bytes;
             let before = self.lazy;
             let silent = self.outbox.waiting() == 0;
@@ -322,12 +354,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             if lazy && (silent || before.is_some()) {
                 self.lazy = before.or_else(|| Some(Instant::now()));
             }
-            moved = true;
         }
-        if moved && self.asked.is_empty() && self.asked.capacity() > FEW {
+        if self.asked.is_empty() && self.asked.capacity() > FEW {
             self.asked = VecDeque::new();
         }
-        moved
     }
 
     /// Lets the posts go on: all that wait share a commit, once those before them are durable.
@@ -342,34 +372,33 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         }
     }
 
-    /// Takes what there is to push: out of memory at once, else out of the store.
-    fn push(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
-        let Some(caller) = &mut self.caller else { return Ok(false) };
-        let rung = self.bell.poll_rung(context).is_ready();
-        if rung && let Some(reason) = caller.ended() {
-            return Err(End::Goodbye(reason));
+    /// Takes what there is to push, as far as there is room: out of memory at once, else out of the store.
+    fn push(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        // Until the bell has nothing: it knows whom to wake then.
+        while let Some(caller) = &mut self.caller {
+            let rung = self.bell.poll_rung(context).is_ready();
+            if rung && let Some(reason) = caller.ended() {
+                return Err(End::Goodbye(reason));
+            }
+            let before = self.outbox.waiting();
+            if !(rung || caller.more()) || self.parts.is_some() || self.ended || before >= PUSH_BELOW {
+                return Ok(());
+            }
+            let outbox = &mut self.outbox;
+            self.relay.posts_at_hand(caller, PUSH_BATCH, |frame| outbox.push(frame));
+            if outbox.waiting() > before {
+                self.lazy = None;
+            } else if caller.more() {
+                let (relay, now) = (self.relay, (self.now)());
+                let Some(mut caller) = self.caller.take() else { break };
+                self.alone = Some(Box::pin(async move {
+                    let read = relay.pushed(now, &mut caller, PUSH_BATCH).await;
+                    (caller, Done::Read(read))
+                }));
+                self.finish_alone(context)?;
+            }
         }
-        if !(rung || caller.more()) || self.parts.is_some() || self.ended || self.outbox.waiting() >= PUSH_BELOW {
-            return Ok(false);
-        }
-        let before = self.outbox.waiting();
-        let outbox = &mut self.outbox;
-        self.relay.posts_at_hand(caller, PUSH_BATCH, |frame| outbox.push(frame));
-        if outbox.waiting() > before {
-            self.lazy = None;
-            return Ok(true);
-        }
-        if !caller.more() {
-            // Once more, so that the bell knows whom to wake: where it had rung already, it was not told.
-            return Ok(rung);
-        }
-        let (relay, now) = (self.relay, (self.now)());
-        let Some(mut caller) = self.caller.take() else { return Ok(false) };
-        self.alone = Some(Box::pin(async move {
-            let read = relay.pushed(now, &mut caller, PUSH_BATCH).await;
-            (caller, Done::Read(read))
-        }));
-        self.finish_alone(context)
+        Ok(())
     }
 
     fn write(&mut self, context: &mut Context<'_>) -> Result<(), End> {
@@ -391,8 +420,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
             // Who says nothing more may still listen: what was asked is answered, and what is answered is written.
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::UnexpectedEof && self.owes() => {
                 self.lazy = None;
-                self.ended = true;
-                Ok(false)
+                // What waited for company is to be written.
+                Ok(!std::mem::replace(&mut self.ended, true))
             }
             Poll::Ready(Err(_)) if !self.asked.is_empty() => Ok(false),
             Poll::Ready(Err(_)) => Err(End::Quiet),
@@ -437,8 +466,14 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         let due = self.due();
         if due < self.timer.deadline() {
             self.timer.as_mut().reset(due);
+            self.timed = false;
         }
-        if self.timer.as_mut().poll(context).is_pending() {
+        // It knows whom to wake, and has not woken.
+        if self.timed && !self.timer.is_elapsed() {
+            return Ok(false);
+        }
+        self.timed = self.timer.as_mut().poll(context).is_pending();
+        if self.timed {
             return Ok(false);
         }
         let now = Instant::now();

@@ -2,6 +2,9 @@
 
 mod turns;
 
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
 use sealpost_crypto::identity::{RelaySecret, relay_pin};
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, Push};
 use sealpost_spec::relay::{Answer, LinkKind, RelayHello, Request};
@@ -134,6 +137,55 @@ fn envelope(to: &Person, id: u8) -> Envelope {
 fn deliver(relay: &Relay<Memory>, envelope: Envelope) {
     let mut stranger = link(relay, LinkKind::Anonymous);
     ask(relay, &mut stranger, Request::Deliver { token: None, envelope }).unwrap();
+}
+
+/// A peer that says nothing, and takes nothing or all that there is at once.
+struct Gulps {
+    thirsty: bool,
+    taken: usize,
+}
+
+impl Wire for Gulps {
+    fn poll_read(&mut self, _: &mut Context<'_>, _: &mut BytesMut) -> Poll<std::io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, outbox: &mut Outbox) -> Poll<std::io::Result<()>> {
+        let waiting = outbox.waiting();
+        outbox.stalled(!self.thirsty && waiting > 0);
+        if self.thirsty {
+            // What was said is a frame like any other.
+            outbox.first();
+            outbox.taken(waiting);
+            self.taken += waiting;
+        }
+        if self.thirsty || waiting == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn poll_finish(&mut self, context: &mut Context<'_>, outbox: &mut Outbox) -> Poll<std::io::Result<()>> {
+        self.poll_write(context, outbox)
+    }
+}
+
+/// [BOX-9] a link goes on where its reader, who had taken nothing for a while, takes all that waits at once.
+#[tokio::test(start_paused = true)]
+async fn who_takes_all_at_once_gets_the_rest() {
+    let relay = new();
+    let mut bob = Person::new("bob", 20);
+    bob.register(&relay);
+    (0..100).for_each(|id| deliver(&relay, envelope(&bob, id)));
+    let caller = bob.enter(&relay, 2);
+    let (_stop, stopping) = watch::channel(false);
+    let (timing, wire) = (Timing::default(), Gulps { thirsty: false, taken: 0 });
+    let ends = (wire, Incoming::new(), Outbox::default());
+    let mut link = Link::new(&relay, caller, ends, &timing, || NOW, Instant::now(), stopping);
+    for thirsty in [false, true] {
+        link.wire.thirsty = thirsty;
+        let ran = timeout(Duration::from_secs(5), poll_fn(|context| link.poll(context))).await;
+        assert!(ran.is_err(), "the link stays");
+        let all = link.wire.taken > 100 * 60 * 1024;
+        assert_eq!((link.wire.taken > 0, all), (thirsty, thirsty), "{}", link.wire.taken);
+    }
 }
 
 /// [RELAY-3] garbage is closed without an answer, whatever it is.
