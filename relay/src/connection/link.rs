@@ -20,7 +20,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::frames::{Incoming, Outbox, end_of};
-use super::patience::{ALONE, Patience};
+use super::patience::{Patience, alone};
 use super::tls::Wire;
 use super::{End, Timing, stopped};
 use crate::answer::{Begun, Said, Saying, Waits};
@@ -82,7 +82,8 @@ enum Awaited<'a> {
 type Alone<'a> = Pin<Box<dyn Future<Output = (Box<Caller>, Done)> + Send + 'a>>;
 
 enum Done {
-    Answered(u32, Result<Answer, Refusal>),
+    /// With what it weighs if it is refused.
+    Answered(u32, Result<Answer, Refusal>, u32),
     Read(Result<Vec<Bytes>, Fault>),
 }
 
@@ -272,9 +273,10 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                         Begun::Waits { answer, lazy } => self.ask(id, length, lazy, Awaited::Waits(answer)),
                         Begun::Alone(request) => {
                             let Some(mut caller) = self.caller.take() else { break };
+                            let weight = alone(length);
                             self.alone = Some(Box::pin(async move {
                                 let answer = relay.answer(now, &mut caller, *request).await;
-                                (caller, Done::Answered(id, answer))
+                                (caller, Done::Answered(id, answer, weight))
                             }));
                         }
                         Begun::Said(said) => {
@@ -314,8 +316,8 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         let ended = caller.ended();
         self.caller = Some(caller);
         match (done, ended) {
-            (Done::Answered(id, answer), _) => {
-                self.patience.answered(&answer, ALONE);
+            (Done::Answered(id, answer, weight), _) => {
+                self.patience.answered(&answer, weight);
                 self.send(&RelayFrame::Answer { id, answer });
             }
             (Done::Read(_), Some(reason)) => return Err(End::Goodbye(reason)),

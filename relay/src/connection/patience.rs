@@ -9,8 +9,15 @@ use super::link::MAX_ASKED;
 
 /// So much is refused at no cost: whoever is refused once may have asked for so much before it hears of it.
 const FREE: u32 = MAX_ASKED as u32;
-/// What is not asked for in one go counts as so many: a delivery, a post or a part of a file counts as one.
+/// What is not asked for in one go counts as so many, and as one more for each of so many bytes: a delivery, a post or a
+/// part of a file counts as one. A registration with all its keys takes as long to read as to refuse.
 pub(super) const ALONE: u32 = 4;
+const PIECE: usize = 512;
+
+/// What a request of so many bytes counts that goes alone.
+pub(super) fn alone(bytes: usize) -> u32 {
+    ALONE + u32::try_from(bytes / PIECE).unwrap_or(FREE)
+}
 /// After the first one beyond it. Each further one waits twice as long as the one before.
 const LEAST: Duration = Duration::from_millis(1);
 /// At most: a client that has mended its ways is heard again within a second.
@@ -77,11 +84,20 @@ mod tests {
         assert!(waits(&mut patience, &Err(Refusal::Internal { id: 1 })).is_zero());
         assert!(waits(&mut patience, &refused).is_zero());
         assert_eq!(waits(&mut patience, &refused), LEAST);
-        (0..u16::MAX).for_each(|_| patience.answered(&refused, ALONE));
+        (0..u16::MAX).for_each(|_| patience.answered(&refused, alone(100)));
         assert_eq!(waits(&mut patience, &refused), MOST);
         let mut patience = Patience::default();
-        (0..FREE / ALONE).for_each(|_| patience.answered(&refused, ALONE));
+        (0..FREE / ALONE).for_each(|_| patience.answered(&refused, alone(100)));
         assert_eq!(patience.waits(), None);
         assert_eq!(waits(&mut patience, &refused), LEAST);
+        // Of what is long, fewer: sixteen short ones, or three of ten KiB.
+        for (bytes, free) in [(0, 16), (511, 16), (512, 13), (10 * 1024, 3), (64 * 1024, 1)] {
+            let mut patience = Patience::default();
+            let unhindered = (0..99).take_while(|_| {
+                patience.answered(&refused, alone(bytes));
+                patience.waits().is_none()
+            });
+            assert_eq!(unhindered.count(), free, "{bytes} bytes");
+        }
     }
 }
