@@ -7,6 +7,7 @@ mod demo;
 mod disk;
 mod faces;
 mod failures;
+mod files;
 mod four_ways;
 mod hostile;
 mod limits;

@@ -7,12 +7,15 @@
 mod command;
 mod error;
 mod event;
+mod file;
 mod message;
 mod text;
 
 pub use command::{Command, Wait};
 pub use error::{Error, ErrorCode};
 pub use event::{Bot, Event};
+pub(crate) use file::bytes_in_words;
+pub use file::{Transfer, Way};
 pub use message::{Kind, Message, Reaction, State, Trust};
 pub use text::Text;
 pub(crate) use text::{in_words, is_obeyed};

@@ -11,6 +11,7 @@ mod content;
 mod conversations;
 mod devices;
 mod expiry;
+mod files;
 mod history;
 mod notice;
 mod outbox;
@@ -44,10 +45,12 @@ use sealpost_spec::room::RoomName;
 use crate::api::{Command, Error, Event};
 use crate::store::account::{Choices, Own, Prekeys};
 use crate::store::changes::Conversation;
+use crate::store::files::FileKey;
 use crate::store::people::{Contact, Peer, PeerId};
 use crate::store::rooms::Room;
 use crate::store::search::Index;
 use crate::store::{Profile, Rows, StoreError, Stored};
+pub use files::{FileJob, FileNews, FileOrder, FileTrouble, Stamp};
 use timers::Timer;
 
 /// A day, in milliseconds.
@@ -82,6 +85,8 @@ pub enum Transmit {
         /// The request.
         request: Request,
     },
+    /// Something to do with a file: not for the links, but for whoever moves files beside them.
+    File(FileOrder),
     /// Open the authenticated link, and go on trying with growing pauses.
     Connect,
     /// Close all links and stay offline until the next [`Transmit::Connect`].
@@ -112,6 +117,13 @@ pub enum LinkEvent {
         id: RequestId,
         /// How.
         result: Result<Answer, Failure>,
+    },
+    /// What became of an order for a file.
+    File {
+        /// Which order.
+        job: FileJob,
+        /// What.
+        news: FileNews,
     },
 }
 
@@ -161,6 +173,7 @@ pub struct Engine {
     standing: account::Standing,
     fetching: devices::Fetching,
     posting: posting::Posting,
+    files: files::Files,
     parked: receive::Parked,
     asked: BTreeMap<RequestId, Asked>,
     last_request: u64,
@@ -192,6 +205,7 @@ enum Asked {
     Unfollow,
     Rooms(CommandId, Option<RoomName>),
     Members(CommandId, RoomName, Option<Name>),
+    Drop(FileKey),
 }
 
 impl Engine {
@@ -239,6 +253,7 @@ impl Engine {
             standing: account::Standing::default(),
             fetching: devices::Fetching::default(),
             posting: posting::Posting::default(),
+            files: files::Files::default(),
             parked: receive::Parked::default(),
             asked: BTreeMap::new(),
             last_request: 0,
@@ -300,6 +315,7 @@ impl Engine {
             LinkEvent::Push(Push::Post { room, seq, post }) => engine.pushed_post(&room, seq, &post),
             LinkEvent::Push(Push::Notice(notice)) => engine.noticed(notice),
             LinkEvent::Answer { id, result } => engine.answer(id, result),
+            LinkEvent::File { job, news } => engine.file_news(job, news),
         });
     }
 
@@ -482,6 +498,7 @@ impl Engine {
             Asked::Follow(room) => self.follow_answer(&room, result),
             Asked::Rooms(command, after) => self.rooms_answer(command, after.as_ref(), result),
             Asked::Members(command, room, after) => self.members_answer(command, &room, after.as_ref(), result),
+            Asked::Drop(key) => self.dropped(&key, &result),
         }
     }
 

@@ -7,6 +7,7 @@ mod columns;
 mod daemon;
 mod duration;
 mod json;
+mod meter;
 mod passphrase;
 mod place;
 mod plain;

@@ -52,6 +52,15 @@ pub struct Opening {
     pub passphrase: AskPassphrase,
     /// The proxy, where this process becomes the holder.
     pub proxy: Option<Proxy>,
+    /// Where files are saved that are not to go elsewhere, where this process becomes the holder.
+    pub downloads: PathBuf,
+}
+
+impl Opening {
+    /// Of a profile that is held already, so that nothing is needed to become its holder.
+    pub fn of_holder(dir: &Path, passphrase: AskPassphrase) -> Self {
+        Self { dir: dir.to_owned(), passphrase, proxy: None, downloads: dir.to_owned() }
+    }
 }
 
 /// A conversation with whoever holds the profile.
@@ -98,7 +107,7 @@ impl Session {
     /// # Errors
     /// The profile can't be read, or its socket can't be made.
     pub async fn hold(profile: Profile, opening: &Opening) -> Result<Self, Error> {
-        let holder = Holder::start(profile, &opening.dir, opening.proxy.clone()).await?;
+        let holder = Holder::start(profile, opening).await?;
         let (own, served) = tokio::io::duplex(64 * 1024);
         holder.serve(served).await;
         let (reader, writer) = tokio::io::split(own);
@@ -153,24 +162,38 @@ impl Session {
     }
 }
 
-/// Carries out one command, whoever holds the profile, and hands each event that answers it to `each`. Where `stop`
-/// completes first, the command is given up: what it queued stays queued.
+/// Carries out one command, as [`run_all`] does.
 ///
 /// # Errors
-/// What [`Session::open`] says; `Failed` where the holder died in the middle of the command. Errors of the command
-/// itself are events.
+/// As [`run_all`].
 pub async fn run<S, E: From<Error>>(
     opening: &mut Opening,
     command: &Command,
     stop: impl Future<Output = S>,
+    each: impl FnMut(Event) -> Result<(), E>,
+) -> Result<Option<S>, E> {
+    run_all(opening, std::slice::from_ref(command), stop, each).await
+}
+
+/// Carries out commands one after the other, up to one that fails, whoever holds the profile, and hands each event that answers
+/// them to `each`. Where `stop` completes first, they are given up: what they queued stays queued.
+///
+/// # Errors
+/// What [`Session::open`] says; `Failed` where the holder died in the middle of the command. Errors of the command
+/// itself are events.
+pub async fn run_all<S, E: From<Error>>(
+    opening: &mut Opening,
+    commands: &[Command],
+    stop: impl Future<Output = S>,
     mut each: impl FnMut(Event) -> Result<(), E>,
 ) -> Result<Option<S>, E> {
     tokio::pin!(stop);
+    let mut left = commands;
     let mut deadline = Instant::now() + CHANGING;
     while Instant::now() < deadline {
         let mut session = Session::open(opening).await?;
         let outcome = tokio::select! {
-            outcome = session.carry_out(command, &mut each) => outcome,
+            outcome = session.carry_out_all(&mut left, &mut each) => outcome,
             stopped = &mut stop => {
                 // Whoever waits for this process does not wait for others.
                 let _ = timeout(IMPATIENT, session.finish()).await;
@@ -200,6 +223,27 @@ pub enum CarriedOut {
 }
 
 impl Session {
+    /// Carries out commands, as far as none fails; `left` are those that are not carried out.
+    async fn carry_out_all<E: From<Error>>(
+        &mut self,
+        left: &mut &[Command],
+        each: &mut impl FnMut(Event) -> Result<(), E>,
+    ) -> Result<CarriedOut, E> {
+        let mut failed = false;
+        while let Some((command, others)) = left.split_first() {
+            let mut each = |event: Event| {
+                failed |= matches!(event, Event::Error(_));
+                each(event)
+            };
+            let outcome = self.carry_out(command, &mut each).await?;
+            if outcome != CarriedOut::Whole {
+                return Ok(outcome);
+            }
+            *left = if failed { &[] } else { others };
+        }
+        Ok(CarriedOut::Whole)
+    }
+
     /// Carries out one command.
     ///
     /// # Errors
@@ -211,7 +255,7 @@ impl Session {
     ) -> Result<CarriedOut, E> {
         let Ok(id) = self.give(command.clone()).await else { return Ok(CarriedOut::Nothing) };
         let (mut taken, mut told, mut queued) = (false, false, false);
-        let follows = matches!(command, Command::Recv { follow: true, .. } | Command::Subscribe);
+        let goes_on = goes_on(command);
         loop {
             let next = if taken {
                 self.next().await
@@ -229,14 +273,22 @@ impl Session {
                 Some((None, Event::Error(error))) => return Err(error.into()),
                 Some(_) => {}
                 None if !taken => return Ok(CarriedOut::Nothing),
-                None if follows => return Ok(CarriedOut::Part),
                 None if queued => return Err(left_queued().into()),
+                None if goes_on => return Ok(CarriedOut::Part),
                 // Sent twice would be said twice, and so would what was told already; all else may be asked again.
                 None if told || says_something(command) => return Err(gone().into()),
                 None => return Ok(CarriedOut::Nothing),
             }
         }
     }
+}
+
+/// Whether giving it to the next holder goes on where this one stopped.
+fn goes_on(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Recv { follow: true, .. } | Command::Subscribe | Command::SendFile { .. } | Command::Get { .. }
+    )
 }
 
 /// Whether carrying it out twice says something twice.

@@ -5,3 +5,4 @@ pub mod face;
 pub mod holder;
 pub mod link;
 pub mod store;
+pub mod transfer;

@@ -8,6 +8,7 @@ mod anonymous;
 mod channel;
 mod dial;
 mod frame;
+mod line;
 mod pin;
 mod proxy;
 mod standing;
@@ -21,6 +22,7 @@ use sealpost_spec::relay::{Address, Request};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub(crate) use line::{Line, Lines};
 pub use proxy::{InvalidProxy, Proxy};
 
 use crate::engine::{Failure, LinkEvent, RequestId, Transmit};
@@ -155,6 +157,8 @@ impl Links {
                 }
             }
             Transmit::Anonymous { id, recipient, request } => self.deliver(recipient, Job { id, request }).await,
+            // These are for whoever moves files.
+            Transmit::File(_) => {}
         }
         while self.tasks.try_join_next().is_some() {}
     }

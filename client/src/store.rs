@@ -7,6 +7,7 @@
 
 pub(crate) mod account;
 pub(crate) mod changes;
+pub(crate) mod files;
 pub(crate) mod messages;
 pub(crate) mod outbox;
 pub(crate) mod people;

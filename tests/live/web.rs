@@ -99,6 +99,55 @@ impl Visit {
     }
 }
 
+/// Files are chosen or dropped on the page, how far they are is shown, and what was fetched the browser may have: bit for bit, and
+/// without leaving the page.
+#[test]
+fn files_go_over_the_page() {
+    let pair = Pair::acquainted();
+    let (alice, bob) = (Page::of(&pair.alice), Page::of(&pair.bob));
+    let Some(a) = Visit::to(&alice, (1280, 800), &[]) else { return };
+    let Some(b) = Visit::to(&bob, (1280, 800), &[]) else { return };
+    a.open("/with/bob");
+    b.open("/with/alice");
+    // What a browser does when a file is dropped, and when one is chosen.
+    let made = "const bytes = new Uint8Array(arguments[1]).map((_, at) => (at * 7) % 251); \
+                const data = new DataTransfer(); data.items.add(new File([bytes], arguments[0]));";
+    let drop = format!(
+        "{made} document.body.dispatchEvent(new DragEvent('drop', {{ dataTransfer: data, bubbles: true, cancelable: true }}));"
+    );
+    let choose =
+        format!("{made} attach.files = data.files; attach.dispatchEvent(new Event('change')); return attach.value;");
+    a.browser.script(&drop, &[json!("dropped <b>.bin"), json!(3_000_000)]);
+    b.browser.shows("dropped <b>.bin");
+    b.browser.shows("not fetched");
+    a.browser.script(&choose, &[json!("chosen.bin"), json!(70_000)]);
+    b.browser.shows("chosen.bin");
+    until("both were sent", || (a.browser.text().matches(", sent").count() == 2).then_some(()));
+    let kept = || std::fs::read_dir(pair.alice.home.join("default")).unwrap().flatten();
+    until("nothing of them is kept at their sender's", || {
+        (!kept().any(|file| file.file_name().to_string_lossy().starts_with("page-"))).then_some(())
+    });
+
+    let fetch = "const forms = [...document.querySelectorAll('.file form')]; forms.forEach((form) => form.requestSubmit()); \
+                 return forms.length;";
+    assert_eq!(b.browser.script(fetch, &[]), json!(2));
+    until("both are saved", || (b.browser.text().matches("saved as").count() == 2).then_some(()));
+    let sums = "const done = arguments[0]; Promise.all([...document.querySelectorAll('.file a[download]')].map(async (link) => { \
+                const bytes = new Uint8Array(await (await fetch(link.href)).arrayBuffer()); \
+                return [bytes.length, bytes.every((byte, at) => byte === (at * 7) % 251)]; })).then(done);";
+    assert_eq!(b.browser.later(sums, &[]), json!([[3_000_000, true], [70_000, true]]));
+    let saved = std::fs::read(pair.bob.home.join("downloads/dropped _b_.bin")).unwrap();
+    assert!(saved.len() == 3_000_000 && saved.iter().enumerate().all(|(at, byte)| *byte == ((at * 7) % 251) as u8));
+    // Without a script a form fetches, too, and a room has no files.
+    a.open("/room/lobby");
+    assert_eq!(a.browser.script("return document.getElementById('pick')", &[]), Value::Null);
+    b.is_accessible("a conversation with files");
+    b.fits("a conversation with files");
+    for visit in [&a, &b] {
+        visit.stays_here();
+    }
+}
+
 /// Two people with a page each talk through a real relay: what one says, changes, takes back and thinks of something the other
 /// sees at once, and a script on the same profile sees the same.
 #[test]

@@ -204,6 +204,45 @@ pub enum Command {
         /// The newest so many.
         limit: Option<u32>,
     },
+    /// Sends a file: sealed, uploaded, and announced once the relay has all of it. The same command again goes on where the last one
+    /// stopped. Answered by `Event::Progress`, then as [`Command::Send`].
+    SendFile {
+        /// `bob` or `@bob`; a room has no files.
+        to: String,
+        /// An absolute path on the machine of the profile's holder.
+        path: String,
+        /// How far the message that announces it must come before the command ends.
+        #[serde(default)]
+        wait: Wait,
+        /// How long to wait while nothing moves, in milliseconds.
+        #[serde(default = "a_while")]
+        timeout_ms: u64,
+        /// Seconds after which both sides delete the message; what was saved stays.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        expire: Option<u32>,
+    },
+    /// Fetches a file that somebody sent, and saves it. The same command again goes on where the last one stopped. Answered by
+    /// `Event::Progress`, whose last one names where it is.
+    Get {
+        /// The message that announced it: its id or a unique prefix of four characters; otherwise the newest file that was not
+        /// fetched.
+        #[serde(default)]
+        id: Option<String>,
+        /// Only in this conversation: `bob` or `@bob`.
+        #[serde(default)]
+        within: Option<String>,
+        /// An absolute path, of a folder that is there or of a file that is not; otherwise the folder for downloads.
+        #[serde(default)]
+        to: Option<String>,
+        /// The relay keeps it for another time.
+        #[serde(default)]
+        keep: bool,
+        /// How long to wait while nothing moves, in milliseconds.
+        #[serde(default = "a_while")]
+        timeout_ms: u64,
+    },
+    /// Files that were sent or came, oldest first. Answered by `Event::Progress` each.
+    Files,
     /// Connection, transport and queue. Answered by `Event::Status`.
     Status,
     /// Makes a token with which a program may speak in some conversations and nowhere else. Answered by `Event::Bot`.

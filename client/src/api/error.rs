@@ -49,6 +49,8 @@ pub enum ErrorCode {
     NoSuchRoom,
     /// No such message.
     NoSuchMessage,
+    /// No such file, here or any more at the relay.
+    NoSuchFile,
     /// The relay refused.
     Refused,
     /// It is queued and has not come as far as was asked.
@@ -66,7 +68,7 @@ impl ErrorCode {
             Self::Unreachable | Self::WrongRelay => 3,
             Self::KeyChanged | Self::NotTrusted => 4,
             Self::Locked | Self::InUse | Self::NoProfile => 5,
-            Self::NoSuchName | Self::NoSuchRoom | Self::NoSuchMessage => 6,
+            Self::NoSuchName | Self::NoSuchRoom | Self::NoSuchMessage | Self::NoSuchFile => 6,
             Self::Refused => 7,
             Self::Waiting => 75,
             Self::Interrupted => 130,

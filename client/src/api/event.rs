@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Message, State, Text, Trust};
+use super::{Error, Message, State, Text, Transfer, Trust};
 
 /// What the engine tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +182,8 @@ pub enum Event {
         /// Everything in the mailbox has been read.
         drained: bool,
     },
+    /// How far a file came.
+    Progress(Transfer),
     /// Where a face can be reached from now on.
     Listening {
         /// The path of a socket.

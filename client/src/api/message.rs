@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::{Text, Transfer};
 
 /// How far a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub struct Message {
     pub sent_at: String,
     /// What it says; text from strangers.
     pub text: Text,
-    /// `text`, `reply`, `edit`, `delete`, `reaction`, `join`, `leave`, `removed`, `timer`.
+    /// `text`, `reply`, `edit`, `delete`, `reaction`, `join`, `leave`, `removed`, `timer`, `file`.
     pub kind: Kind,
     /// The message that this one is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -90,6 +90,9 @@ pub struct Message {
     /// `/me`: the text says what the author does, as in *alice waves*.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub action: bool,
+    /// The file that it announces.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<Box<Transfer>>,
 }
 
 /// What somebody thinks of a message.
@@ -125,4 +128,6 @@ pub enum Kind {
     Removed,
     /// The author set after what time messages are deleted; the text says it.
     Timer,
+    /// Announces a file; the text is its name.
+    File,
 }

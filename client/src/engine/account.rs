@@ -257,6 +257,7 @@ impl Engine {
             self.plan_receipt(&peer);
             self.start_repair(&peer)?;
         }
+        self.resume_files()?;
         self.logged_in_waits()
     }
 
@@ -325,6 +326,7 @@ impl Engine {
         let phase = if gives_up { Phase::Off } else { Phase::Opening };
         if gives_up {
             self.transmit(Transmit::Disconnect);
+            self.stop_files();
         }
         self.standing = Standing { phase, reason: reason.clone(), ..Standing::default() };
         self.timers.clear(&Timer::Drained);

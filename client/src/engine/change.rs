@@ -21,7 +21,7 @@ const DELETED: &str = "deleted by its author";
 
 /// Whether a line is something that somebody said: it is read, answered, changed.
 pub(super) fn is_said(kind: Kind) -> bool {
-    matches!(kind, Kind::Text | Kind::Reply)
+    matches!(kind, Kind::Text | Kind::Reply | Kind::File)
 }
 
 /// Whether a line stands in history by itself; edits, deletions and reactions show in the line that they name.
@@ -90,7 +90,8 @@ impl Engine {
     /// Whether the line is one that can be changed so.
     fn apply(&mut self, change: &mut Change, line: &mut Line) -> Stored<bool> {
         match &mut change.text {
-            Some(text) if is_said(line.kind) => {
+            // A file has no text that could be another one.
+            Some(text) if is_said(line.kind) && line.kind != Kind::File => {
                 line.text = std::mem::take(text);
                 line.edited = true;
             }
@@ -98,6 +99,7 @@ impl Engine {
                 change.unheard = self.forget_unread(line)?;
                 self.rows().take_countdown(&line.account, &line.id)?;
                 self.forget_reactions(line)?;
+                self.forget_file(line)?;
                 line.kind = Kind::Removed;
                 line.text = DELETED.to_owned();
                 line.edited = false;
@@ -179,6 +181,10 @@ impl Engine {
         if !is_said(target.kind) {
             return self.end_with(id, Error::new(ErrorCode::Usage, "the message is deleted already"));
         }
+        if text.is_some() && target.kind == Kind::File {
+            let error = Error::new(ErrorCode::Usage, "a file that was sent can't be changed");
+            return self.end_with(id, error.advise("delete the message, and send another file"));
+        }
         let kind = if text.is_some() { Kind::Edit } else { Kind::Delete };
         self.say_about(id, kind, text.unwrap_or_default(), target, Wait::Sent, self.now.saturating_add(PATIENCE))
     }
@@ -223,7 +229,7 @@ impl Engine {
             return self.end_with(id, error);
         }
         let to = target.conversation.clone();
-        self.say(id, &to, Say { kind, text, target: Some((target.id, target.hash)), expire: None }, wait, until)
+        self.say(id, &to, Say { kind, target: Some((target.id, target.hash)), ..Say::text(text) }, wait, until)
     }
 
     /// The message with this id, or with a beginning or an end that only it has: ids of posts begin with their time, so

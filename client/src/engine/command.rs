@@ -6,11 +6,13 @@ use sealpost_spec::message::ContentId;
 use sealpost_spec::room::{PostId, RoomName};
 
 use super::account::Phase;
+use super::files::{Get, SendFile};
 use super::say::Say;
 use super::timers::Timer;
 use super::{CommandId, Engine};
 use crate::api::{Command, Error, ErrorCode, Event, Kind, State, Wait};
 use crate::store::Stored;
+use crate::store::files::FileKey;
 
 /// How long a command that needs the relay waits for it, in milliseconds.
 const A_WHILE: u64 = 30_000;
@@ -25,6 +27,12 @@ pub(super) enum Waiting {
         message: ContentId,
         conversation: String,
         wait: Wait,
+    },
+    /// A file is to be sent, then to be announced; or to be fetched. Its time begins anew whenever it moves.
+    File {
+        key: FileKey,
+        wait: Wait,
+        patience: u64,
     },
     Recv {
         from: Option<String>,
@@ -64,6 +72,10 @@ impl Waiting {
         !matches!(self, Self::Send { .. } | Self::Subscribe)
     }
 
+    pub(super) fn is_about_file(&self, file: &FileKey) -> bool {
+        matches!(self, Self::File { key, .. } if key == file)
+    }
+
     pub(super) fn is_about_room(&self, name: &RoomName) -> bool {
         match self {
             Self::Membership { room, .. } => room == name,
@@ -95,7 +107,7 @@ impl Engine {
                 if self.own.receipt.is_some() {
                     self.go_online();
                 }
-                Ok(())
+                self.resume_files()
             }
             Command::Verify { name, mark } => self.verify(id, name, mark),
             Command::Trust { name, fingerprint } => self.trust(id, &name, &fingerprint),
@@ -131,6 +143,13 @@ impl Engine {
             Command::Typing { to, on } => self.tell_typing(id, &to, on),
             Command::Settings { read_receipts, typing } => self.settings(id, read_receipts, typing),
             Command::Search { words, with, limit } => self.search(id, &words, with.as_deref(), limit),
+            Command::SendFile { to, path, wait, timeout_ms, expire } => {
+                self.send_file(id, SendFile { to, path, wait, patience: timeout_ms, expire })
+            }
+            Command::Get { id: which, within, to, keep, timeout_ms } => {
+                self.fetch_file(id, Get { id: which, within, to, keep, patience: timeout_ms })
+            }
+            Command::Files => self.list_files(id),
             Command::Status => self.status(id),
             Command::BotAdd { name, conversations, read_only } => self.add_bot(id, &name, conversations, read_only),
             Command::Bots => self.list_bots(id),
@@ -419,6 +438,7 @@ impl Engine {
                     .advise("nothing: it is queued and goes out by itself");
                 self.end_with(id, error)
             }
+            Waiting::File { key, .. } => self.file_timeout(id, &key),
             Waiting::Follow { .. } | Waiting::Subscribe => Ok(()),
             Waiting::Register | Waiting::Verify { .. } | Waiting::Rooms { .. } | Waiting::Who { .. } => {
                 self.end_with(id, unreachable())

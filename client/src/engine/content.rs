@@ -7,7 +7,7 @@ use sealpost_spec::transparency::TreeHead;
 
 use super::account::RENUMBER;
 use super::timers::Timer;
-use super::{Engine, expiry, send};
+use super::{Engine, expiry, files, send};
 use crate::api::{Event, Kind, State};
 use crate::store::Stored;
 use crate::store::messages::{Line, Place};
@@ -118,6 +118,7 @@ impl Engine {
         above: Option<u64>,
     ) -> Stored<()> {
         let Some(conversation) = self.contacts.get(name).map(send::conversation) else { return Ok(()) };
+        let mut file = None;
         let (kind, text, target) = match content.body {
             Body::Text(text) => (Kind::Text, text, None),
             Body::Reply { target, text } => (Kind::Reply, text, Some(target)),
@@ -130,7 +131,13 @@ impl Engine {
                 }
                 (Kind::Timer, expiry::words(timer), None)
             }
-            Body::File(file) => (Kind::Text, format!("a file, which this version can't fetch: {}", file.name), None),
+            Body::File(pointer) if Self::is_file_size(pointer.size) => {
+                let name = files::kept_name(&pointer.name);
+                file = Some(pointer);
+                (Kind::File, name, None)
+            }
+            // There is nothing to fetch.
+            Body::File(_) => return Ok(()),
             Body::Reaction { .. } | Body::DeviceSync(_) | Body::Receipt(_) | Body::Repair(_) | Body::Typing(_) => {
                 return Ok(());
             }
@@ -152,6 +159,9 @@ impl Engine {
             previous: PostHash::default(),
             edited: false,
         };
+        if let Some(pointer) = file {
+            self.file_offered(&line, pointer)?;
+        }
         self.apply_early_change(&mut line)?;
         let stored = line.stored();
         // Stands its successor in history already? Then it came late, and goes to its place.

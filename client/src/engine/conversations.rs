@@ -272,6 +272,7 @@ impl Engine {
     pub(super) fn delete_everything_of(&mut self, line: &Line) -> Stored<()> {
         self.forget_unread(line)?;
         self.forget_reactions(line)?;
+        self.forget_file(line)?;
         self.rows().delete_change(&line.account, &line.id)?;
         self.rows().take_countdown(&line.account, &line.id)?;
         self.rows().delete_expiry(&Expiry { at: 0, account: line.account, id: line.id })?;

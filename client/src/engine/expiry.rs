@@ -34,7 +34,7 @@ impl Engine {
             return Ok(());
         }
         let seconds = seconds.filter(|seconds| *seconds > 0);
-        let say = Say { kind: Kind::Timer, text: words(seconds), target: None, expire: seconds };
+        let say = Say { kind: Kind::Timer, expire: seconds, ..Say::text(words(seconds)) };
         self.say(id, with, say, Wait::Sent, self.now.saturating_add(PATIENCE))
     }
 

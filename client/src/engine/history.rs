@@ -32,7 +32,7 @@ impl Engine {
             _ => None,
         };
         let said = changed.as_ref().unwrap_or(line);
-        let action = said.text.strip_prefix(ACTION).filter(|_| is_said(said.kind));
+        let action = said.text.strip_prefix(ACTION).filter(|_| is_said(said.kind) && said.kind != Kind::File);
         Ok(Message {
             id: line.id.to_string(),
             conversation: line.conversation.clone(),
@@ -50,6 +50,7 @@ impl Engine {
             expires_at: self.rows().expiry(&line.account, &line.id)?.map(timestamp),
             mentions_me: self.mentions_me(said),
             action: action.is_some(),
+            file: if line.kind == Kind::File { self.transfer_of(line)? } else { None },
         })
     }
 

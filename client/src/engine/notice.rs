@@ -44,6 +44,7 @@ impl Engine {
                 | Command::Settings { .. }
                 | Command::Typing { .. }
                 | Command::Search { .. }
+                | Command::Files
                 | Command::BotAdd { .. }
                 | Command::Bots
                 | Command::BotRemove { .. }

@@ -192,6 +192,7 @@ impl Engine {
         self.rotate_prekeys(!self.online())?;
         self.prune_sessions()?;
         self.expire_skipped_keys()?;
+        self.forget_old_files()?;
         let now = self.now;
         self.rows().prune_replays(now)?;
         // A sender gives up after 30 days: what comes later than that is no duplicate of an honest one.

@@ -3,7 +3,7 @@
 use sealpost_crypto::session::room_for_plaintext;
 use sealpost_spec::account::Name;
 use sealpost_spec::mailbox::DeliveryToken;
-use sealpost_spec::message::{BOX_SIZES, Body, Content, ContentId};
+use sealpost_spec::message::{BOX_SIZES, Body, Content, ContentId, FilePointer};
 use sealpost_spec::room::PostHash;
 use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::encode;
@@ -28,11 +28,17 @@ pub(super) struct Say {
     pub(super) target: Option<(ContentId, PostHash)>,
     /// Of a timer: what it is set to. Else: after how many seconds this is deleted, instead of what the timer says.
     pub(super) expire: Option<u32>,
+    /// Of a file: where it is.
+    pub(super) file: Option<FilePointer>,
 }
 
 impl Say {
     pub(super) fn text(text: String) -> Self {
-        Self { kind: Kind::Text, text, target: None, expire: None }
+        Self { kind: Kind::Text, text, target: None, expire: None, file: None }
+    }
+
+    pub(super) fn file(pointer: FilePointer, expire: Option<u32>) -> Self {
+        Self { kind: Kind::File, text: pointer.name.clone(), target: None, expire, file: Some(pointer) }
     }
 
     /// Whether there is nothing to say.
@@ -48,7 +54,7 @@ impl Say {
             (Kind::Delete, Some((target, _))) => Body::Delete { target },
             (Kind::Reaction, Some((target, _))) => Body::Reaction { target, emoji: text },
             (Kind::Timer, _) => Body::Timer(self.expire),
-            _ => Body::Text(text),
+            _ => self.file.clone().map_or(Body::Text(text), Body::File),
         }
     }
 }
@@ -82,15 +88,8 @@ impl Engine {
         if name == self.own.name {
             return self.note_to_self(id, &say);
         }
-        if let Some(contact) = self.contacts.get(&name) {
-            if contact.changed.is_some() {
-                let error = self.key_changed_error(contact);
-                return self.end_with(id, error);
-            }
-            if contact.blocked {
-                let error = Error::new(ErrorCode::Usage, format!("@{name} is blocked"));
-                return self.end_with(id, error.advise(format!("sealpost unblock {name}")));
-            }
+        if let Some(error) = self.may_not_send_to(&name) {
+            return self.end_with(id, error);
         }
         if let Some(limit) = self.too_long(&say) {
             return self.end_with(id, limit);
@@ -103,6 +102,17 @@ impl Engine {
         self.wait(id, Waiting::Send { message: content, conversation, wait }, until);
         self.reached(content, State::Queued);
         self.pump(&name)
+    }
+
+    /// Why nothing is sent to somebody, where that is so.
+    pub(super) fn may_not_send_to(&self, name: &Name) -> Option<Error> {
+        let contact = self.contacts.get(name)?;
+        if contact.changed.is_some() {
+            return Some(self.key_changed_error(contact));
+        }
+        contact.blocked.then(|| {
+            Error::new(ErrorCode::Usage, format!("@{name} is blocked")).advise(format!("sealpost unblock {name}"))
+        })
     }
 
     /// The error for text that fits no box. **[MSG-20]**
@@ -168,6 +178,12 @@ impl Engine {
     /// Stores a content that is to reach somebody, and its line of history.
     pub(super) fn queue(&mut self, name: &Name, say: &Say) -> Stored<ContentId> {
         let id = ContentId(self.random());
+        self.queue_as(id, name, say)?;
+        Ok(id)
+    }
+
+    /// The same under an id that was drawn before.
+    pub(super) fn queue_as(&mut self, id: ContentId, name: &Name, say: &Say) -> Stored<()> {
         let (now, mut number, mut account, mut expire_after) = (self.now, 0, None, None);
         if let Some(contact) = self.contact_mut(name) {
             contact.last_number += 1;
@@ -193,6 +209,6 @@ impl Engine {
         self.count_down_once_read(&line, expire_after)?;
         let message = self.view(&line)?;
         self.tell(None, Event::Message(message));
-        Ok(id)
+        Ok(())
     }
 }

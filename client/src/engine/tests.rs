@@ -5,6 +5,7 @@ mod changes;
 mod conversations;
 mod expiry;
 mod faults;
+mod files;
 mod hostile;
 mod notices;
 mod reading;
@@ -18,7 +19,7 @@ mod typing;
 use sealpost_crypto::vault::Cost;
 use sealpost_spec::relay::Refusal;
 
-use super::{CommandId, Engine, Failure, LinkEvent, RequestId, Transmit};
+use super::{CommandId, Engine, Failure, FileOrder, LinkEvent, RequestId, Transmit};
 use crate::api::{Command, ErrorCode, Event, Message, State, Trust, Wait};
 use crate::store::{CrashPoint, Profile};
 use relay::FakeRelay;
@@ -31,6 +32,8 @@ struct Person {
     seed: u64,
     commands: u64,
     heard: Vec<(Option<CommandId>, Event)>,
+    /// What is to be done with files: a test does it.
+    orders: Vec<FileOrder>,
 }
 
 struct World {
@@ -69,6 +72,7 @@ impl World {
                 seed: i as u64 + 100,
                 commands: 0,
                 heard: Vec::new(),
+                orders: Vec::new(),
             });
             world.run(i, Command::Register { invite: None });
         }
@@ -162,6 +166,7 @@ impl World {
                         };
                         engine.handle_link(now, LinkEvent::Answer { id, result });
                     }
+                    Transmit::File(order) => self.people[who].orders.push(order),
                 }
             }
             if self.people[who].wants && !self.people[who].online && self.relay.up {

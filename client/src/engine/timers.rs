@@ -7,6 +7,7 @@ use sealpost_spec::room::RoomName;
 
 use super::{CommandId, Engine};
 use crate::store::Stored;
+use crate::store::files::FileKey;
 use crate::store::people::PeerId;
 
 /// Something that is due at some time; each at most once.
@@ -40,6 +41,8 @@ pub(super) enum Timer {
     Login,
     /// Forget the index of words.
     ForgetIndex,
+    /// Try again to send or fetch a file.
+    File(FileKey),
 }
 
 #[derive(Default)]
@@ -129,6 +132,7 @@ impl Engine {
             Timer::Publish => self.publish(),
             Timer::Login => self.introduce(),
             Timer::ForgetIndex => self.forget_index(),
+            Timer::File(key) => self.file_due(key),
         }
     }
 }

@@ -76,6 +76,10 @@ async fn converse(
             event = session.next() => match event {
                 Some((re, event)) => {
                     left = MAX_HOLDERS;
+                    if ended.is_some() && matches!(event, Event::Progress(_)) {
+                        // As long as a file moves, it is waited for.
+                        ended = Some(Instant::now() + drain);
+                    }
                     talk.heard(re, &event)?;
                     input.describe(talk);
                 }

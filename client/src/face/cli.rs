@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out.
 
 mod arguments;
+mod file;
 mod online;
 mod register;
 
@@ -105,8 +106,8 @@ async fn full_screen(context: Context, look: tui::Look) -> Result<u8, Stop> {
             .into());
     }
     let chosen = if Profile::exists(&context.dir) { None } else { Some(register::wizard(&context).await?) };
-    let Context { dir, passphrase, proxy, screen, .. } = context;
-    tui::run(tui::Start { dir, passphrase, chosen, proxy }, look, screen.colour).await
+    let Context { dir, passphrase, proxy, downloads, screen, .. } = context;
+    tui::run(tui::Start { dir, passphrase, chosen, proxy, downloads }, look, screen.colour).await
 }
 
 /// What every command needs.
@@ -115,6 +116,7 @@ struct Context {
     dir: std::path::PathBuf,
     passphrase: Source,
     proxy: Option<crate::link::Proxy>,
+    downloads: std::path::PathBuf,
     may_ask: bool,
 }
 
@@ -129,13 +131,19 @@ impl Context {
                 ask: !global.no_input,
             },
             proxy: global.proxy.clone(),
+            downloads: place::downloads(global.home.as_deref())?,
             may_ask: !global.no_input,
         })
     }
 
     fn opening(&self) -> Opening {
         let source = self.passphrase.clone();
-        Opening { dir: self.dir.clone(), passphrase: Box::new(move || source.read()), proxy: self.proxy.clone() }
+        Opening {
+            dir: self.dir.clone(),
+            passphrase: Box::new(move || source.read()),
+            proxy: self.proxy.clone(),
+            downloads: self.downloads.clone(),
+        }
     }
 }
 

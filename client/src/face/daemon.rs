@@ -98,8 +98,7 @@ async fn accept(session: &mut Session, profile: &Path, listener: &UnixListener) 
                 Ok((stream, _)) if stream.peer_cred().is_ok_and(|peer| peer.uid() == own) => {
                     // This process holds the profile: nobody has to ask for its passphrase.
                     let refuse = || Err(holder::gone());
-                    let mut opening =
-                        Opening { dir: profile.to_owned(), passphrase: Box::new(refuse), proxy: None };
+                    let mut opening = Opening::of_holder(profile, Box::new(refuse));
                     programs.spawn(async move {
                         if let Ok(session) = Session::open(&mut opening).await {
                             connection::serve(stream, session).await;

@@ -42,6 +42,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
                 Kind::Edit => "edit",
                 Kind::Delete => "delete",
                 Kind::Reaction => "reaction",
+                Kind::File => "file",
                 Kind::Text | Kind::Reply | Kind::Join | Kind::Leave | Kind::Removed | Kind::Timer => "message",
             };
             escaped(&Named { v: VERSION, event, rest: message })

@@ -19,6 +19,7 @@ fn message(kind: Kind, text: &str) -> Event {
         expires_at: None,
         mentions_me: false,
         action: false,
+        file: None,
     })
 }
 

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::screen::Screen;
 use super::{qr, slash};
-use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Trust, in_words};
+use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Transfer, Trust, Way, bytes_in_words, in_words};
 
 /// The lines of an event; `None` where there is nothing to say.
 pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
@@ -86,6 +86,7 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             said(transport),
             if *drained { "read to its end" } else { "not read to its end yet" },
         ),
+        Event::Progress(transfer) => self::transfer(transfer),
         Event::Listening { at } => said(at),
         Event::Bot(bot) => self::bot(bot),
         Event::BotRemoved { name } => format!("--- the program {} has no token any more ---", said(name)),
@@ -229,8 +230,49 @@ fn message(message: &Message, screen: &Screen) -> String {
         Kind::Leave => format!("{head} left"),
         Kind::Removed => format!("{head}: ({text})"),
         Kind::Timer => format!("{head} set: {text}"),
+        Kind::File => format!("{head}: {}", file(message, screen.slash)),
     };
     shown + &reactions(message)
+}
+
+/// What a message says that announces a file.
+pub(super) fn file(message: &Message, slash: bool) -> String {
+    let Some(file) = &message.file else { return format!("file {}", message.text.on_one_line()) };
+    let id: String = message.id.chars().take(8).collect();
+    let shown = format!("file {} ({})", file.name.on_one_line(), bytes_in_words(file.size));
+    let path = file.path.as_deref().map(said).unwrap_or_default();
+    match (file.state, file.incoming) {
+        (Way::Offered, _) => {
+            format!("{shown}; to fetch it: {}", advised(&format!("sealpost get {}", said(&id)), slash))
+        }
+        (Way::Done, true) => format!("{shown}, saved as {path}"),
+        (Way::Done, false) => shown,
+        (Way::Moving, incoming) => {
+            let percent = (u128::from(file.done) * 100).checked_div(u128::from(file.size)).unwrap_or(100);
+            format!("{shown}, {} {percent} %", Way::Moving.words(incoming))
+        }
+        (way, incoming) => {
+            let trouble = file.trouble.as_deref().map_or_else(String::new, |trouble| format!(": {}", said(trouble)));
+            format!("{shown}, {}{trouble}", way.words(incoming))
+        }
+    }
+}
+
+/// A line of the list of files.
+pub(super) fn transfer(transfer: &Transfer) -> String {
+    let Transfer { id, conversation, incoming, name, size, done, state, path, trouble } = transfer;
+    let way = if *incoming { "from" } else { "to" };
+    let far = match state {
+        Way::Waiting | Way::Reading | Way::Moving => {
+            format!(", {} of {}", bytes_in_words(*done), bytes_in_words(*size))
+        }
+        _ => format!(", {}", bytes_in_words(*size)),
+    };
+    let id: String = id.chars().take(8).collect();
+    let trouble = trouble.as_deref().map_or_else(String::new, |trouble| format!(": {}", said(trouble)));
+    let at = path.as_deref().filter(|_| *incoming).map_or_else(String::new, |path| format!("  {}", said(path)));
+    let (name, words) = (name.on_one_line(), state.words(*incoming));
+    format!("{}  {way} {}  {name}  {words}{far}{trouble}{at}", said(&id), said(conversation))
 }
 
 /// `[👍 2, ❤ 1]`: how many think so of a message.

@@ -1,5 +1,5 @@
 use super::{line, message};
-use crate::api::{Error, ErrorCode, Event, Kind, Message, Reaction, State, Text, Trust};
+use crate::api::{Error, ErrorCode, Event, Kind, Message, Reaction, State, Text, Transfer, Trust, Way};
 use crate::face::json;
 use crate::face::screen::{Colour, Screen};
 
@@ -35,7 +35,19 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
         Kind::Leave,
         Kind::Removed,
         Kind::Timer,
+        Kind::File,
     ];
+    let file = |state| Transfer {
+        id: text(),
+        conversation: text(),
+        incoming: true,
+        name: Text::new(hostile),
+        size: 5,
+        done: 1,
+        state,
+        path: Some(text()),
+        trouble: Some(text()),
+    };
     let mut events: Vec<Event> = kinds
         .into_iter()
         .map(|kind| {
@@ -56,6 +68,7 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
                 expires_at: Some(text()),
                 mentions_me: true,
                 action: true,
+                file: Some(Box::new(file(Way::Done))),
             })
         })
         .collect();
@@ -104,6 +117,10 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
             unconfirmed: 0,
             drained: true,
         },
+        Event::Progress(file(Way::Offered)),
+        Event::Progress(file(Way::Moving)),
+        Event::Progress(file(Way::Done)),
+        Event::Progress(file(Way::Failed)),
         Event::Notice { id: text(), time: text(), text: Text::new(hostile) },
         Event::Connection { online: true, detail: text() },
         Event::Error(Error::new(ErrorCode::Refused, text()).because(text()).advise(text())),

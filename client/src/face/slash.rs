@@ -1,6 +1,7 @@
 //! What a typed line means: one parser for every face that has a line to type in.
 
 mod entries;
+mod path;
 mod unknown;
 
 pub use entries::{ENTRIES, Entry};
@@ -94,6 +95,15 @@ fn meaning(entry: &'static Entry, rest: &str, here: Here<'_>) -> Result<Option<M
         ("keys", []) => Some(Meaning::Keys),
         ("quit", []) => Some(Meaning::Quit),
         ("reply" | "react" | "edit", _) => about_message(name, rest, here)?.map(Meaning::Command),
+        ("file", [_, ..]) => {
+            let (to, path) = (here.place.to_owned(), path::meant(rest)?);
+            let (wait, timeout_ms) = (Wait::Queued, PATIENCE_MS);
+            Some(Meaning::Command(Command::SendFile { to, path, wait, timeout_ms, expire: None }))
+        }
+        ("get", [id, _, ..]) => {
+            let to = path::meant(rest.get(id.len()..).unwrap_or_default())?;
+            Some(Meaning::Command(get(Some(id), None, Some(to))))
+        }
         ("verify", ["ok"]) => Some(Meaning::Command(compared(here)?)),
         (name, words) => command(name, words, rest, here).map(Meaning::Command),
     })
@@ -123,6 +133,9 @@ fn command(name: &str, words: &[&str], rest: &str, here: Here<'_>) -> Option<Com
         ("unblock", [name]) => Command::Unblock { name: bare(name) },
         ("delete", []) => Command::Delete { id: None, within: Some(place()) },
         ("delete", [id]) => Command::Delete { id: Some((*id).to_owned()), within: None },
+        ("get", []) => get(None, here.place.starts_with('@').then_some(here.place), None),
+        ("get", [id]) => get(Some(id), None, None),
+        ("files", []) => Command::Files,
         ("accept", []) => Command::Accept { name: bare(here.place) },
         ("accept", [name]) => Command::Accept { name: bare(name) },
         ("refuse", []) => Command::Refuse { name: bare(here.place) },
@@ -209,6 +222,11 @@ fn say(to: String, text: String) -> Meaning {
 
 fn send(to: String, text: String) -> Command {
     Command::Send { to, text, wait: Wait::Queued, timeout_ms: PATIENCE_MS, expire: None }
+}
+
+fn get(id: Option<&str>, within: Option<&str>, to: Option<String>) -> Command {
+    let (id, within) = (id.map(str::to_owned), within.map(str::to_owned));
+    Command::Get { id, within, to, keep: false, timeout_ms: PATIENCE_MS }
 }
 
 fn on(word: &str) -> Option<bool> {

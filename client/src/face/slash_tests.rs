@@ -31,6 +31,16 @@ fn edit(id: Option<&str>, within: Option<&str>, text: &str) -> Meaning {
     Meaning::Command(Command::Edit { id: id.map(at), within: within.map(at), text: at(text) })
 }
 
+fn file(to: &str, path: &str) -> Meaning {
+    let (wait, timeout_ms) = (Wait::Queued, PATIENCE_MS);
+    Meaning::Command(Command::SendFile { to: at(to), path: at(path), wait, timeout_ms, expire: None })
+}
+
+fn get(id: Option<&str>, within: Option<&str>, to: Option<&str>) -> Meaning {
+    let (id, within, to) = (id.map(at), within.map(at), to.map(at));
+    Meaning::Command(Command::Get { id, within, to, keep: false, timeout_ms: PATIENCE_MS })
+}
+
 fn at(name: &str) -> String {
     name.to_owned()
 }
@@ -75,6 +85,12 @@ fn every_line_has_one_meaning() {
         ("/react 👍", react("ffff", "👍")),
         ("/react 4f1c 👍", react("4f1c", "👍")),
         ("/react 4f1c -", react("4f1c", "")),
+        ("/file /tmp/my film.mkv", file("@bob", "/tmp/my film.mkv")),
+        ("/file '/tmp/a'", file("@bob", "/tmp/a")),
+        ("/get", get(None, Some("@bob"), None)),
+        ("/get 4f1c", get(Some("4f1c"), None, None)),
+        ("/get 4f1c /tmp/a b", get(Some("4f1c"), None, Some("/tmp/a b"))),
+        ("/files", Meaning::Command(Command::Files)),
         ("/accept", Meaning::Command(Command::Accept { name: at("bob") })),
         ("/accept @bob", Meaning::Command(Command::Accept { name: at("bob") })),
         ("/refuse bob", Meaning::Command(Command::Refuse { name: at("bob") })),

@@ -6,6 +6,7 @@ mod answers;
 mod composer;
 mod conversations;
 mod draw;
+mod files;
 mod help;
 mod ink;
 mod jump;
@@ -36,6 +37,7 @@ use crate::holder::Zeroizing;
 use crate::link::Proxy;
 use act::Asked;
 use composer::Composer;
+use files::Files;
 use help::Help;
 use jump::Jump;
 use people::People;
@@ -73,6 +75,7 @@ pub(super) struct Start {
     /// The passphrase of a profile that was made a moment ago.
     pub(super) chosen: Option<Zeroizing<String>>,
     pub(super) proxy: Option<Proxy>,
+    pub(super) downloads: PathBuf,
 }
 
 /// Whether it goes on.
@@ -92,6 +95,7 @@ enum Panel {
     Help(Help),
     Jump(Jump),
     People(People),
+    Files(Files),
     Verify(Verify),
 }
 

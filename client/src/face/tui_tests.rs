@@ -53,6 +53,7 @@ fn message(id: &str, from: &str, text: &str) -> Event {
         expires_at: None,
         mentions_me: false,
         action: false,
+        file: None,
     })
 }
 

@@ -1,10 +1,12 @@
 //! What a person sees of their conversations, whichever face draws it: built from events alone, and free of terminals.
 
 mod conversation;
+mod files;
 
 use std::collections::BTreeMap;
 
 pub(super) use conversation::{Conversation, Entry, own, says};
+pub(super) use files::File;
 
 use super::slash::LOBBY;
 use crate::api::{Event, Message, State, Trust};
@@ -58,6 +60,8 @@ pub(super) struct View {
     /// Others may learn when one is typing.
     pub(super) tells_typing: bool,
     people: BTreeMap<String, Person>,
+    /// Oldest first.
+    pub(super) files: Vec<File>,
     conversations: BTreeMap<String, Conversation>,
     open: String,
     /// Counts what arrives: the conversation that moved last stands first.
@@ -221,6 +225,10 @@ impl View {
             Event::Room { name, members, joined, .. } => {
                 let room = self.conversation_mut(name);
                 (room.members, room.joined) = (Some(*members), *joined);
+            }
+            Event::Progress(file) => {
+                self.conversation_mut(&file.conversation).file(file);
+                self.moved(file);
             }
             Event::Typing { conversation, on, .. } => self.conversation_mut(conversation).typing = *on,
             Event::Settings { typing, .. } => self.tells_typing = *typing,

@@ -19,6 +19,7 @@ fn message(id: &str, conversation: &str, from: &str, text: &str) -> Message {
         expires_at: None,
         mentions_me: false,
         action: false,
+        file: None,
     }
 }
 

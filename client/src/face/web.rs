@@ -5,6 +5,7 @@
 
 mod acts;
 mod ask;
+mod files;
 mod gate;
 mod live;
 mod pages;
@@ -77,6 +78,7 @@ async fn serve(session: &mut Session, opening: &mut Opening, screen: Screen, opt
     })?;
     session.give(Command::Subscribe).await?;
     let web = Arc::new(Web { gate: Gate::new(address), ask: Ask::new(&opening.dir) });
+    files::sweep(&web).await;
     tell(&web, screen)?;
     let door = if options.open { Some(Door::open(&opening.dir, &web.gate)?) } else { None };
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
@@ -191,6 +193,8 @@ fn routes(web: &Arc<Web>) -> Router {
         .route("/verify/{name}", get(pages::verify))
         .route("/do", post(acts::act))
         .route("/say", post(acts::say))
+        .route("/file", post(files::bring).layer(DefaultBodyLimit::disable()))
+        .route("/file/{id}", get(files::give))
         .route("/events", get(live::events))
         .route("/style.css", get(pages::style))
         .route("/page.js", get(pages::script))

@@ -121,6 +121,7 @@ mod tests {
             expires_at: None,
             mentions_me: false,
             action: false,
+            file: None,
         };
         assert!(encode(&Told { v: 1, re: Some(u64::MAX), event: Event::Message(message) }).len() < MAX_LINE);
     }

@@ -1,7 +1,6 @@
 //! The thread that owns the engine and the profile's store, and nobody else does.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng as _;
@@ -10,12 +9,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::Opening;
 use super::line::{Told, encode};
 use super::serve::{self, Output};
 use crate::api::{Command, Error, ErrorCode, Event};
-use crate::engine::{CommandId, Engine, LinkEvent, Transmit};
-use crate::link::{self, Proxy};
+use crate::engine::{CommandId, Engine, FileOrder, LinkEvent, Transmit};
+use crate::link;
 use crate::store::Profile;
+use crate::transfer;
 
 /// Commands and link events that wait for the engine.
 const QUEUE: usize = 256;
@@ -56,7 +57,8 @@ pub struct Holder {
 
 impl Holder {
     /// Starts the owning thread, the links and the socket.
-    pub(super) async fn start(profile: Profile, dir: &Path, proxy: Option<Proxy>) -> Result<Self, Error> {
+    pub(super) async fn start(profile: Profile, opening: &Opening) -> Result<Self, Error> {
+        let Opening { dir, proxy, downloads, .. } = opening;
         let address = profile.relay().clone();
         let listener = super::socket::listen(dir, super::socket::NAME).map_err(|error| {
             Error::new(ErrorCode::Failed, "the profile's socket can't be made").because(error.to_string())
@@ -64,7 +66,9 @@ impl Holder {
         let engine = Engine::new(profile, Box::new(rand::rngs::StdRng::from_rng(&mut rand::rng())))?;
         let (transmits, taken) = mpsc::channel(QUEUE);
         let (heard, events) = mpsc::channel(QUEUE);
-        let config = link::Config { address, proxy, timing: link::Timing::default() };
+        let config = link::Config { address, proxy: proxy.clone(), timing: link::Timing::default() };
+        let (orders, ordered) = mpsc::channel(QUEUE);
+        let files = transfer::start(config.clone(), downloads.clone(), ordered, heard.clone());
         let links = link::start(config, taken, heard);
         let (inputs, given) = mpsc::channel(QUEUE);
         let connections = serve::Connections::new(inputs.clone());
@@ -74,12 +78,13 @@ impl Holder {
         let runtime = Handle::current();
         let dir = dir.to_owned();
         let thread = std::thread::Builder::new().name("owner".to_owned()).spawn(move || {
-            let mut owner = Owner::new(engine, transmits);
+            let mut owner = Owner::new(engine, transmits, orders);
             runtime.block_on(owner.work(given, events));
             accepting.abort();
             super::socket::remove(&dir, super::socket::NAME);
             owner.let_go();
             let _ = runtime.block_on(links);
+            let _ = runtime.block_on(files);
             let _ = end.send(());
         });
         thread.map_err(|error| {
@@ -115,6 +120,7 @@ struct UnderWay {
 struct Owner {
     engine: Engine,
     transmits: mpsc::Sender<Transmit>,
+    orders: mpsc::Sender<FileOrder>,
     /// The link takes nothing more for the moment.
     blocked: bool,
     outputs: HashMap<ConnectionId, Connection>,
@@ -127,10 +133,11 @@ struct Owner {
 }
 
 impl Owner {
-    fn new(engine: Engine, transmits: mpsc::Sender<Transmit>) -> Self {
+    fn new(engine: Engine, transmits: mpsc::Sender<Transmit>, orders: mpsc::Sender<FileOrder>) -> Self {
         Self {
             engine,
             transmits,
+            orders,
             blocked: false,
             outputs: HashMap::new(),
             commands: HashMap::new(),
@@ -181,8 +188,8 @@ impl Owner {
 
     /// The profile's lock goes with the engine; only then whoever waits for it is told, by a closed connection.
     fn let_go(self) {
-        let Self { engine, transmits, outputs, .. } = self;
-        let _told = (transmits, outputs);
+        let Self { engine, transmits, orders, outputs, .. } = self;
+        let _told = (transmits, orders, outputs);
         let _first = engine;
     }
 
@@ -253,10 +260,16 @@ impl Owner {
                 }
             };
             self.blocked = false;
-            let Some(transmit) = self.engine.poll_transmit() else { break };
-            let request = matches!(transmit, Transmit::Authenticated { .. } | Transmit::Anonymous { .. });
-            self.unanswered += usize::from(request);
-            permit.send(transmit);
+            match self.engine.poll_transmit() {
+                // A few files move at a time, so that there is always room; and an order that is lost is given again.
+                Some(Transmit::File(order)) => drop(self.orders.try_send(order)),
+                Some(transmit) => {
+                    let request = matches!(transmit, Transmit::Authenticated { .. } | Transmit::Anonymous { .. });
+                    self.unanswered += usize::from(request);
+                    permit.send(transmit);
+                }
+                None => break,
+            }
         }
         while let Some((answers, event)) = self.engine.poll_event() {
             match answers {

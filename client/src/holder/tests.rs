@@ -19,7 +19,7 @@ fn make(dir: &Path) {
 }
 
 fn opening(dir: &Path) -> Opening {
-    Opening { dir: dir.to_owned(), passphrase: Box::new(|| Ok(PASSPHRASE.to_owned().into())), proxy: None }
+    Opening::of_holder(dir, Box::new(|| Ok(PASSPHRASE.to_owned().into())))
 }
 
 /// Nobody may ask for a passphrase.

@@ -230,7 +230,9 @@ impl<'a> Channel<'a> {
     fn price(&self, request: &Request) -> u8 {
         match (self.kind, request) {
             (LinkKind::Anonymous, Request::FetchBundle(_) | Request::FetchDevices(_)) => self.hello.work.fetch,
-            (LinkKind::Anonymous, Request::Deliver { token: None, .. }) => self.hello.work.deliver,
+            (LinkKind::Anonymous, Request::Deliver { token: None, .. } | Request::PutBlob { token: None, .. }) => {
+                self.hello.work.deliver
+            }
             _ => 0,
         }
     }

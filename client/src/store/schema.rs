@@ -55,6 +55,11 @@ CREATE TABLE countdown (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BL
 CREATE TABLE reading (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
 ";
 
+/// Files that were sent or came.
+const FILES: &str = "
+CREATE TABLE file (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+";
+
 /// Opens the database, makes it one of one's own where it is new, and brings it up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let failed = |cause: String| {
@@ -69,8 +74,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .open(path)
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
-    let steps = Migrations::new(vec![M::up(FIRST), M::up(CHANGES), M::up(READING)]);
-    let newest = 3_i64;
+    let steps = Migrations::new(vec![M::up(FIRST), M::up(CHANGES), M::up(READING), M::up(FILES)]);
+    let newest = 4_i64;
     let version: i64 =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|cause| failed(cause.to_string()))?;
     if version > newest {

@@ -80,7 +80,7 @@ pub enum Body {
     },
     /// Confirms what was stored or read.
     Receipt(Receipt),
-    /// Points to an attachment *(planned)*.
+    /// Announces an attachment. **[FILE-9]**
     File(FilePointer),
     /// Sets the conversation's expiry timer; `None` takes it away.
     Timer(Option<u32>),
@@ -104,7 +104,7 @@ pub struct Receipt {
     pub also: Vec<u64>,
 }
 
-/// Where an attachment is and how it is opened *(planned)*.
+/// Where an attachment is and how it is opened.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilePointer {
     /// Where at the recipient's relay.

@@ -117,7 +117,7 @@ impl Face for Screen {
         });
         // What was left in the line, such as a draft, is deleted first.
         self.0.types(&format!("\u{15}{}\r\u{15}{typed}", ways.opened()));
-        if matches!(command, Command::Verify { mark: None, .. }) {
+        if matches!(command, Command::Verify { mark: None, .. } | Command::Files) {
             self.0.shows(PANEL);
         } else {
             self.0.types(&format!("\u{15}{}\r", next_line(command).0));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Random in every world.
-const KEYS: [&str; 9] = ["fingerprint", "link", "relay", "number", "code", "token", "old", "new", "changed"];
+const KEYS: [&str; 10] = ["fingerprint", "link", "relay", "number", "code", "token", "old", "new", "changed", "path"];
 /// Told by a clock, or by how fast a world is.
 const TIMES: [&str; 8] = ["sent_at", "time", "expires_at", "unread", "mentions", "queued", "unconfirmed", "drained"];
 /// How long and how much a face asks for, which is its own business.
@@ -48,7 +48,11 @@ pub(super) fn shape(event: impl Serialize) -> Value {
 
 fn simplify(value: &mut Value, ids: &mut BTreeMap<String, usize>) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(|value| simplify(value, ids)),
+        Value::Array(values) => {
+            // How often it is told how far a file has come depends on how fast it comes.
+            values.retain(|value| value["event"] != "progress" || value["state"] == "done");
+            values.iter_mut().for_each(|value| simplify(value, ids));
+        }
         Value::Object(fields) => {
             fields.retain(|name, _| !TIMES.contains(&name.as_str()));
             for (name, value) in fields.iter_mut() {

@@ -162,6 +162,13 @@ pub(super) fn ways(command: &Command) -> Ways {
         Command::Accept { name } => Ways::by(&["accept", name], format!("/accept {}", bare(name))),
         Command::Refuse { name } => Ways::by(&["refuse", name], format!("/refuse {}", bare(name))),
 
+        Command::SendFile { to, path, .. } => Ways::by(&["send", to, "-f", path], format!("/file {path}")),
+        Command::Get { id, .. } => {
+            let id = id.as_deref().unwrap_or_default();
+            Ways::by(&["get", id], format!("/get {id}"))
+        }
+        Command::Files => Ways::by(&["files"], "/files"),
+
         Command::Join { room } => Ways::by(&["join", room], format!("/join {room}")),
         Command::Leave { room } => Ways::by(&["leave", room], format!("/part {room}")),
         Command::Rooms => Ways::by(&["rooms"], "/rooms"),

@@ -19,7 +19,7 @@ pub(super) struct World {
     again: Person,
     online: Mutex<Vec<Following>>,
     relay: RelayProcess,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -33,7 +33,7 @@ impl World {
         let _ = daemon.lines.until(|line| line.contains("\"listening\""));
         let ears = Ears::at(&alice.home.join("default"));
         let online = Mutex::new(vec![bob.follow(), carol.follow()]);
-        let world = Self { alice, ears, _daemon: daemon, bob, carol, again, online, relay, _folder: folder };
+        let world = Self { alice, ears, _daemon: daemon, bob, carol, again, online, relay, folder };
         world.bob_says("hello");
         let hello = Command::Send {
             to: "bob".to_owned(),
@@ -67,6 +67,22 @@ impl World {
     pub(super) fn carol_says(&self, text: &str) {
         let _ = self.carol.run(&["send", "alice", text]).expect(0);
         let _ = self.id_of("@carol", text);
+    }
+
+    /// A file that Alice may send.
+    pub(super) fn a_file(&self) -> String {
+        self.file("tea.txt")
+    }
+
+    fn file(&self, name: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, format!("what {name} says")).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub(super) fn bob_sends_a_file(&self) {
+        self.bob_does(&["send", "alice", "-f", &self.file("beans.txt")]);
+        let _ = self.id_of("@bob", "beans.txt");
     }
 
     /// The id of the message that says this, once it is there.

@@ -74,7 +74,7 @@ fn both_sides_keep_the_timer() {
 fn a_timer_of_zero_is_none() {
     use super::super::say::Say;
     let mut world = acquainted();
-    let zero = Say { kind: Kind::Timer, text: String::new(), target: None, expire: Some(0) };
+    let zero = Say { kind: Kind::Timer, expire: Some(0), ..Say::text(String::new()) };
     world.step(0, |engine| {
         let name = "bob".parse().unwrap();
         engine.queue(&name, &zero)?;

@@ -253,7 +253,7 @@ fn only_its_author_changes_a_message() {
     world.pass(3_000);
     let ids: Vec<_> = world.history(1, "alice").iter().map(|m| id_of(&m.id)).collect();
     let say = |world: &mut World, kind, target, text: &str| {
-        let say = Say { kind, text: text.to_owned(), target: Some((target, PostHash::default())), expire: None };
+        let say = Say { kind, target: Some((target, PostHash::default())), ..Say::text(text.to_owned()) };
         world.step(0, |engine| {
             let name = "bob".parse().unwrap();
             engine.queue(&name, &say)?;

@@ -41,6 +41,8 @@ pub(super) struct FakeRelay {
     logged_in: BTreeMap<usize, String>,
     held: Vec<Envelope>,
     seq: u64,
+    /// Blobs that their account wanted removed.
+    pub(super) dropped: Vec<sealpost_spec::attachment::BlobId>,
     pub(super) up: bool,
     pub(super) hold_back: bool,
     pub(super) withhold: bool,
@@ -71,6 +73,7 @@ impl FakeRelay {
             logged_in: BTreeMap::new(),
             held: Vec::new(),
             seq: 0,
+            dropped: Vec::new(),
             up: true,
             hold_back: false,
             withhold: false,
@@ -302,6 +305,10 @@ impl FakeRelay {
                 Ok(Answer::Done)
             }
             Request::SetToken(_) => Ok(Answer::Done),
+            Request::DropBlob(blob) => {
+                self.dropped.push(blob);
+                Ok(Answer::Done)
+            }
             Request::Rooms { .. } => {
                 let summary = |(room, posts): (&RoomName, &Vec<Post>)| RoomSummary {
                     room: room.clone(),

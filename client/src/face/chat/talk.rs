@@ -31,6 +31,8 @@ enum Asked {
     Rooms,
     /// A message on its way to the outbox.
     Send,
+    /// A file on its way; how far it is, everybody is told.
+    File,
     /// Shown as it comes.
     Shown,
     /// Messages that were looked for: shown whether they were shown before or not.
@@ -102,7 +104,8 @@ impl Talk {
 
     /// Messages that have not gone out; `None` while that is not known.
     pub(super) fn queued(&self) -> Option<u32> {
-        if self.ready() { self.queued } else { None }
+        let moves = self.asked.values().any(|asked| matches!(asked, Asked::File));
+        if self.ready() && !moves { self.queued } else { None }
     }
 
     pub(super) async fn ask_status(&mut self, session: &mut Session) -> Result<(), Stop> {
@@ -165,6 +168,10 @@ impl Talk {
         }
         let asked = match &command {
             Command::History { .. } | Command::Search { .. } => Asked::Found,
+            Command::SendFile { .. } | Command::Get { .. } => {
+                self.queued = None;
+                Asked::File
+            }
             command if queues(command) => {
                 self.queued = None;
                 Asked::Send
@@ -213,6 +220,12 @@ impl Talk {
                 }
                 self.release()
             }
+            (Some(Asked::File), Event::Progress(_)) => Ok(()),
+            // A line for each tenth.
+            (None, Event::Progress(file)) if !self.screen.json => {
+                let tenth = (file.done.saturating_mul(10)).checked_div(file.size).unwrap_or_default();
+                if self.is_new(&file.id, &format!("{:?} {tenth}", file.state)) { self.show(event) } else { Ok(()) }
+            }
             (Some(Asked::Queue), Event::Status { .. }) | (_, Event::Taken | Event::Queued { .. }) => Ok(()),
             (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) | (Some(Asked::Rooms), _) => Ok(()),
             // Another face has read or muted something.
@@ -245,7 +258,7 @@ impl Talk {
                 if message.state == State::Received {
                     self.trust.insert(bare(&message.from), message.trust);
                 }
-                let said = matches!(message.kind, Kind::Text | Kind::Reply);
+                let said = matches!(message.kind, Kind::Text | Kind::Reply | Kind::File);
                 if message.state == State::Received && said {
                     self.last.insert(message.conversation.clone(), message.id.clone());
                 }

@@ -76,6 +76,7 @@ fn message(id: &str, from: &str, state: State) -> Event {
         expires_at: None,
         mentions_me: false,
         action: false,
+        file: None,
     })
 }
 

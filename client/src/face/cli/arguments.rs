@@ -21,12 +21,13 @@ Examples:
   sealpost recv --follow                 print what arrives
   sealpost chat                          talk; /help lists what you can type
   sealpost verify bob                    the number to compare with Bob
+  sealpost send bob -f photo.jpg         send a file; `sealpost get` fetches one
   echo hi | sealpost --json send bob -   from a script: JSON out, exit codes as below";
 
 const EXITS: &str = "\
 Exit codes:
   0 done   1 failed   2 usage   3 relay unreachable or too slow   4 key changed or not trusted, nothing was sent
-  5 profile locked, wrong passphrase or in use   6 no such name, room or message   7 refused by the relay
+  5 profile locked, wrong passphrase or in use   6 no such name, room, message or file   7 refused by the relay
   75 queued, and not yet as far as --wait asks   130 interrupted";
 
 /// End-to-end encrypted messages over a relay that can't read them
@@ -112,14 +113,20 @@ pub(super) enum Verb {
     Chat,
     /// Open the full-screen interface, as without a command; F1 shows the keys
     Tui(Look),
-    /// Send a message
+    /// Send a message, files, or both
     #[command(before_long_help = "Examples:\n  sealpost send bob hello\n  sealpost send '#lobby' hello everybody\n  \
-        date | sealpost send bob -\n  sealpost send --wait delivered bob hello")]
+        date | sealpost send bob -\n  sealpost send --wait delivered bob hello\n  \
+        sealpost send bob -f photo.jpg\n  sealpost send bob 'both of them' -f one.pdf -f two.pdf\n\n\
+        A file goes to one person, sealed. Where it was interrupted the same command goes on. --timeout is how long it waits \
+        while nothing moves.")]
     Send {
         /// bob, @bob or #room
         to: String,
-        /// The text; from stdin where there is none, or where it is -
+        /// The text; from stdin where there is neither text nor a file, or where it is -
         text: Vec<String>,
+        /// Send this file; repeatable
+        #[arg(short = 'f', long = "file", value_name = "FILE")]
+        files: Vec<PathBuf>,
         /// How far the message must come before the command ends
         #[arg(long, value_enum, default_value = "sent")]
         wait: Wait,
@@ -309,6 +316,23 @@ pub(super) enum Verb {
         /// Whom
         name: String,
     },
+    /// Fetch a file that somebody sent, and print where it was saved
+    #[command(before_long_help = "Examples:\n  sealpost get 4f1c\n  sealpost get 4f1c -o ~/photos\n  \
+        sealpost get 4f1c -o - | tar x\n  sealpost get (the newest that was not fetched)\n\n\
+        It is saved in the folder for downloads under a name of its own: nothing is overwritten. Where it was interrupted the \
+        same command goes on. --timeout is how long it waits while nothing moves.")]
+    Get {
+        /// The message that announced it: its id, or a beginning or end of it that no other one has (at least 4 characters)
+        id: Option<String>,
+        /// Save it here: a folder, or a name that nothing has yet; - is stdout
+        #[arg(short, long, value_name = "PATH")]
+        output: Option<PathBuf>,
+        /// Only what this person sent
+        #[arg(long = "in", value_name = "NAME")]
+        within: Option<String>,
+    },
+    /// List files that were sent or came, with how far they are
+    Files,
     /// Show connection, transport and queue
     Status,
     /// Talk in a browser of this machine

@@ -4,8 +4,10 @@ use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use super::arguments::{Bot, Verb};
-use super::{Context, Stop};
-use crate::api::{Command, Error, ErrorCode, Event, State};
+use super::{Context, Stop, file};
+use crate::api::{Command, Error, ErrorCode, Event, State, Way};
+use crate::face::meter::Meter;
+use crate::face::place::absolute;
 use crate::face::plain;
 use crate::holder;
 
@@ -17,29 +19,45 @@ const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: bool) -> Result<u8, Stop> {
     let screen = context.screen;
-    let command = command(verb, wait)?;
-    let follows = matches!(command, Command::Recv { follow: true, .. });
-    let to = match &command {
-        Command::Send { to, .. } => Some(to.clone()),
+    let out = file::Out::of(&verb, &context)?;
+    let commands = commands(verb, wait, &out)?;
+    let follows = matches!(commands[..], [Command::Recv { follow: true, .. }]);
+    let moves = commands.iter().any(|command| matches!(command, Command::SendFile { .. } | Command::Get { .. }));
+    let to = commands.iter().find_map(|command| match command {
+        Command::Send { to, .. } | Command::SendFile { to, .. } => Some(to.clone()),
         _ => None,
-    };
+    });
     let mut opening = context.opening();
     let mut exit = 0;
     let mut queued = false;
+    let mut meter = Meter::new(&screen);
+    let mut saved = None;
     let shows = |event: &Event| screen.json || !matches!(event, Event::State { .. } | Event::Queued { .. });
     let each = |event: Event| -> Result<(), Stop> {
         match &event {
+            Event::Progress(transfer) if moves => {
+                meter.shows(transfer);
+                if transfer.incoming && transfer.state == Way::Done {
+                    saved.clone_from(&transfer.path);
+                }
+                return if screen.json { screen.show(&event) } else { Ok(()) };
+            }
             Event::Error(error) => exit = error.exit,
             Event::Queued { .. } => queued = true,
             Event::State { conversation, state, .. } => note(screen, to.as_deref().unwrap_or(conversation), *state),
             _ => {}
         }
+        // What follows is not written into the line of a bar.
+        meter.rests();
         if shows(&event) { screen.show(&event) } else { Ok(()) }
     };
     // These keep the time themselves, and say at its end how far they came.
-    let keeps_time =
-        matches!(command, Command::Send { .. } | Command::Reply { .. } | Command::Recv { follow: false, .. });
+    let keeps_time = commands.iter().all(|command| {
+        matches!(command, Command::Send { .. } | Command::Reply { .. } | Command::Recv { follow: false, .. })
+    });
     let limit = match (follows, timed) {
+        // A file takes as long as it moves.
+        _ if moves => None,
         (true, timed) => timed.then_some(wait),
         (false, true) if !keeps_time => Some(wait),
         (false, _) => Some(wait + GRACE),
@@ -50,8 +68,13 @@ pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: boo
             () = interrupted() => Stopped::Interrupted,
         }
     };
-    match holder::run(&mut opening, &command, stop, each).await? {
-        None => Ok(exit),
+    match holder::run_all(&mut opening, &commands, stop, each).await? {
+        None => {
+            if let Some(path) = saved.filter(|_| exit == 0) {
+                out.done(&screen, &path)?;
+            }
+            Ok(exit)
+        }
         Some(Stopped::Interrupted) => Err(Error::new(ErrorCode::Interrupted, "interrupted").into()),
         Some(Stopped::Late) if follows => Ok(0),
         Some(Stopped::Late) if queued => {
@@ -105,10 +128,30 @@ fn note(screen: crate::face::screen::Screen, to: &str, state: State) {
     screen.note(&format!("{words} {} ({})", plain::said(to), plain::privacy(to)));
 }
 
-fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
+/// What a verb asks for: one command, or those that `send` makes of a text and files.
+fn commands(verb: Verb, wait: Duration, out: &file::Out) -> Result<Vec<Command>, Error> {
+    let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let Verb::Send { to, text, files, wait: how_far, expire } = verb else {
+        return Ok(vec![command(verb, wait, out)?]);
+    };
+    let (how_far, expire) = (how_far.told(), expire.map(seconds));
+    let mut commands = Vec::new();
+    if files.is_empty() || !text.is_empty() {
+        let text = self::text(&text)?;
+        commands.push(Command::Send { to: to.clone(), text, wait: how_far, timeout_ms, expire });
+    }
+    for path in files {
+        let path = absolute(&path)?;
+        commands.push(Command::SendFile { to: to.clone(), path, wait: how_far, timeout_ms, expire });
+    }
+    Ok(commands)
+}
+
+fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error> {
     let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     Ok(match verb {
         Verb::Init
+        | Verb::Send { .. }
         | Verb::Register { .. }
         | Verb::Chat
         | Verb::Daemon { .. }
@@ -121,10 +164,8 @@ fn command(verb: Verb, wait: Duration) -> Result<Command, Error> {
         }
         Verb::Me => Command::Me,
         Verb::Add { link } => Command::Add { link },
-        Verb::Send { to, text, wait, expire } => {
-            let expire = expire.map(seconds);
-            Command::Send { to, text: self::text(&text)?, wait: wait.told(), timeout_ms, expire }
-        }
+        Verb::Get { id, within, .. } => Command::Get { id, within, to: out.to(), keep: out.is_stdout(), timeout_ms },
+        Verb::Files => Command::Files,
         Verb::Expire { with, after } => Command::Expire { with, seconds: after.0.map(seconds) },
         Verb::Settings { read_receipts, typing } => Command::Settings { read_receipts, typing },
         Verb::Conversations => Command::Conversations,

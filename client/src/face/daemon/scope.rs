@@ -29,12 +29,15 @@ fn needs(command: &Command) -> Needs<'_> {
         }
         Command::Verify { name: Some(name), mark: None } => place(name, false),
         Command::Who { room } => place(room.as_deref().unwrap_or("#lobby"), false),
-        Command::Recv { from: None, .. } | Command::Contacts | Command::Rooms | Command::Conversations => {
-            Needs::All { writes: false }
-        }
+        Command::Recv { from: None, .. }
+        | Command::Contacts
+        | Command::Rooms
+        | Command::Conversations
+        | Command::Files => Needs::All { writes: false },
         Command::Verify { name: None, .. } => Needs::All { writes: false },
         Command::Register { .. } | Command::Stop => Needs::Person,
         Command::BotAdd { .. } | Command::Bots | Command::BotRemove { .. } | Command::BotCheck { .. } => Needs::Person,
+        // What sends and saves files names paths of this machine: it reaches further than a conversation.
         _ => Needs::All { writes: true },
     }
 }
@@ -115,7 +118,15 @@ mod tests {
             timeout_ms: 0,
         };
         allow(&bot, &recv(Some("bob"))).unwrap();
-        for command in [recv(None), Command::Contacts, Command::Rooms, Command::Block { name: "bob".to_owned() }] {
+        let file = Command::SendFile {
+            to: "bob".to_owned(),
+            path: "/etc/passwd".to_owned(),
+            wait: Wait::Sent,
+            timeout_ms: 1,
+            expire: None,
+        };
+        let block = Command::Block { name: "bob".to_owned() };
+        for command in [recv(None), Command::Contacts, Command::Rooms, block, file] {
             allow(&bot, &command).unwrap_err();
         }
     }

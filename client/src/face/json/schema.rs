@@ -48,7 +48,7 @@ fn lines(defs: &mut Map<String, Value>) -> Value {
     for (name, event) in alternatives(of::<Event>(Contract::Serialize, defs), "event") {
         let word = match name.as_str() {
             "taken" => continue,
-            "message" => json!({ "enum": ["message", "edit", "delete", "reaction"] }),
+            "message" => json!({ "enum": ["message", "edit", "delete", "reaction", "file"] }),
             "state" => json!({ "enum": ["queued", "sent", "receipt"] }),
             "end" => {
                 let exit = json!({ "type": "integer", "description": "The exit code.", "minimum": 0, "maximum": 255 });

@@ -52,6 +52,13 @@ pub const ENTRIES: &[Entry] = &[
         arguments: "[ID] EMOJI",
         does: "react to a message; without ID, to the last one that somebody else wrote here; - takes it back",
     },
+    Entry { names: &["file"], arguments: "PATH", does: "send a file to the person here, sealed" },
+    Entry {
+        names: &["get"],
+        arguments: "[ID [PATH]]",
+        does: "fetch a file; without ID, the newest here that was not fetched",
+    },
+    Entry { names: &["files"], arguments: "", does: "list files that were sent or came" },
     Entry { names: &["accept"], arguments: "[NAME]", does: "accept a stranger who has written to you" },
     Entry { names: &["refuse"], arguments: "[NAME]", does: "delete what a stranger has written to you" },
     Entry { names: &["mute"], arguments: "[NAME|#ROOM]", does: "let a conversation draw no attention" },

@@ -25,6 +25,8 @@ pub(super) enum Asked {
     Send { place: String, to: String, text: String },
     /// A page of history, as far as it has come.
     Page { of: String, newest: bool, limit: u32, events: Vec<Event> },
+    /// A file on its way; how far it is, everybody is told.
+    File(String),
     /// A safety number, to be shown.
     Safety,
     /// A safety number that was compared.
@@ -75,6 +77,7 @@ impl App {
             Command::Contacts,
             Command::Conversations,
             Command::Settings { read_receipts: None, typing: None },
+            Command::Files,
         ] {
             self.ask(command, Asked::Silent);
         }
@@ -209,6 +212,8 @@ impl App {
                 self.composer.set(text);
                 return self.keep_draft();
             }
+            Command::Files => return self.files(),
+            Command::SendFile { .. } | Command::Get { .. } => Asked::File(place),
             Command::Join { room } => {
                 self.open(room);
                 Asked::Shown(room.clone())

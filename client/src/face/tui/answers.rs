@@ -3,7 +3,7 @@
 use super::act::Asked;
 use super::verify::Verify;
 use super::{App, Panel};
-use crate::api::{Command, Event, Kind, Message, State};
+use crate::api::{Command, Event, Kind, Message, State, Way};
 use crate::face::plain;
 use crate::face::screen::Screen;
 use crate::face::slash::LOBBY;
@@ -100,7 +100,10 @@ impl App {
                     self.open(LOBBY);
                 }
             }
-            (Asked::Silent, _) => {}
+            (Asked::File(place), Event::Error(error)) => {
+                self.note(&place, plain::error(&error, true).trim_end());
+            }
+            (Asked::Silent | Asked::File(_), _) => {}
             (_, Event::Error(error)) => self.note_here(plain::error(&error, true).trim_end()),
             _ => {}
         }
@@ -130,6 +133,8 @@ impl App {
                 let place = conversation.clone().unwrap_or(here);
                 self.show(&place, &event);
             }
+            // Where it is now, a person wants to know wherever they are.
+            Event::Progress(file) if file.incoming && file.state == Way::Done => self.show(&here, &event),
             Event::Notice { .. } | Event::Error(_) => self.show(&here, &event),
             _ => {}
         }

@@ -48,6 +48,7 @@ pub(super) fn screen(frame: &mut Frame, app: &mut App) {
         (_, Panel::Help(help)) => help.draw(frame, main, theme),
         (_, Panel::Jump(jump)) => app.areas.rows = jump.draw(frame, main, &app.view, &app.rooms, theme),
         (_, Panel::People(people)) => app.areas.rows = people.draw(frame, main, &app.view, theme),
+        (_, Panel::Files(files)) => app.areas.rows = files.draw(frame, main, &app.view, theme),
         (_, Panel::Verify(verify)) => verify.draw(frame, main, theme),
     }
 }
@@ -166,6 +167,11 @@ fn status(frame: &mut Frame, area: Rect, app: &App) {
     let queued = match app.view.queued() {
         0 => String::new(),
         queued => format!(", {queued} queued"),
+    };
+    let queued = match app.view.moving() {
+        None => queued,
+        Some((1, percent)) => format!("{queued}, a file {percent} % (F3)"),
+        Some((count, percent)) => format!("{queued}, {count} files {percent} % (F3)"),
     };
     let unread = match app.view.unread() {
         0 => String::new(),

@@ -4,6 +4,7 @@ use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModif
 
 use super::act::Asked;
 use super::composer::Outcome;
+use super::files::{self, Files};
 use super::help::Help;
 use super::jump::{Jump, Jumped};
 use super::people::{People, Wanted};
@@ -79,6 +80,18 @@ impl App {
                     self.ask(command, Asked::Silent);
                 }
             },
+            Panel::Files(files) => match files.key(key, &self.view) {
+                files::Wanted::Nothing => {}
+                files::Wanted::Close => self.panel = Panel::None,
+                files::Wanted::Open(conversation) => {
+                    self.panel = Panel::None;
+                    self.open(&conversation);
+                }
+                files::Wanted::Go(command) => {
+                    let place = self.view.here().to_owned();
+                    self.ask(*command, Asked::File(place));
+                }
+            },
             Panel::Verify(verify) => match verify.key(key) {
                 Compared::Nothing => {}
                 Compared::Close => self.panel = Panel::None,
@@ -98,6 +111,7 @@ impl App {
             KeyCode::Enter if matches!(self.stage, Stage::Opening) => {}
             KeyCode::F(1) => self.panel = Panel::Help(Help::new()),
             KeyCode::F(2) => self.people(),
+            KeyCode::F(3) => self.files(),
             KeyCode::F(4) => self.verify(None),
             KeyCode::Char('k') if control => self.panel = Panel::Jump(Jump::default()),
             KeyCode::Char('d') if control && self.composer.is_empty() => self.next = Next::Leave,
@@ -185,6 +199,12 @@ impl App {
         if up && self.wants_more {
             self.ask_older();
         }
+    }
+
+    /// Files: asked for anew, since what was not heard of stands in the store.
+    pub(super) fn files(&mut self) {
+        self.ask(Command::Files, Asked::Silent);
+        self.panel = Panel::Files(Files::default());
     }
 
     fn people(&mut self) {

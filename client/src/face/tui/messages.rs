@@ -133,7 +133,7 @@ fn message(
     if !lines.is_empty() || !before.is_some_and(|before| continues(message, before)) {
         lines.push(head(message, &time, theme));
     }
-    let mut text = message.text.shown();
+    let mut text = if message.kind == Kind::File { plain::file(message, true) } else { message.text.shown() };
     if let Some(target) = message.target.as_deref().filter(|_| message.kind == Kind::Reply) {
         let quoted = conversation.message(target).map_or_else(
             || "a message that is not here".to_owned(),
@@ -220,7 +220,7 @@ fn happening(message: &Message) -> Option<String> {
         Kind::Edit => Some(format!("changed {}: {}", about(), message.text.on_one_line())),
         Kind::Delete => Some(format!("deleted {}", about())),
         Kind::Timer => Some(format!("set: {}", message.text.on_one_line())),
-        Kind::Text | Kind::Reply | Kind::Removed => None,
+        Kind::Text | Kind::Reply | Kind::Removed | Kind::File => None,
     }
 }
 

@@ -46,7 +46,7 @@ impl App {
             Panel::Help(help) => help.scroll(down),
             Panel::None if down => self.scroll_by(NOTCH, false),
             Panel::None => self.scroll_by(NOTCH, true),
-            Panel::Jump(_) | Panel::People(_) | Panel::Verify(_) => {}
+            Panel::Jump(_) | Panel::People(_) | Panel::Files(_) | Panel::Verify(_) => {}
         }
     }
 
@@ -55,6 +55,12 @@ impl App {
         let opened = match (&self.panel, row) {
             (Panel::Jump(jump), Some(row)) => jump.clicked(row, &self.view, &self.rooms),
             (Panel::People(people), Some(row)) => people.clicked(row, &self.view).map(|name| format!("@{name}")),
+            (Panel::Files(_), Some(row)) => {
+                if let Panel::Files(files) = &mut self.panel {
+                    files.choose(row);
+                }
+                None
+            }
             (Panel::None, _) if at.x < self.areas.messages.x => {
                 self.areas.list.iter().find(|(row, _)| *row == at.y).map(|(_, name)| name.clone())
             }

@@ -108,7 +108,7 @@ enum Ended {
 
 impl Keeper {
     async fn keep(mut self, start: Start) {
-        let Start { dir, passphrase: source, chosen, proxy } = start;
+        let Start { dir, passphrase: source, chosen, proxy, downloads } = start;
         self.typed.lock().unwrap_or_else(PoisonError::into_inner).passphrase = chosen;
         let typed = Arc::clone(&self.typed);
         let passphrase = Box::new(move || match source.given()? {
@@ -120,7 +120,7 @@ impl Keeper {
                 passphrase.ok_or_else(|| Error::new(ErrorCode::Locked, "a passphrase is needed"))
             }
         });
-        let mut opening = Opening { dir, passphrase, proxy };
+        let mut opening = Opening { dir, passphrase, proxy, downloads };
         let mut asked = false;
         let mut left = MAX_HOLDERS;
         loop {

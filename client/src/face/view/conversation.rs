@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::api::{Event, Kind, Message, Reaction, State, Text};
+use crate::api::{Event, Kind, Message, Reaction, State, Text, Transfer};
 
 /// Entries that are kept of one conversation; older ones are in the store.
 const MOST: usize = 10_000;
@@ -70,7 +70,7 @@ pub(in crate::face) fn own(message: &Message) -> bool {
 
 /// Whether it says something, so that it can be answered.
 pub(in crate::face) fn says(message: &Message) -> bool {
-    matches!(message.kind, Kind::Text | Kind::Reply)
+    matches!(message.kind, Kind::Text | Kind::Reply | Kind::File)
 }
 
 impl Conversation {
@@ -145,9 +145,18 @@ impl Conversation {
                     target.reactions.push(Reaction { emoji, from });
                 }
             }
-            Kind::Text | Kind::Reply | Kind::Join | Kind::Leave | Kind::Removed | Kind::Timer => return false,
+            Kind::Text | Kind::Reply | Kind::Join | Kind::Leave | Kind::Removed | Kind::Timer | Kind::File => {
+                return false;
+            }
         }
         true
+    }
+
+    /// A file came further.
+    pub(super) fn file(&mut self, file: &Transfer) {
+        if let Some(message) = self.message_mut(&file.id).filter(|message| message.kind == Kind::File) {
+            message.file = Some(Box::new(file.clone()));
+        }
     }
 
     pub(super) fn moved_on(&mut self, id: &str, state: State) {

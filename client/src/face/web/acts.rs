@@ -19,8 +19,8 @@ use crate::face::view::{own, says};
 use crate::face::{json, plain};
 
 /// What forms may ask for: what a person does with a message, a person or a room.
-const ALLOWED: [&str; 16] = [
-    "accept", "block", "delete", "draft", "edit", "expire", "join", "leave", "mute", "react", "read", "refuse",
+const ALLOWED: [&str; 17] = [
+    "accept", "block", "delete", "draft", "edit", "expire", "get", "join", "leave", "mute", "react", "read", "refuse",
     "reply", "trust", "unblock", "verify",
 ];
 
@@ -62,7 +62,7 @@ pub(super) async fn act(State(web): State<Arc<Web>>, headers: HeaderMap, Form(mu
     let here = fields.remove("here").unwrap_or_default();
     let Some(command) = command(fields) else { return failed(&web, &headers, &misunderstood()) };
     let left = matches!(command, Command::Refuse { .. });
-    match web.ask.of(command).await {
+    match carried_out(&web, command).await {
         Ok(events) => done(&web, &headers, &pages::whole_path(&web, if left { "" } else { &here }), &events),
         Err(error) => failed(&web, &headers, &error),
     }
@@ -120,11 +120,19 @@ async fn typed(web: &Web, headers: &HeaderMap, here: &str, command: Command) -> 
     };
     // What stands on the page that one comes to is not told twice.
     let stands_there = matches!(command, Command::History { .. } | Command::Verify { mark: None, .. });
-    match web.ask.of(command).await {
+    match carried_out(web, command).await {
         Ok(_) if stands_there => done(web, headers, &to, &[]),
         Ok(events) => done(web, headers, &to, &events),
         Err(error) => failed(web, headers, &error),
     }
+}
+
+/// What came of a command; of a file that moves, nothing yet: how far it is, the page is told as it happens.
+async fn carried_out(web: &Web, command: Command) -> Result<Vec<Event>, Error> {
+    if matches!(command, Command::SendFile { .. } | Command::Get { .. }) {
+        return web.ask.begin(command, || {}).await.map(|()| Vec::new());
+    }
+    web.ask.of(command).await
 }
 
 /// The last message that somebody else wrote in a conversation: what `/reply` and `/react` mean.
@@ -157,7 +165,7 @@ impl With for Response {
     }
 }
 
-fn done(web: &Web, headers: &HeaderMap, to: &str, events: &[Event]) -> Response {
+pub(super) fn done(web: &Web, headers: &HeaderMap, to: &str, events: &[Event]) -> Response {
     let screen = crate::face::screen::Screen::plain();
     let lines: Vec<String> = events
         .iter()
@@ -184,7 +192,7 @@ fn told_to_script(error: &Error) -> Value {
     json!({ "message": message, "cause": cause, "try": advice })
 }
 
-fn failed(web: &Web, headers: &HeaderMap, error: &Error) -> Response {
+pub(super) fn failed(web: &Web, headers: &HeaderMap, error: &Error) -> Response {
     let page = pages::trouble(web, error);
     if scripted(headers) {
         let status = page.status();

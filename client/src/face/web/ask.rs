@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::holder::{self, Opening, Session};
@@ -35,7 +35,41 @@ impl Ask {
 
     /// The profile is held by this process, or by one that it goes through: nobody has to ask for its passphrase.
     fn opening(&self) -> Opening {
-        Opening { dir: self.profile.clone(), passphrase: Box::new(|| Err(holder::gone())), proxy: None }
+        Opening::of_holder(&self.profile, Box::new(|| Err(holder::gone())))
+    }
+
+    /// The profile's folder.
+    pub(super) fn profile(&self) -> &Path {
+        &self.profile
+    }
+
+    /// Begins something that takes long: tells whether it could be begun, and does `after` when it has ended.
+    pub(super) async fn begin(&self, command: Command, after: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let (tells, told) = oneshot::channel::<Result<(), Error>>();
+        let (mut opening, mut ended) = (self.opening(), self.ended());
+        tokio::spawn(async move {
+            let mut tells = Some(tells);
+            let each = |event: Event| -> Result<(), Error> {
+                let begun = match event {
+                    Event::Error(error) => Err(error),
+                    _ => Ok(()),
+                };
+                if let Some(tells) = tells.take() {
+                    // Whoever asked may have gone.
+                    let _ = tells.send(begun);
+                }
+                Ok(())
+            };
+            let stop = async { drop(ended.changed().await) };
+            if matches!(holder::run(&mut opening, &command, stop, each).await, Ok(None)) {
+                after();
+            }
+        });
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(begun)) => begun,
+            // It ended without a word, or waits for its turn.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
     }
 
     /// A conversation of one's own with the holder.

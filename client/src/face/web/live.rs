@@ -12,9 +12,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::shown::{Line, moved};
+use super::shown::{File, Line, moved};
 use super::{Web, pages};
-use crate::api::{Command, Event};
+use crate::api::{Command, Event, Way};
 use crate::face::{json, plain};
 
 /// Events that wait for a browser to take them; one that takes none is closed, and asks again.
@@ -75,6 +75,21 @@ async fn tell(web: &Web, with: &str, event: &Event, told: &Told) -> bool {
     {
         // An edit, a deletion or a reaction: the line that it is about, as it is now.
         if let Some(line) = line_of(web, with, target).await
+            && let Ok(html) = line.render()
+        {
+            sent.push(("line", json!({ "id": line.id, "html": html })));
+        }
+    }
+    if let Event::Progress(file) = event
+        && file.conversation == with
+    {
+        let shown = File::of(file);
+        let over = matches!(file.state, Way::Done | Way::Failed);
+        let (id, name, words, percent) = (plain::said(&file.id), shown.name, shown.words, shown.percent);
+        sent.push(("file", json!({ "id": id, "name": name, "words": words, "percent": percent, "over": over })));
+        // What can be done with it is another thing now.
+        if file.state != Way::Moving
+            && let Some(line) = line_of(web, with, &file.id).await
             && let Ok(html) = line.render()
         {
             sent.push(("line", json!({ "id": line.id, "html": html })));

@@ -147,7 +147,9 @@ pub(super) fn told(web: &Web, to: &str, text: &str) -> Response {
 pub(super) fn trouble(web: &Web, error: &Error) -> Response {
     let status = match error.code {
         ErrorCode::Usage => StatusCode::BAD_REQUEST,
-        ErrorCode::NoSuchName | ErrorCode::NoSuchRoom | ErrorCode::NoSuchMessage => StatusCode::NOT_FOUND,
+        ErrorCode::NoSuchName | ErrorCode::NoSuchRoom | ErrorCode::NoSuchMessage | ErrorCode::NoSuchFile => {
+            StatusCode::NOT_FOUND
+        }
         ErrorCode::KeyChanged | ErrorCode::NotTrusted => StatusCode::CONFLICT,
         ErrorCode::Unreachable => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::api::{Error, Event, Kind, Message, State, Text, Trust};
+use crate::api::{Error, Event, Kind, Message, State, Text, Transfer, Trust, Way, bytes_in_words};
 use crate::face::plain;
 
 /// Where a conversation's page is, below the base.
@@ -94,6 +94,38 @@ pub(super) struct Line {
     pub(super) trust: &'static str,
     pub(super) mentions_me: bool,
     pub(super) reactions: Vec<Reactions>,
+    pub(super) file: Option<File>,
+}
+
+/// What a line shows of the file that it announces.
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) size: String,
+    pub(super) words: String,
+    pub(super) percent: Option<u64>,
+    /// It can be fetched.
+    pub(super) fetch: bool,
+    /// It was fetched, and the browser may have it.
+    pub(super) give: bool,
+}
+
+impl File {
+    pub(super) fn of(file: &Transfer) -> Self {
+        let moving = matches!(file.state, Way::Moving);
+        let percent = (u128::from(file.done) * 100).checked_div(u128::from(file.size)).unwrap_or(100);
+        let trouble = file.trouble.as_deref().map_or_else(String::new, |trouble| format!(": {}", plain::said(trouble)));
+        let saved = file.incoming && file.state == Way::Done;
+        let at =
+            file.path.as_deref().filter(|_| saved).map_or_else(String::new, |at| format!(" as {}", plain::said(at)));
+        Self {
+            name: file.name.on_one_line(),
+            size: bytes_in_words(file.size),
+            words: format!("{}{at}{trouble}", file.state.words(file.incoming)),
+            percent: moving.then(|| u64::try_from(percent).unwrap_or(100)),
+            fetch: file.incoming && matches!(file.state, Way::Offered | Way::Waiting | Way::Failed),
+            give: saved,
+        }
+    }
 }
 
 /// Whether the line stands in the log by itself; edits, deletions and reactions change another one.
@@ -154,6 +186,7 @@ impl Line {
             trust: if message.state == State::Received { message.trust.words() } else { "" },
             mentions_me: message.mentions_me,
             reactions,
+            file: message.file.as_deref().map(File::of),
         }
     }
 
@@ -178,6 +211,7 @@ impl Line {
             trust: "",
             mentions_me: false,
             reactions: Vec::new(),
+            file: None,
         }
     }
 

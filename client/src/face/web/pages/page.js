@@ -36,6 +36,39 @@ on("state", ({ id, words }) => {
   const state = document.querySelector(`#m-${CSS.escape(id)} .state`);
   if (state) state.textContent = words;
 });
+const moving = document.getElementById("moving");
+const bar = (at, name, percent) => {
+  let progress = at.querySelector("progress");
+  if (percent === null) { progress?.remove(); return; }
+  if (!progress) {
+    progress = document.createElement("progress");
+    progress.max = 100;
+    progress.setAttribute("aria-label", `How far ${name} is`);
+    at.append(" ", progress);
+  }
+  progress.value = percent;
+};
+on("file", ({ id, name, words, percent, over }) => {
+  const line = document.querySelector(`#m-${CSS.escape(id)} .file`);
+  let waits = document.getElementById(`f-${id}`);
+  if (line) {
+    line.querySelector(".far").textContent = words;
+    bar(line, name, percent);
+    waits?.remove();
+  } else if (moving && !over) {
+    if (!waits) {
+      waits = document.createElement("li");
+      waits.id = `f-${id}`;
+      waits.append(document.createElement("span"));
+      moving.append(waits);
+    }
+    waits.firstElementChild.textContent = `${name}: ${words}`;
+    bar(waits, name, percent);
+  } else {
+    waits?.remove();
+    if (over) say(`${name}: ${words}`);
+  }
+});
 on("link", ({ words }) => { document.getElementById("link").textContent = words; });
 on("notice", ({ words }) => say(words));
 on("again", () => location.reload());
@@ -73,7 +106,9 @@ document.addEventListener("submit", async (event) => {
   try {
     const { to, told: words } = await post(form);
     say(words);
-    const reloads = form !== composer || form.elements.act.value;
+    // A file that is fetched tells by itself how far it is.
+    const stays = form.elements.command?.value === "get";
+    const reloads = !stays && (form !== composer || form.elements.act.value);
     if (new URL(to, location).pathname !== location.pathname) location.assign(to);
     else if (reloads && !words) location.assign(to);
     else if (form === composer) { text.value = ""; text.focus(); }
@@ -107,6 +142,40 @@ if (text) {
       const body = new URLSearchParams({ command: "draft", with: here, text: text.value });
       fetch(`${base}/do`, { method: "POST", headers: { accept: "application/json" }, body }).catch(() => {});
     }, 800);
+  });
+}
+
+// Files are chosen or dropped; their bytes go to the program, which seals and sends them.
+const pick = document.getElementById("pick");
+if (pick) {
+  const attach = document.getElementById("attach");
+  const bring = async (files) => {
+    for (const file of files) {
+      const query = new URLSearchParams({ to: here, name: file.name });
+      say(`${file.name}: on its way`);
+      try {
+        const answer = await fetch(`${base}/file?${query}`, { method: "POST", headers: { accept: "application/json" }, body: file });
+        const said = await answer.json();
+        say(answer.ok ? "" : [file.name, said.message, said.cause].filter(Boolean).join(": "));
+      } catch {
+        say(`${file.name}: it can't be read, or the program has gone`);
+      }
+    }
+  };
+  pick.hidden = false;
+  pick.addEventListener("click", () => attach.click());
+  attach.addEventListener("change", () => { bring([...attach.files]); attach.value = ""; });
+  document.addEventListener("dragover", (event) => {
+    if (![...event.dataTransfer.types].includes("Files")) return;
+    event.preventDefault();
+    composer.classList.add("over");
+  });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) composer.classList.remove("over"); });
+  document.addEventListener("drop", (event) => {
+    composer.classList.remove("over");
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    bring([...event.dataTransfer.files]);
   });
 }
 
