@@ -3,6 +3,7 @@
 
 mod keys;
 mod messages;
+mod moderation;
 mod rooms;
 mod secrets;
 

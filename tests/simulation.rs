@@ -2,6 +2,7 @@
 //!
 //! `SEALPOST_SEEDS=0..5000` sets the seeds; a failing one prints the command that replays it.
 
+mod decisions;
 mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,7 @@ struct Walk {
     /// What messages were changed to.
     edits: Vec<String>,
     away: BTreeSet<&'static str>,
+    decisions: decisions::Decisions,
 }
 
 impl Walk {
@@ -45,8 +47,17 @@ impl Walk {
         let mut world = World::new(seed);
         for name in PEOPLE {
             world.join(name, "#lobby");
+            // Alice makes it.
+            world.join(name, "#garden");
         }
-        Self { world, said: Vec::new(), posted: Vec::new(), edits: Vec::new(), away: BTreeSet::new() }
+        Self {
+            world,
+            said: Vec::new(),
+            posted: Vec::new(),
+            edits: Vec::new(),
+            away: BTreeSet::new(),
+            decisions: decisions::Decisions::default(),
+        }
     }
 
     fn dice(&mut self, sides: usize) -> usize {
@@ -109,7 +120,7 @@ impl Walk {
     fn step(&mut self) {
         let who = PEOPLE[self.dice(3)];
         let other = PEOPLE[(PEOPLE.iter().position(|name| *name == who).unwrap() + 1 + self.dice(2)) % 3];
-        match self.dice(20) {
+        match self.dice(22) {
             0..=7 => self.says(who, other),
             8 | 9 => {
                 // Both at once, before either has heard of it.
@@ -137,6 +148,8 @@ impl Walk {
             17 => self.world.break_all_links(),
             18 => self.changes(who, other),
             19 => self.reacts(who),
+            20 => self.decides(),
+            21 => self.meets_decisions(who),
             _ => {}
         }
         let pause = match self.dice(10) {
@@ -229,6 +242,7 @@ impl Walk {
         let reused = self.world.reused_keys();
         assert_eq!(reused, Vec::<String>::new(), "{replay}: a message key and nonce served twice");
         self.check_posts(&replay);
+        self.check_decisions(&replay);
         self.world
     }
 

@@ -11,7 +11,7 @@
 //! Everything that happens is decided by the seed: two worlds with one seed and one story have the same
 //! [`World::trace`].
 
-mod actor;
+pub(crate) mod actor;
 pub(crate) mod faults;
 mod links;
 pub(crate) mod mallory;
@@ -245,11 +245,16 @@ impl World {
         if self.relay.is_none() {
             self.mark("relay starts", &[]);
             let store = self.disk.take().expect("a relay that is down has a disk");
-            let secret = RelaySecret::from_pkcs8(&self.key).unwrap();
+            let secret = self.relay_secret();
             let rng = ChaCha20Rng::from_seed(self.dice.random());
             let relay = ready(Relay::new(store, secret, self.rules.clone(), rng)).unwrap();
             self.relay = Some(Arc::new(relay));
         }
+    }
+
+    /// What the relay signs with.
+    pub(crate) fn relay_secret(&self) -> RelaySecret {
+        RelaySecret::from_pkcs8(&self.key).unwrap()
     }
 
     /// The relay loses its disk, but not its key, and starts anew.

@@ -13,8 +13,10 @@ mod devices;
 mod expiry;
 mod files;
 mod history;
+mod moderation;
 mod notice;
 mod outbox;
+mod people;
 mod posting;
 mod posts;
 mod prekeys;
@@ -37,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_crypto::CryptoRng;
 use sealpost_crypto::identity::DeviceSecret;
-use sealpost_spec::account::Name;
+use sealpost_spec::account::{AccountKey, Name};
 use sealpost_spec::mailbox::{DeliveryToken, Push};
 use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
 use sealpost_spec::room::RoomName;
@@ -46,8 +48,8 @@ use crate::api::{Command, Error, Event};
 use crate::store::account::{Choices, Own, Prekeys};
 use crate::store::changes::Conversation;
 use crate::store::files::FileKey;
-use crate::store::people::{Contact, Peer, PeerId};
-use crate::store::rooms::Room;
+use crate::store::people::{Acquaintance, Contact, Peer, PeerId, Persona};
+use crate::store::rooms::{Room, Rule};
 use crate::store::search::Index;
 use crate::store::{Profile, Rows, StoreError, Stored};
 pub use files::{FileJob, FileNews, FileOrder, FileTrouble, Stamp};
@@ -162,6 +164,10 @@ pub struct Engine {
     peers_touched: BTreeSet<PeerId>,
     rooms: BTreeMap<RoomName, Room>,
     rooms_touched: BTreeSet<RoomName>,
+    rules: BTreeMap<RoomName, Rule>,
+    rules_touched: BTreeSet<RoomName>,
+    acquaintances: BTreeMap<Name, Acquaintance>,
+    personas: BTreeMap<AccountKey, Persona>,
     conversations: BTreeMap<String, Conversation>,
     conversations_touched: BTreeSet<String>,
     choices: Choices,
@@ -206,6 +212,7 @@ enum Asked {
     Rooms(CommandId, Option<RoomName>),
     Members(CommandId, RoomName, Option<Name>),
     Drop(FileKey),
+    Room(RoomName),
 }
 
 impl Engine {
@@ -223,9 +230,23 @@ impl Engine {
         let own = profile.own().clone();
         let secret = rows.device_secret()?.ok_or(StoreError::Sealed)?;
         let prekeys = rows.prekeys()?;
-        let contacts = rows.contacts()?.into_iter().map(|contact| (contact.name.clone(), contact)).collect();
+        let contacts: BTreeMap<Name, Contact> =
+            rows.contacts()?.into_iter().map(|contact| (contact.name.clone(), contact)).collect();
         let peers = rows.peers()?.into_iter().map(|peer| ((peer.account, peer.device.id), peer)).collect();
         let rooms = rows.rooms()?.into_iter().map(|room| (room.name.clone(), room)).collect();
+        let rules = rows.rules()?.into_iter().map(|rule| (rule.room.clone(), rule)).collect();
+        let personas = rows.personas()?.into_iter().map(|persona| (persona.account, persona)).collect();
+        let mut acquaintances: BTreeMap<Name, Acquaintance> =
+            rows.acquaintances()?.into_iter().map(|known| (known.name.clone(), known)).collect();
+        for contact in contacts.values() {
+            let Contact { name, account, verified, .. } = contact;
+            // Whom an older version knew: nobody noted since when.
+            acquaintances.entry(name.clone()).or_insert_with(|| Acquaintance {
+                account: *account,
+                verified: *verified,
+                ..Acquaintance::new(name.clone())
+            });
+        }
         let conversations = rows.conversations()?.into_iter().map(|known| (known.name.clone(), known)).collect();
         let choices = rows.choices()?;
         let reading = rows.readings()?.into_iter().map(|reading| (reading.peer, reading.numbers)).collect();
@@ -244,6 +265,10 @@ impl Engine {
             peers_touched: BTreeSet::new(),
             rooms,
             rooms_touched: BTreeSet::new(),
+            rules,
+            rules_touched: BTreeSet::new(),
+            acquaintances,
+            personas,
             conversations,
             conversations_touched: BTreeSet::new(),
             choices,
@@ -384,6 +409,9 @@ impl Engine {
     /// Commits the step, then lets the world see it.
     fn settle(&mut self) -> Stored<()> {
         self.join_acknowledgements();
+        for name in self.contacts_touched.iter().cloned().collect::<Vec<_>>() {
+            self.acquaint(&name)?;
+        }
         let rows = &self.profile.rows;
         if std::mem::take(&mut self.own_touched) {
             rows.put_own(&self.own)?;
@@ -403,6 +431,11 @@ impl Engine {
         for name in std::mem::take(&mut self.rooms_touched) {
             if let Some(room) = self.rooms.get(&name) {
                 rows.put_room(room)?;
+            }
+        }
+        for name in std::mem::take(&mut self.rules_touched) {
+            if let Some(rule) = self.rules.get(&name) {
+                rows.put_rule(rule)?;
             }
         }
         for name in std::mem::take(&mut self.conversations_touched) {
@@ -497,6 +530,7 @@ impl Engine {
             Asked::Post { room, number } => self.post_answer(&room, number, result),
             Asked::Follow(room) => self.follow_answer(&room, result),
             Asked::Rooms(command, after) => self.rooms_answer(command, after.as_ref(), result),
+            Asked::Room(room) => self.room_answer(&room, result),
             Asked::Members(command, room, after) => self.members_answer(command, &room, after.as_ref(), result),
             Asked::Drop(key) => self.dropped(&key, &result),
         }

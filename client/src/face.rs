@@ -8,6 +8,7 @@ mod daemon;
 mod duration;
 mod json;
 mod meter;
+mod names;
 mod passphrase;
 mod place;
 mod plain;

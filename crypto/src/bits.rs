@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use sealpost_spec::account::*;
-use sealpost_spec::room::{Post, PostHash, PostHead, PostId, PostKind, RoomName};
+use sealpost_spec::room::{Post, PostHash, PostHead, PostId, PostKind, RoomName, RoomReceipt};
 use sealpost_spec::wire::{Bytes, Signature, Signed};
 
 use crate::Refused;
@@ -44,7 +44,7 @@ fn only_itself<T>(bytes: &[u8], taken: impl Fn(&[u8]) -> Result<T, Refused>) {
     }
 }
 
-/// [ACCT-5] [ACCT-7] [ACCT-9] [RELAY-5] [ROOM-2] device list, prekey, name receipt, login and post.
+/// [ACCT-5] [ACCT-7] [ACCT-9] [RELAY-5] [ROOM-2] [ROOM-13] device list, prekey, receipts, login and post.
 #[test]
 fn a_flipped_bit_of_what_is_signed_is_refused() {
     let rng = &mut <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(1);
@@ -60,6 +60,9 @@ fn a_flipped_bit_of_what_is_signed_is_refused() {
 
     let receipt = NameReceipt { name: name.clone(), account: account.key(), generation: 2, time: 3 };
     only_itself(&joined(&relay.sign_receipt(&receipt)), |bytes| verify_receipt(&parted(bytes), &relay.public()));
+
+    let room = RoomReceipt { room: "garden".parse().unwrap(), name: name.clone(), account: account.key(), time: 3 };
+    only_itself(&joined(&relay.sign_room(&room)), |bytes| verify_room(&parted(bytes), &relay.public()));
 
     let (key, channel, challenge) = (relay.public(), [2; 32], [3; 32]);
     let proof = LoginProof {

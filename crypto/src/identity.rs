@@ -21,7 +21,7 @@ mod tests;
 
 pub use prekey::{PrekeySecret, verify_prekey};
 use purpose::Purpose;
-pub use relay::{RelaySecret, verify_receipt};
+pub use relay::{RelaySecret, verify_receipt, verify_room};
 pub use safety::{SafetyNumber, safety_number};
 
 /// An account's private key, kept as the 32 bytes of entropy behind its 24 recovery words (BIP 39).

@@ -8,7 +8,7 @@ use sealpost_spec::attachment::BlobId;
 use sealpost_spec::label;
 use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId};
 use sealpost_spec::message::{SALT, SealedBox, Sealing};
-use sealpost_spec::room::{PostHash, PostHead, PostId, PostKind, RoomName};
+use sealpost_spec::room::{PostHash, PostHead, PostId, PostKind, RoomName, RoomReceipt};
 use sealpost_spec::wire::layout::Writer;
 use sealpost_spec::wire::{Bytes, Signature, Signed, VERSION};
 
@@ -115,8 +115,11 @@ fn signatures(keys: &Keys) -> Vec<Context<'_>> {
     let head = post.body.0.clone();
     let receipt = NameReceipt { name: name(), account: keys.account.key(), generation: 2, time: 3 };
     let receipt_body = receipt.layout();
+    let room = RoomReceipt { room: "garden".parse().unwrap(), name: name(), account: keys.account.key(), time: 3 };
+    let room_body = room.layout();
     let relay = keys.relay.pkcs8()[16..].to_vec();
     let relay_key = move || SigningKey::from_seed(&Secret::copied(&relay).unwrap());
+    let rooms_key = relay_key.clone();
     let author = keys.account.sign_devices(&keys.list);
     vec![
         Context {
@@ -160,6 +163,14 @@ fn signatures(keys: &Keys) -> Vec<Context<'_>> {
             made: Box::new(move |label| relay_key().sign(label, &receipt_body).0.to_vec()),
             accepts: Some(Box::new(move |made| {
                 verify_receipt(&signed(receipt.layout(), made), &keys.relay.public()).is_ok()
+            })),
+        },
+        Context {
+            label: "ROOM_RECEIPT",
+            real: keys.relay.sign_room(&room).signature.0.to_vec(),
+            made: Box::new(move |label| rooms_key().sign(label, &room_body).0.to_vec()),
+            accepts: Some(Box::new(move |made| {
+                verify_room(&signed(room.layout(), made), &keys.relay.public()).is_ok()
             })),
         },
     ]

@@ -6,7 +6,7 @@ use sealpost_spec::attachment::{BlobId, parts};
 use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId};
 use sealpost_spec::message::{BOX_OVERHEAD, ChainKey, PqxdhPart, RatchetHeader, SALT, Sealing, SessionMessage};
 use sealpost_spec::relay::{Address, ClientHello, LinkKind, RelayHello, Work};
-use sealpost_spec::room::{Post, PostHead, RoomName};
+use sealpost_spec::room::{Person, Post, PostHead, RoomName};
 use sealpost_spec::wire::layout::Reader;
 use sealpost_spec::wire::{Bytes, MAX_FRAME, MAX_FRAME_BEFORE_HELLO, Signature, Signed, body_length};
 
@@ -287,6 +287,19 @@ impl<'a> Vector<'a> {
                     == Some((self.number("lowest"), self.number("highest"))))
             }
             "relay-pin" => Ok(relay_pin(&self.array("key")).to_string() == self.text("text")),
+            "person" => {
+                let person = Person::parse(&self.bytes("bytes"))?;
+                Ok(person.layout() == self.bytes("bytes")
+                    && person.name == self.name("account-name")
+                    && person.reason == self.text("reason"))
+            }
+            "signed-room" => {
+                let receipt = verify_room(&self.signed("body", "signature"), &self.array("relay"))?;
+                Ok(RoomName::try_from(self.text("room").to_owned()).as_ref() == Ok(&receipt.room)
+                    && receipt.name == self.name("account-name")
+                    && receipt.account == AccountKey(self.array("account"))
+                    && receipt.time == self.number::<u64>("time"))
+            }
             "room-name" => RoomName::try_from(self.text("text").to_owned()).map(|_| true).map_err(|_| Refused),
             "safety-number" => {
                 let (a, b) = (AccountKey(self.array("key-a")), AccountKey(self.array("key-b")));

@@ -93,7 +93,7 @@ pub const KINDS: [&str; 2] = ["authenticated", "anonymous"];
 /// Ends of a handshake.
 pub const HANDSHAKES: [&str; 4] = ["done", "failed", "timed_out", "made_room"];
 /// Requests, in the order of [`Request`].
-pub const REQUESTS: [&str; 16] = [
+pub const REQUESTS: [&str; 17] = [
     "register",
     "login",
     "publish",
@@ -110,6 +110,7 @@ pub const REQUESTS: [&str; 16] = [
     "put_blob",
     "fetch_blob",
     "drop_blob",
+    "room",
 ];
 /// `acknowledge` among [`REQUESTS`].
 pub const ACKNOWLEDGE: usize = 4;
@@ -120,7 +121,7 @@ pub const POST: usize = 8;
 /// `put_blob` among [`REQUESTS`].
 pub const PUT_BLOB: usize = 13;
 /// Refusals, in the order of their numbers. [RELAY-12]
-pub const REFUSALS: [&str; 29] = [
+pub const REFUSALS: [&str; 31] = [
     "malformed",
     "unsupported",
     "wrong_link",
@@ -150,6 +151,8 @@ pub const REFUSALS: [&str; 29] = [
     "too_many_links",
     "no_such_post",
     "no_such_blob",
+    "not_creator",
+    "banned_from_room",
 ];
 /// Upper bounds of latencies, in microseconds: from a memory's to a dying disk's.
 pub const SECONDS: [u64; 16] = [
@@ -238,6 +241,7 @@ impl Metrics {
             Request::PutBlob { .. } => PUT_BLOB,
             Request::FetchBlob { .. } => 14,
             Request::DropBlob(_) => 15,
+            Request::Room { .. } => 16,
         };
         self.requests.add(kind, 1);
     }

@@ -23,6 +23,8 @@ labels! {
     POST = "post";
     /// Signed by the relay's key: a name receipt.
     NAME_RECEIPT = "name receipt";
+    /// Signed by the relay's key: a room receipt.
+    ROOM_RECEIPT = "room receipt";
     /// Signed by the relay's key: a tree head *(planned)*.
     TREE_HEAD = "tree head";
     /// Hashed: an account key, giving its fingerprint.

@@ -130,6 +130,13 @@ pub enum Request {
     /// Logged in: removes a blob of one's own account. Answered by [`Answer::Done`], also where there is none.
     /// **[FILE-11]**
     DropBlob(BlobId),
+    /// Logged in: who made a room, and where the relay has lost it, who did. Answered by [`Answer::Room`]. **[ROOM-12]**
+    Room {
+        /// Which.
+        room: RoomName,
+        /// What a relay of this key gave before. **[ROOM-14]**
+        receipt: Option<Signed>,
+    },
 }
 
 /// Most entries of one page of a list.
@@ -192,6 +199,11 @@ pub enum Answer {
     Stored {
         /// Parts, from the first on.
         parts: u32,
+    },
+    /// A room.
+    Room {
+        /// A [`crate::room::RoomReceipt`], where it has a creator.
+        receipt: Option<Signed>,
     },
 }
 

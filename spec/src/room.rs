@@ -1,6 +1,10 @@
 #![doc = include_str!("../room.md")]
 
+mod moderation;
+
 use serde::{Deserialize, Serialize};
+
+pub use moderation::{MAX_AWAY, MAX_DISPLAY_NAME, MAX_ROOM_BANS, MAX_TOPIC, Person, RoomReceipt, one_line};
 
 use crate::account::{AccountKey, Device, DeviceId, DeviceKey, IdentityKey, Name};
 use crate::wire::layout::{Reader, Writer};
@@ -37,6 +41,17 @@ impl RoomName {
     /// The room that exists from the start.
     pub fn lobby() -> Self {
         Self(LOBBY.to_owned())
+    }
+
+    /// Whether this is the room that exists from the start, which nobody made. **[ROOM-12]**
+    pub fn is_lobby(&self) -> bool {
+        self.0 == LOBBY
+    }
+
+    /// From a field of a layout.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| DecodeError)?;
+        Self::try_from(text.to_owned()).map_err(|_| DecodeError)
     }
 }
 
@@ -128,6 +143,20 @@ pub enum PostKind {
     Join = 6,
     /// Ends the author's membership.
     Leave = 7,
+    /// Says what the room is about.
+    Topic = 8,
+    /// Ends somebody's membership.
+    Kick = 9,
+    /// Ends it, and keeps them out.
+    Ban = 10,
+    /// Lets them in again.
+    Unban = 11,
+    /// Removes the target, whosever it is.
+    Remove = 12,
+    /// Its body is what the author wants to be called, beside the account name.
+    Name = 13,
+    /// Its body is why the author is away; empty: is back.
+    Away = 14,
 }
 
 impl PostKind {
@@ -140,13 +169,20 @@ impl PostKind {
             5 => Self::Reaction,
             6 => Self::Join,
             7 => Self::Leave,
+            8 => Self::Topic,
+            9 => Self::Kick,
+            10 => Self::Ban,
+            11 => Self::Unban,
+            12 => Self::Remove,
+            13 => Self::Name,
+            14 => Self::Away,
             _ => return Err(DecodeError),
         })
     }
 
     /// Whether a post of this kind names another one.
     pub const fn has_target(self) -> bool {
-        matches!(self, Self::Edit | Self::Delete | Self::Reply | Self::Reaction)
+        matches!(self, Self::Edit | Self::Delete | Self::Reply | Self::Reaction | Self::Remove)
     }
 }
 
@@ -176,7 +212,7 @@ pub struct PostHead {
     pub kind: PostKind,
     /// The post it is about, or [`PostId::NONE`].
     pub target: PostId,
-    /// That post's hash.
+    /// That post's hash; where the post is about a person, their account key.
     pub target_hash: PostHash,
     /// SHA-256 of the body.
     pub body_hash: [u8; 32],
@@ -205,15 +241,14 @@ impl PostHead {
     /// Parses a head; says nothing about its signature.
     ///
     /// # Errors
-    /// Anything but the one layout; a target or its hash where the kind has none, or none where it has one; number 0.
+    /// Anything but the one layout; a target, its hash or a person where the kind has none, or none where it has one;
+    /// number 0.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let relay = reader.fixed()?;
-        let room = std::str::from_utf8(reader.short()?).map_err(|_| DecodeError)?;
-        let room = RoomName::try_from(room.to_owned()).map_err(|_| DecodeError)?;
         let head = Self {
             relay,
-            room,
+            room: RoomName::from_bytes(reader.short()?)?,
             author: Name::from_bytes(reader.short()?)?,
             account: AccountKey(reader.fixed()?),
             device: Device {
@@ -231,11 +266,14 @@ impl PostHead {
             body_hash: reader.fixed()?,
         };
         reader.done()?;
-        let none = head.target == PostId::NONE;
-        if head.number == 0 || head.kind.has_target() == none || (none && head.target_hash != PostHash::default()) {
-            return Err(DecodeError);
-        }
-        Ok(head)
+        let (post, hash) = (head.target != PostId::NONE, head.target_hash != PostHash::default());
+        let fits = post == head.kind.has_target() && (post || hash == head.kind.names_a_person());
+        if head.number == 0 || !fits { Err(DecodeError) } else { Ok(head) }
+    }
+
+    /// The account that a kick, ban or unban names.
+    pub fn person(&self) -> Option<AccountKey> {
+        self.kind.names_a_person().then_some(AccountKey(self.target_hash.0))
     }
 }
 
@@ -302,5 +340,10 @@ mod tests {
         assert!(PostHead::parse(&PostHead { kind: PostKind::Edit, ..head() }.layout()).is_err());
         assert!(PostHead::parse(&PostHead { target: PostId([1; 16]), ..head() }.layout()).is_err());
         assert!(PostHead::parse(&PostHead { target_hash: PostHash([1; 32]), ..head() }.layout()).is_err());
+        let kick = PostHead { kind: PostKind::Kick, target_hash: PostHash([1; 32]), ..head() };
+        assert_eq!(PostHead::parse(&kick.layout()).map(|head| head.person()), Ok(Some(AccountKey([1; 32]))));
+        assert!(PostHead::parse(&PostHead { target_hash: PostHash::default(), ..kick.clone() }.layout()).is_err());
+        assert!(PostHead::parse(&PostHead { target: PostId([1; 16]), ..kick }.layout()).is_err());
+        assert_eq!(head().person(), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::world::puppet::Puppet;
 use crate::world::{MINUTE, World};
 
 /// Alice, Bob and Carol in the garden.
-fn garden(seed: u64) -> World {
+pub(super) fn garden(seed: u64) -> World {
     let mut world = World::new(seed);
     for name in ["alice", "bob", "carol"] {
         world.join(name, "#garden");
@@ -29,7 +29,7 @@ fn texts(world: &mut World, who: &str) -> Vec<(String, String)> {
 }
 
 /// Posts that the relay pushed, each once.
-fn posts(world: &World) -> Vec<(Seq, Post)> {
+pub(super) fn posts(world: &World) -> Vec<(Seq, Post)> {
     let mut posts = Vec::new();
     for bytes in world.record.of("push") {
         if let Ok(RelayFrame::Push(Push::Post { seq, post, .. })) = decode(&bytes[LENGTH_PREFIX..])

@@ -91,6 +91,68 @@ pub enum Command {
         /// `#room`
         room: Option<String>,
     },
+    /// Says what a room is about, which its creator does; or asks. Answered as [`Command::Edit`], or by
+    /// `Event::Conversation`.
+    Topic {
+        /// `#room`
+        room: String,
+        /// The topic; empty takes it away.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<String>,
+    },
+    /// Ends somebody's membership of a room that one made. Answered as [`Command::Edit`].
+    Kick {
+        /// `#room`
+        room: String,
+        /// Whose.
+        name: String,
+        /// Everybody reads it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// The same, and keeps them out. Answered as [`Command::Edit`].
+    Ban {
+        /// `#room`
+        room: String,
+        /// Whom.
+        name: String,
+        /// Everybody reads it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Takes [`Command::Ban`] back. Answered as [`Command::Edit`].
+    Unban {
+        /// `#room`
+        room: String,
+        /// Whom.
+        name: String,
+        /// Everybody reads it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// All that is known of somebody; the relay is asked about whom one does not know. Answered by `Event::Person`.
+    Whois {
+        /// Whom; oneself, too.
+        name: String,
+    },
+    /// Gives somebody a label of one's own, which nobody else learns. Answered by `Event::Person`.
+    Alias {
+        /// Whom.
+        name: String,
+        /// One line; empty takes it away.
+        label: String,
+    },
+    /// What one wants to be called besides one's name: told in the rooms that one is a member of. Answered by
+    /// `Event::Done` once the relay has it.
+    Nick {
+        /// One line; empty takes it away.
+        display: String,
+    },
+    /// That one is away, told as [`Command::Nick`].
+    Away {
+        /// Why, on one line; empty: one is back.
+        why: String,
+    },
     /// Everybody known. Answered by `Event::Contact` each.
     Contacts,
     /// Shows nothing more of somebody and replaces the delivery token. Answered by `Event::Contact`.

@@ -90,6 +90,18 @@ pub enum Event {
         /// Of a room: whether one is a member.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         joined: Option<bool>,
+        /// Of a room: what it is about; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        topic: Option<Text>,
+        /// Of a room: `@alice`, who made it and decides in it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        creator: Option<String>,
+        /// Of a person: one's own label for them.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        label: Option<Text>,
+        /// Of a person: what they want to be called; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        display: Option<Text>,
         /// Text that is not sent yet.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         draft: Option<Text>,
@@ -117,6 +129,60 @@ pub enum Event {
         /// Where the key has changed: the fingerprint that the relay shows now.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         changed: Option<String>,
+        /// One's own label for them.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        label: Option<Text>,
+        /// What they want to be called; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        display: Option<Text>,
+    },
+    /// All that is known of somebody.
+    Person {
+        /// Name.
+        name: String,
+        /// Fingerprint that is pinned; of whom one does not know, the one that the relay shows.
+        fingerprint: String,
+        /// What is known of the key.
+        trust: Trust,
+        /// One's own label for them.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        label: Option<Text>,
+        /// What they want to be called; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        display: Option<Text>,
+        /// Why they are away, where they are; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        away: Option<Text>,
+        /// Nothing of them is shown.
+        blocked: bool,
+        /// One has written to them or added them.
+        accepted: bool,
+        /// Where the key has changed: the fingerprint that the relay shows now.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        changed: Option<String>,
+        /// Rooms of one's own in which they were seen.
+        rooms: Vec<String>,
+        /// The numbers of their devices, as far as they are known.
+        devices: Vec<u32>,
+        /// When their key was first seen, RFC 3339 with milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        first_seen: Option<String>,
+        /// Since when the key is verified, RFC 3339 with milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        verified_since: Option<String>,
+    },
+    /// Somebody has said in a room what they want to be called, or that they are away or back.
+    About {
+        /// `#room`
+        conversation: String,
+        /// `@bob`
+        from: String,
+        /// What they want to be called; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        display: Option<Text>,
+        /// Why they are away, where they are; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        away: Option<Text>,
     },
     /// Somebody is typing, or no longer is.
     Typing {
@@ -155,6 +221,12 @@ pub enum Event {
         posts: u64,
         /// Whether one is a member.
         joined: bool,
+        /// What it is about, as far as one knows; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        topic: Option<Text>,
+        /// `@alice`: who made it, as far as one knows.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        creator: Option<String>,
     },
     /// A member of a room.
     Presence {
@@ -164,6 +236,18 @@ pub enum Event {
         name: String,
         /// Whether a device is connected.
         online: bool,
+        /// Made the room.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        creator: bool,
+        /// One's own label for them.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        label: Option<Text>,
+        /// What they want to be called; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        display: Option<Text>,
+        /// Why they are away, where they are; text from strangers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        away: Option<Text>,
     },
     /// How things are.
     Status {

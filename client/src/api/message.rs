@@ -65,7 +65,8 @@ pub struct Message {
     pub sent_at: String,
     /// What it says; text from strangers.
     pub text: Text,
-    /// `text`, `reply`, `edit`, `delete`, `reaction`, `join`, `leave`, `removed`, `timer`, `file`.
+    /// `text`, `reply`, `edit`, `delete`, `reaction`, `join`, `leave`, `removed`, `timer`, `file`, `topic`, `kick`, `ban`,
+    /// `unban`.
     pub kind: Kind,
     /// The message that this one is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -93,6 +94,15 @@ pub struct Message {
     /// The file that it announces.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<Box<Transfer>>,
+    /// One's own label for the author.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<Text>,
+    /// What the author wants to be called; text from strangers, and no proof of anything.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub display: Option<Text>,
+    /// `@bob`: whom a kick, ban or unban is about; the text says why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub whom: Option<String>,
 }
 
 /// What somebody thinks of a message.
@@ -130,4 +140,18 @@ pub enum Kind {
     Timer,
     /// Announces a file; the text is its name.
     File,
+    /// The room's creator says what the room is about.
+    Topic,
+    /// The room's creator ended somebody's membership.
+    Kick,
+    /// The same, and keeps them out.
+    Ban,
+    /// The room's creator lets somebody in again.
+    Unban,
+    /// The room's creator removed the target.
+    Remove,
+    /// The author's display name.
+    Name,
+    /// Why the author is away.
+    Away,
 }

@@ -295,6 +295,7 @@ impl Engine {
                 room.cursor = Seq(0);
             }
         }
+        self.forget_places();
         Ok(())
     }
 
@@ -446,6 +447,12 @@ pub(super) fn refused(refusal: &Refusal) -> Error {
         }
         Refusal::NoSuchName => Error::new(ErrorCode::NoSuchName, "nobody has this name at this relay"),
         Refusal::NoSuchRoom => Error::new(ErrorCode::NoSuchRoom, "there is no such room").advise("sealpost rooms"),
+        Refusal::NotCreator => {
+            error("only who made the room does this").advise("sealpost who '#ROOM' shows who that is")
+        }
+        Refusal::BannedFromRoom { reason } => error("whoever made the room keeps you out of it")
+            .because(words(reason))
+            .advise("ask them; sealpost rooms lists the others"),
         Refusal::NotMember => Error::new(ErrorCode::NoSuchRoom, "only members post in this room"),
         Refusal::Unsupported => error("the relay does not do this").advise("ask its operator to update it"),
         Refusal::Internal { id } => {

@@ -3,11 +3,12 @@
 use sealpost_spec::message::{ContentId, MAX_EMOJI};
 use sealpost_spec::room::PostHash;
 
+use super::moderation::order_of;
 use super::say::Say;
 use super::{CommandId, Engine};
 use crate::api::{Error, ErrorCode, Kind, Reaction, Text, Wait};
 use crate::store::Stored;
-use crate::store::changes::{Change, Opinion, Order};
+use crate::store::changes::{Change, Opinion};
 use crate::store::messages::Line;
 
 /// Shortest prefix that names a message.
@@ -26,11 +27,7 @@ pub(super) fn is_said(kind: Kind) -> bool {
 
 /// Whether a line stands in history by itself; edits, deletions and reactions show in the line that they name.
 pub(super) fn stands_alone(kind: Kind) -> bool {
-    !matches!(kind, Kind::Edit | Kind::Delete | Kind::Reaction)
-}
-
-fn order_of(line: &Line) -> Order {
-    Order { device: line.device, number: line.number, sent_at: line.sent_at }
+    !matches!(kind, Kind::Edit | Kind::Delete | Kind::Reaction | Kind::Remove | Kind::Name | Kind::Away)
 }
 
 /// `@bob` of `@bob~1`.
@@ -45,6 +42,7 @@ impl Engine {
         match (line.kind, line.target) {
             (Kind::Edit | Kind::Delete, Some(target)) => self.change(line, target, hash),
             (Kind::Reaction, Some(target)) => self.react_to(line, target, hash),
+            (Kind::Remove, Some(target)) => self.remove_post(line, target, hash),
             (kind, _) => Ok(stands_alone(kind)),
         }
     }
@@ -97,15 +95,25 @@ impl Engine {
             }
             None if is_said(line.kind) || line.kind == Kind::Removed => {
                 change.unheard = self.forget_unread(line)?;
-                self.rows().take_countdown(&line.account, &line.id)?;
-                self.forget_reactions(line)?;
-                self.forget_file(line)?;
-                line.kind = Kind::Removed;
-                line.text = DELETED.to_owned();
-                line.edited = false;
+                self.take_away(line, DELETED)?;
             }
             _ => return Ok(false),
         }
+        Ok(true)
+    }
+
+    /// Leaves of a line its place, and who has removed it. Whether it is one that can be removed.
+    pub(super) fn take_away(&mut self, line: &mut Line, by: &str) -> Stored<bool> {
+        if !is_said(line.kind) && line.kind != Kind::Removed {
+            return Ok(false);
+        }
+        self.forget_unread(line)?;
+        self.rows().take_countdown(&line.account, &line.id)?;
+        self.forget_reactions(line)?;
+        self.forget_file(line)?;
+        line.kind = Kind::Removed;
+        line.text = by.to_owned();
+        line.edited = false;
         Ok(true)
     }
 
@@ -172,6 +180,12 @@ impl Engine {
             Ok(target) => target,
             Err(error) => return self.end_with(id, error),
         };
+        let room = target.conversation.parse().ok().filter(|_| text.is_none() && target.conversation.starts_with('#'));
+        let moderates = room.is_some_and(|room| self.may_moderate(&room).is_ok());
+        if target.account != self.own.account && moderates && is_said(target.kind) {
+            let until = self.now.saturating_add(PATIENCE);
+            return self.say_about(id, Kind::Remove, String::new(), target, Wait::Sent, until);
+        }
         if target.account != self.own.account {
             let verb = if text.is_some() { "edited" } else { "deleted" };
             let error = Error::new(ErrorCode::Usage, format!("only what you wrote yourself can be {verb}"))

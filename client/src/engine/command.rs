@@ -1,9 +1,11 @@
 //! Commands: how each begins, what it waits for, how it ends.
 
+use std::collections::BTreeSet;
+
 use sealpost_crypto::identity::fingerprint;
 use sealpost_spec::account::Name;
 use sealpost_spec::message::ContentId;
-use sealpost_spec::room::{PostId, RoomName};
+use sealpost_spec::room::{PostId, PostKind, RoomName};
 
 use super::account::Phase;
 use super::files::{Get, SendFile};
@@ -58,18 +60,42 @@ pub(super) enum Waiting {
         room: RoomName,
         asked: bool,
     },
+    /// For the directory to say whose key a name has.
+    Look {
+        name: Name,
+        then: Look,
+    },
+    /// For all of these to be at the relay.
+    Posts {
+        left: BTreeSet<PostId>,
+    },
     Status,
+}
+
+/// What somebody's key is asked for.
+#[derive(Clone, Debug)]
+pub(super) enum Look {
+    Whois,
+    Moderate { room: RoomName, kind: PostKind, reason: String },
 }
 
 impl Waiting {
     /// Whether it fails at once where the relay can't be reached. What queues something or follows does not.
     pub(super) fn needs_the_relay(&self) -> bool {
-        matches!(self, Self::Register | Self::Verify { .. } | Self::Rooms { .. } | Self::Who { .. } | Self::Status)
+        matches!(
+            self,
+            Self::Register
+                | Self::Verify { .. }
+                | Self::Look { .. }
+                | Self::Rooms { .. }
+                | Self::Who { .. }
+                | Self::Status
+        )
     }
 
     /// Whether it fails where the link is given up.
     pub(super) fn ends_with_the_link(&self) -> bool {
-        !matches!(self, Self::Send { .. } | Self::Subscribe)
+        !matches!(self, Self::Send { .. } | Self::Posts { .. } | Self::Subscribe)
     }
 
     pub(super) fn is_about_file(&self, file: &FileKey) -> bool {
@@ -113,6 +139,14 @@ impl Engine {
             Command::Trust { name, fingerprint } => self.trust(id, &name, &fingerprint),
             Command::Join { room } => self.join(id, &room),
             Command::Leave { room } => self.leave_room(id, &room),
+            Command::Topic { room, text } => self.topic(id, &room, text),
+            Command::Kick { room, name, reason } => self.moderate(id, PostKind::Kick, &room, &name, reason),
+            Command::Ban { room, name, reason } => self.moderate(id, PostKind::Ban, &room, &name, reason),
+            Command::Unban { room, name, reason } => self.moderate(id, PostKind::Unban, &room, &name, reason),
+            Command::Whois { name } => self.whois(id, &name),
+            Command::Alias { name, label } => self.alias(id, &name, label),
+            Command::Nick { display } => self.nick(id, &display),
+            Command::Away { why } => self.away(id, &why),
             Command::Rooms | Command::Who { .. } if self.own.receipt.is_none() => self.not_registered(id),
             Command::Rooms => self.list_rooms(id),
             Command::Who { room } => self.who(id, room.as_deref()),
@@ -302,7 +336,7 @@ impl Engine {
         let conversation = format!("@{name}");
         self.fail_waits(error, |waiting| match waiting {
             Waiting::Send { conversation: other, .. } => also_sending && *other == conversation,
-            Waiting::Verify { name: other, .. } => other == name,
+            Waiting::Verify { name: other, .. } | Waiting::Look { name: other, .. } => other == name,
             _ => false,
         });
     }
@@ -373,7 +407,7 @@ impl Engine {
                     self.end(id);
                 }
                 Some(Waiting::Status) => self.tell_status(id),
-                Some(Waiting::Verify { name, .. }) => {
+                Some(Waiting::Verify { name, .. } | Waiting::Look { name, .. }) => {
                     let name = name.clone();
                     self.fetch_devices(&name);
                 }
@@ -439,10 +473,18 @@ impl Engine {
                 self.end_with(id, error)
             }
             Waiting::File { key, .. } => self.file_timeout(id, &key),
-            Waiting::Follow { .. } | Waiting::Subscribe => Ok(()),
-            Waiting::Register | Waiting::Verify { .. } | Waiting::Rooms { .. } | Waiting::Who { .. } => {
-                self.end_with(id, unreachable())
+            Waiting::Posts { .. } => {
+                let error = Error::new(ErrorCode::Waiting, "the relay has not confirmed it for all rooms yet")
+                    .because(reason.clone())
+                    .advise("nothing: it is queued and goes out by itself");
+                self.end_with(id, error)
             }
+            Waiting::Follow { .. } | Waiting::Subscribe => Ok(()),
+            Waiting::Register
+            | Waiting::Look { .. }
+            | Waiting::Verify { .. }
+            | Waiting::Rooms { .. }
+            | Waiting::Who { .. } => self.end_with(id, unreachable()),
         }
     }
 }

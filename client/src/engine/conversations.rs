@@ -102,7 +102,7 @@ impl Engine {
     }
 
     /// A conversation as faces list it.
-    fn conversation_event(&self, name: &str) -> Stored<Event> {
+    pub(super) fn conversation_event(&self, name: &str) -> Stored<Event> {
         let mut last = None;
         self.rows().walk_back(name, |line| {
             if stands_alone(line.kind) && !self.is_hidden(&line) {
@@ -125,6 +125,10 @@ impl Engine {
             request: contact.is_some_and(|contact| !contact.accepted && !contact.blocked),
             blocked: contact.is_some_and(|contact| contact.blocked),
             joined: room.map(|room| room.joined),
+            topic: room.and_then(|room| self.shown_topic(&room.name)),
+            creator: room.and_then(|room| self.creator_of(&room.name)).map(|creator| format!("@{}", creator.name)),
+            label: contact.and_then(|contact| self.label_of(&contact.name, contact.account.as_ref())),
+            display: contact.and_then(|contact| contact.account).and_then(|account| self.display_of(&account)),
             draft: draft.map(Text::new),
             expire_after: contact.and_then(|contact| contact.expire_after),
             last: last.map(|line| self.view(&line)).transpose()?.map(Box::new),

@@ -6,6 +6,7 @@ use sealpost_spec::account::Name;
 use super::change::{MIN_PREFIX, conversation_of, is_said, stands_alone};
 use super::command::Waiting;
 use super::conversations::no_conversation;
+use super::moderation::whom_of;
 use super::{CommandId, Engine};
 use crate::api::{Error, ErrorCode, Event, Kind, Message, Text, Trust};
 use crate::store::Stored;
@@ -32,6 +33,7 @@ impl Engine {
             _ => None,
         };
         let said = changed.as_ref().unwrap_or(line);
+        let about = whom_of(line);
         let action = said.text.strip_prefix(ACTION).filter(|_| is_said(said.kind) && said.kind != Kind::File);
         Ok(Message {
             id: line.id.to_string(),
@@ -40,7 +42,10 @@ impl Engine {
             verified: trust == Trust::Verified,
             trust,
             sent_at: timestamp(line.sent_at),
-            text: Text::new(action.unwrap_or(&said.text)),
+            text: Text::new(about.map_or(action.unwrap_or(&said.text), |(_, why)| why)),
+            label: self.label_of(&line.from, Some(&line.account)),
+            display: self.display_of(&line.account),
+            whom: about.map(|(name, _)| format!("@{name}")),
             kind: line.kind,
             target: line.target.map(|target| target.to_string()),
             state: line.state,

@@ -45,6 +45,19 @@ impl Posting {
 impl Engine {
     /// Signs a post after one's last one, and stores it.
     pub(super) fn post(&mut self, room: &RoomName, kind: PostKind, say: &Say) -> Stored<PostId> {
+        let target = say.target.map_or((PostId::NONE, PostHash::default()), |(target, hash)| (PostId(target.0), hash));
+        self.post_as(room, kind, say, say.text.clone(), target)
+    }
+
+    /// The same where the body is more than what history keeps of it, or the target no post.
+    pub(super) fn post_as(
+        &mut self,
+        room: &RoomName,
+        kind: PostKind,
+        say: &Say,
+        body: String,
+        target: (PostId, PostHash),
+    ) -> Stored<PostId> {
         let id = PostId::new(self.now, self.random());
         let line = self.own_line(ContentId(id.0), room.to_string(), 0, say, State::Queued);
         self.rows().first_time(&self.own.account, &line.id)?;
@@ -52,8 +65,10 @@ impl Engine {
         self.change_target(&line, say.target.map_or(PostHash::default(), |(_, hash)| hash))?;
         let message = self.view(&line)?;
         self.tell(None, Event::Message(message));
-        let target = say.target.map_or((PostId::NONE, PostHash::default()), |(target, hash)| (PostId(target.0), hash));
-        self.sign_post(room, id, kind, self.now, say.text.clone(), target)?;
+        if kind == PostKind::Topic {
+            self.own_topic(room, &line);
+        }
+        self.sign_post(room, id, kind, self.now, body, target)?;
         Ok(id)
     }
 
@@ -120,8 +135,8 @@ impl Engine {
         }
         match result {
             Ok(answer) => {
-                self.posted(name, number)?;
                 if let Answer::Posted { seq, .. } = answer {
+                    self.posted(name, number, seq)?;
                     self.doubt_cursor(name, seq);
                 }
             }
@@ -143,6 +158,11 @@ impl Engine {
                 self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
                 return Ok(());
             }
+            Err(Failure::Refused(refusal @ (Refusal::NotMember | Refusal::BannedFromRoom { .. })))
+                if self.was_sent(name, number)? =>
+            {
+                self.pass_over(name, number, &refusal)?;
+            }
             Err(Failure::Refused(refusal)) => self.drop_post(name, number, &refusal)?,
             // The link tells that it is down; the next login offers it again.
             Err(_) => return Ok(()),
@@ -150,13 +170,50 @@ impl Engine {
         self.offer_posts(name)
     }
 
-    fn posted(&mut self, name: &RoomName, number: u64) -> Stored<()> {
+    /// Whether a relay has taken this post before, so that others may have it.
+    fn was_sent(&self, name: &RoomName, number: u64) -> Stored<bool> {
+        let Some(own) = self.rows().own_post(name, number)? else { return Ok(false) };
+        let line = self.rows().line(&self.own.account, &ContentId(own.id.0))?;
+        Ok(line.is_some_and(|line| line.state == State::Sent))
+    }
+
+    /// A relay that lost its store does not take again what one posted before a kick or ban. Others have it under its
+    /// number, which no other post gets: one's next join leaves it out. **[ROOM-4]**
+    fn pass_over(&mut self, name: &RoomName, number: u64, refusal: &Refusal) -> Stored<()> {
+        let last = self.rooms.get(name).map_or(number, |room| room.number);
+        let returns = self.joins_among(name, number + 1..=last)?;
+        if let Some(room) = self.room_mut(name) {
+            room.posted = room.posted.max(number);
+            room.joined &= returns;
+        }
+        let error = refused(refusal);
+        self.fail_waits(&error, |waiting| matches!(waiting, Waiting::Membership { room, post: None } if room == name));
+        Ok(())
+    }
+
+    /// Whether one of these posts of one's own is a join.
+    pub(super) fn joins_among(&self, name: &RoomName, numbers: std::ops::RangeInclusive<u64>) -> Stored<bool> {
+        for number in numbers {
+            let own = self.rows().own_post(name, number)?;
+            let head = own.and_then(|own| PostHead::parse(&own.post.head.body.0).ok());
+            if head.is_some_and(|head| head.kind == PostKind::Join) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn posted(&mut self, name: &RoomName, number: u64, seq: Seq) -> Stored<()> {
         let Some(room) = self.room_mut(name) else { return Ok(()) };
         room.posted = room.posted.max(number);
         let joined = room.joined;
         let Some(own) = self.rows().own_post(name, number)? else { return Ok(()) };
         self.set_state(&ContentId(own.id.0), State::Sent)?;
         let is = |kind: PostKind| PostHead::parse(&own.post.head.body.0).is_ok_and(|head| head.kind == kind);
+        if is(PostKind::Join) {
+            self.join_has_place(name, seq)?;
+        }
+        self.post_settled(own.id);
         if is(PostKind::Join) && joined {
             self.follow(name);
         } else if is(PostKind::Leave) && !joined {
@@ -224,6 +281,7 @@ impl Engine {
         self.fail_waits(&error, |waiting| match waiting {
             Waiting::Send { message, conversation, .. } => message.0 == id.0 && *conversation == about,
             Waiting::Membership { room, post } => room == name && (*post == Some(id) || joins && post.is_none()),
+            Waiting::Posts { left } => left.contains(&id),
             _ => false,
         });
         self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
@@ -236,16 +294,20 @@ impl Engine {
         let seen = self.rows().author(name, &self.own.account, self.own.device.id)?;
         let before = before.or_else(|| seen.filter(|seen| seen.number + 1 == number).map(|seen| seen.hash));
         let (Some(before), Some(room)) = (before, self.rooms.get(name)) else { return Ok(()) };
+        let last = room.number;
         let mut again = Vec::new();
-        for later in number + 1..=room.number {
+        for later in number + 1..=last {
             again.extend(self.rows().own_post(name, later)?);
         }
-        for gone in number..=room.number {
+        // Whoever the relay says is none is no member any more, unless they have asked to be one again since.
+        let out = matches!(refusal, Refusal::NotMember | Refusal::BannedFromRoom { .. });
+        let asked = self.joins_among(name, number + 1..=last)?;
+        for gone in number..=last {
             self.rows().delete_own_post(name, gone)?;
         }
         if let Some(room) = self.room_mut(name) {
             (room.number, room.hash, room.posted) = (number - 1, before, number - 1);
-            room.joined &= !joins;
+            room.joined &= !joins && (!out || asked);
         }
         self.sign_again(name, again)
     }

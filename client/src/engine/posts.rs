@@ -50,7 +50,7 @@ impl Engine {
         let last = self.rows().author(name, &head.account, head.device.id)?;
         let Some(missing) = follows(&head, last) else {
             if self.fills_a_gap(&head, hash)? {
-                return self.add_post(name, &head, post, None);
+                return self.add_post(name, &head, post, seq, None);
             }
             if post.body.is_none() {
                 // Removed by the operator, told once more, and its room no longer keeps the post itself. [ROOM-10]
@@ -64,7 +64,7 @@ impl Engine {
         if missing > 0 {
             self.follow_again(name, last.map_or(Seq(0), |last| last.seq));
         }
-        self.add_post(name, &head, post, Some(missing))
+        self.add_post(name, &head, post, seq, Some(missing))
     }
 
     /// The relay shows a post again: after it lost its store, or one's own. Its body may be gone by now.
@@ -130,7 +130,14 @@ impl Engine {
     }
 
     /// Stores and shows a post. `missing`: how many of its author's are missing before it; `None`: it came late.
-    fn add_post(&mut self, room: &RoomName, head: &PostHead, post: &Post, missing: Option<u64>) -> Stored<()> {
+    fn add_post(
+        &mut self,
+        room: &RoomName,
+        head: &PostHead,
+        post: &Post,
+        seq: Seq,
+        missing: Option<u64>,
+    ) -> Stored<()> {
         let late = missing.is_none();
         let missing = missing.unwrap_or(0);
         let blocked = self.contacts.get(&head.author).is_some_and(|contact| contact.blocked);
@@ -140,22 +147,15 @@ impl Engine {
         }
         let body = post.body.as_ref().map(|body| String::from_utf8_lossy(&body.0).into_owned());
         let limit = if head.kind == PostKind::Reaction { MAX_EMOJI } else { MAX_POST_BODY };
-        let (kind, text) = match body {
-            None if !matches!(head.kind, PostKind::Join | PostKind::Leave | PostKind::Delete) => {
+        let (kind, text) = match (talk(head.kind), body) {
+            (Some(Kind::Text | Kind::Edit | Kind::Reply | Kind::Reaction), None) => {
                 (Kind::Removed, "removed by the relay's operator".to_owned())
             }
-            body => {
-                let kind = match head.kind {
-                    PostKind::Text => Kind::Text,
-                    PostKind::Edit => Kind::Edit,
-                    PostKind::Delete => Kind::Delete,
-                    PostKind::Reply => Kind::Reply,
-                    PostKind::Reaction => Kind::Reaction,
-                    PostKind::Join => Kind::Join,
-                    PostKind::Leave => Kind::Leave,
-                };
-                (kind, body.unwrap_or_default())
-            }
+            (Some(kind), body) => (kind, body.unwrap_or_default()),
+            (None, _) => match self.decision(room, head, post) {
+                Some(decision) => decision,
+                None => return Ok(()),
+            },
         };
         if text.len() > limit && kind != Kind::Removed {
             return Ok(());
@@ -179,12 +179,14 @@ impl Engine {
             edited: false,
         };
         self.apply_early_change(&mut line)?;
+        self.removed_early(&mut line)?;
         let mut stored = line.stored();
         if late {
             self.add_late_post(&mut stored)?;
         } else {
             self.rows().add_line(&stored, Place::Last)?;
         }
+        self.heed(room, head, &line, seq)?;
         if !self.change_target(&line, head.target_hash)? || blocked {
             return Ok(());
         }
@@ -211,6 +213,26 @@ impl Engine {
         }
         self.rows().add_line(line, Place::Last)
     }
+}
+
+/// What history calls what people say, where it is more than a decision or a word about oneself.
+const fn talk(kind: PostKind) -> Option<Kind> {
+    Some(match kind {
+        PostKind::Text => Kind::Text,
+        PostKind::Edit => Kind::Edit,
+        PostKind::Delete => Kind::Delete,
+        PostKind::Reply => Kind::Reply,
+        PostKind::Reaction => Kind::Reaction,
+        PostKind::Join => Kind::Join,
+        PostKind::Leave => Kind::Leave,
+        PostKind::Topic
+        | PostKind::Kick
+        | PostKind::Ban
+        | PostKind::Unban
+        | PostKind::Remove
+        | PostKind::Name
+        | PostKind::Away => return None,
+    })
 }
 
 /// How many posts of the author are missing before this one; `None` where it is no successor. **[ROOM-4]** **[ROOM-5]**

@@ -20,7 +20,7 @@ pub(super) const OVERLAP: u64 = 256;
 const FOLLOW_AGAIN: u64 = 10_000;
 
 impl Engine {
-    fn room_for(&mut self, id: CommandId, text: &str) -> Stored<Option<RoomName>> {
+    pub(super) fn room_for(&mut self, id: CommandId, text: &str) -> Stored<Option<RoomName>> {
         match text.parse() {
             Ok(room) => Ok(Some(room)),
             Err(cause) => {
@@ -45,7 +45,9 @@ impl Engine {
         if let Some(room) = self.room_mut(name) {
             room.joined = true;
         }
-        self.post_membership(name, PostKind::Join)
+        let post = self.post_membership(name, PostKind::Join)?;
+        self.introduce_oneself(name)?;
+        Ok(post)
     }
 
     pub(super) fn join(&mut self, id: CommandId, room: &str) -> Stored<()> {
@@ -110,6 +112,7 @@ impl Engine {
             Kind::Edit => PostKind::Edit,
             Kind::Delete => PostKind::Delete,
             Kind::Reaction => PostKind::Reaction,
+            Kind::Remove => PostKind::Remove,
             _ => PostKind::Text,
         };
         let PostId(post) = self.post(&room, kind, &say)?;
@@ -139,7 +142,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Follows a room, once the relay has said who made it. **[ROOM-13]**
     pub(super) fn follow(&mut self, name: &RoomName) {
+        if self.online() && !self.ask_creator(name) {
+            self.follow_now(name);
+        }
+    }
+
+    pub(super) fn follow_now(&mut self, name: &RoomName) {
         if let Some(room) = self.rooms.get(name).filter(|_| self.online()) {
             // A relay that lost a push does not know it; what is known by now is dropped by its id.
             let after = Seq(room.cursor.0.saturating_sub(OVERLAP));
@@ -224,7 +234,15 @@ impl Engine {
         for summary in &rooms {
             let joined = self.rooms.get(&summary.room).is_some_and(|room| room.joined);
             let (members, posts) = (summary.members, summary.posts);
-            self.tell(Some(id), Event::Room { name: summary.room.to_string(), members, posts, joined });
+            let event = Event::Room {
+                name: summary.room.to_string(),
+                members,
+                posts,
+                joined,
+                topic: self.shown_topic(&summary.room),
+                creator: self.creator_of(&summary.room).map(|creator| format!("@{}", creator.name)),
+            };
+            self.tell(Some(id), event);
         }
         match rooms.last().filter(|last| rooms.len() >= MAX_LISTED && after.is_none_or(|after| *after < last.room)) {
             Some(last) => {
@@ -251,8 +269,18 @@ impl Engine {
             other => return self.end_list(id, other),
         };
         for member in &members {
-            let event =
-                Event::Presence { room: room.to_string(), name: format!("@{}", member.name), online: member.online };
+            let account =
+                if member.name == self.own.name { Some(self.own.account) } else { self.account_of(&member.name)? };
+            let creator = self.creator_of(room).is_some_and(|creator| Some(creator.account) == account);
+            let event = Event::Presence {
+                room: room.to_string(),
+                name: format!("@{}", member.name),
+                online: member.online,
+                creator,
+                label: self.label_of(&member.name, account.as_ref()),
+                display: account.as_ref().and_then(|account| self.display_of(account)),
+                away: account.as_ref().and_then(|account| self.away_of(account)),
+            };
             self.tell(Some(id), event);
         }
         let last: Option<Name> = members

@@ -40,11 +40,13 @@ impl Engine {
             accepted: contact.accepted,
             unread: contact.unread,
             changed: Self::changed_fingerprint(contact),
+            label: self.label_of(&contact.name, contact.account.as_ref()),
+            display: contact.account.and_then(|account| self.display_of(&account)),
         }
     }
 
     /// The fingerprint that the relay shows now, where it is not the pinned one.
-    fn changed_fingerprint(contact: &Contact) -> Option<String> {
+    pub(super) fn changed_fingerprint(contact: &Contact) -> Option<String> {
         let list = DeviceList::parse(&contact.changed.as_ref()?.body.0).ok()?;
         Some(fingerprint(&list.account).to_string())
     }
@@ -264,6 +266,7 @@ impl Engine {
 
     /// The key of a name is known by now: whoever waits for it goes on.
     pub(super) fn key_learnt(&mut self, name: &Name, list: &DeviceList) -> Stored<()> {
+        self.looked_up(name, list)?;
         let waiting: Vec<(CommandId, Option<String>)> = self
             .waits
             .iter()

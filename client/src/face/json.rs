@@ -43,7 +43,19 @@ pub(super) fn line(event: &Event) -> Option<String> {
                 Kind::Delete => "delete",
                 Kind::Reaction => "reaction",
                 Kind::File => "file",
-                Kind::Text | Kind::Reply | Kind::Join | Kind::Leave | Kind::Removed | Kind::Timer => "message",
+                Kind::Text
+                | Kind::Reply
+                | Kind::Join
+                | Kind::Leave
+                | Kind::Removed
+                | Kind::Timer
+                | Kind::Topic
+                | Kind::Kick
+                | Kind::Ban
+                | Kind::Unban
+                | Kind::Remove
+                | Kind::Name
+                | Kind::Away => "message",
             };
             escaped(&Named { v: VERSION, event, rest: message })
         }

@@ -20,6 +20,9 @@ fn message(kind: Kind, text: &str) -> Event {
         mentions_me: false,
         action: false,
         file: None,
+        label: None,
+        display: None,
+        whom: None,
     })
 }
 
@@ -45,7 +48,15 @@ fn events_look_as_the_interface_promises() {
             r##"{"v":1,"event":"gap","conversation":"#lobby","from":"@bob","missing":2}"##,
         ),
         (
-            Event::Presence { room: "#lobby".to_owned(), name: "@bob".to_owned(), online: true },
+            Event::Presence {
+                room: "#lobby".to_owned(),
+                name: "@bob".to_owned(),
+                online: true,
+                creator: false,
+                label: None,
+                display: None,
+                away: None,
+            },
             r##"{"v":1,"event":"presence","room":"#lobby","name":"@bob","online":true}"##,
         ),
         (

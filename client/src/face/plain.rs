@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::names::{beside, decision, of_oneself};
 use super::screen::Screen;
 use super::{qr, slash};
 use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Transfer, Trust, Way, bytes_in_words, in_words};
@@ -44,7 +45,7 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             shown.push_str("\nGive the link to people in person: who adds it knows that it is you.");
             shown
         }
-        Event::Contact { name, fingerprint, trust, blocked, accepted, unread, changed } => {
+        Event::Contact { name, fingerprint, trust, blocked, accepted, unread, changed, label, display } => {
             let mut marks = vec![trust.words().to_owned()];
             if let Some(changed) = changed {
                 marks.push(format!("now {}", said(changed)));
@@ -58,7 +59,12 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             if *unread > 0 {
                 marks.push(format!("{unread} unread"));
             }
-            format!("{:<20} {}  {}", account(name), said(fingerprint), marks.join(", "))
+            let beside = beside(label.as_ref(), display.as_ref());
+            format!("{:<20} {}  {}{beside}", account(name), said(fingerprint), marks.join(", "))
+        }
+        Event::Person { .. } => person(event)?,
+        Event::About { conversation, from, display, away } => {
+            format!("--- {}: {} {} ---", said(conversation), said(from), of_oneself(display.as_ref(), away.as_ref()))
         }
         Event::Typing { from, on, .. } => {
             format!("  {} {}", said(from), if *on { "is typing" } else { "stopped typing" })
@@ -69,13 +75,19 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
         }
         Event::Conversation { .. } => conversation(event, screen)?,
         Event::Safety { name, number, code, trust } => safety(name, number, code, *trust, screen),
-        Event::Room { name, members, posts, joined } => {
+        Event::Room { name, members, posts, joined, topic, creator } => {
             let joined = if *joined { "  joined" } else { "" };
             let (members, posts) = (count(u64::from(*members), "member"), count(*posts, "post"));
-            format!("{:<24} PUBLIC  {members}, {posts}{joined}", said(name))
+            let creator = creator.as_ref().map_or_else(String::new, |name| format!("  made by {}", account(name)));
+            let topic = topic.as_ref().map_or_else(String::new, |topic| format!("\n    {}", topic.on_one_line()));
+            format!("{:<24} PUBLIC  {members}, {posts}{joined}{creator}{topic}", said(name))
         }
-        Event::Presence { room, name, online } => {
-            format!("{:<24} {}  {}", account(name), if *online { "online " } else { "offline" }, said(room))
+        Event::Presence { room, name, online, creator, label, display, away } => {
+            let online = if *online { "online " } else { "offline" };
+            let creator = if *creator { "  made the room" } else { "" };
+            let away = away.as_ref().map_or_else(String::new, |why| format!("  away: {}", why.on_one_line()));
+            let beside = beside(label.as_ref(), display.as_ref());
+            format!("{:<24} {online}  {}{creator}{beside}{away}", account(name), said(room))
         }
         Event::Status { name, relay, connection, transport, queued, unconfirmed, drained } => format!(
             "name         {}\nrelay        {}\nconnection   {}\ntransport    {}\nqueued       {queued}\n\
@@ -164,6 +176,10 @@ fn conversation(event: &Event, screen: &Screen) -> Option<String> {
         request,
         blocked,
         joined,
+        topic,
+        creator,
+        label,
+        display,
         draft,
         expire_after,
         last,
@@ -190,7 +206,13 @@ fn conversation(event: &Event, screen: &Screen) -> Option<String> {
     if draft.is_some() {
         marks.push("a draft".to_owned());
     }
-    let mut shown = format!("{:<20} {:<6}  {}", said(name), privacy(name), marks.join(", ")).trim_end().to_owned();
+    marks.extend(creator.as_ref().map(|name| format!("made by {}", account(name))));
+    let beside = beside(label.as_ref(), display.as_ref());
+    let marks = format!("{}{beside}", marks.join(", "));
+    let mut shown = format!("{:<20} {:<6}  {marks}", said(name), privacy(name)).trim_end().to_owned();
+    if let Some(topic) = topic {
+        shown.push_str(&format!("\n    topic: {}", topic.on_one_line()));
+    }
     if let Some(last) = last {
         shown.push_str(&format!("\n    {}", self::message(last, screen).replace('\n', "\n    ")));
     }
@@ -204,11 +226,12 @@ fn message(message: &Message, screen: &Screen) -> String {
     let own = message.state != State::Received;
     let public = message.conversation.starts_with('#');
     let from = account(&message.from);
+    let named = format!("{from}{}", beside(message.label.as_ref(), message.display.as_ref()));
     let place = said(&message.conversation);
     let who = match (public, own) {
-        (true, _) => format!("{place} {from}"),
+        (true, _) => format!("{place} {named}"),
         (false, true) => format!("{from} to {place}"),
-        (false, false) => from.clone(),
+        (false, false) => named,
     };
     let mark = if own { moved(message.state).unwrap_or("queued") } else { message.trust.words() };
     let request = if message.request { ", a stranger: accept, refuse or block" } else { "" };
@@ -231,6 +254,9 @@ fn message(message: &Message, screen: &Screen) -> String {
         Kind::Removed => format!("{head}: ({text})"),
         Kind::Timer => format!("{head} set: {text}"),
         Kind::File => format!("{head}: {}", file(message, screen.slash)),
+        Kind::Topic | Kind::Kick | Kind::Ban | Kind::Unban | Kind::Remove | Kind::Name | Kind::Away => {
+            format!("{head} {}", decision(message).unwrap_or_default())
+        }
     };
     shown + &reactions(message)
 }
@@ -273,6 +299,57 @@ pub(super) fn transfer(transfer: &Transfer) -> String {
     let at = path.as_deref().filter(|_| *incoming).map_or_else(String::new, |path| format!("  {}", said(path)));
     let (name, words) = (name.on_one_line(), state.words(*incoming));
     format!("{}  {way} {}  {name}  {words}{far}{trouble}{at}", said(&id), said(conversation))
+}
+
+/// All that is known of somebody, a line each.
+fn person(event: &Event) -> Option<String> {
+    let Event::Person {
+        name,
+        fingerprint,
+        trust,
+        label,
+        display,
+        away,
+        blocked,
+        accepted,
+        changed,
+        rooms,
+        devices,
+        first_seen,
+        verified_since,
+    } = event
+    else {
+        return None;
+    };
+    let mut lines = vec![account(name)];
+    let mut tell = |what: &str, is: String| lines.push(format!("{what:<15}{is}"));
+    let known = if *accepted { "" } else { ", nobody you have written to" };
+    tell("key", format!("{}{known}", trust.words()));
+    tell("fingerprint", said(fingerprint));
+    if let Some(changed) = changed {
+        tell("now", said(changed));
+    }
+    let texts = [("label", label), ("calls itself", display), ("away", away)];
+    for (what, text) in texts {
+        if let Some(text) = text {
+            tell(what, text.on_one_line());
+        }
+    }
+    for (what, at) in [("first seen", first_seen), ("verified since", verified_since)] {
+        if let Some(at) = at {
+            tell(what, time(at));
+        }
+    }
+    if *blocked {
+        tell("blocked", "yes".to_owned());
+    }
+    let devices: Vec<String> = devices.iter().map(u32::to_string).collect();
+    for (what, all) in [("rooms", rooms), ("devices", &devices)] {
+        if !all.is_empty() {
+            tell(what, all.iter().map(|one| said(one)).collect::<Vec<_>>().join(" "));
+        }
+    }
+    Some(lines.join("\n"))
 }
 
 /// `[👍 2, ❤ 1]`: how many think so of a message.

@@ -36,6 +36,13 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
         Kind::Removed,
         Kind::Timer,
         Kind::File,
+        Kind::Topic,
+        Kind::Kick,
+        Kind::Ban,
+        Kind::Unban,
+        Kind::Remove,
+        Kind::Name,
+        Kind::Away,
     ];
     let file = |state| Transfer {
         id: text(),
@@ -69,6 +76,9 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
                 mentions_me: true,
                 action: true,
                 file: Some(Box::new(file(Way::Done))),
+                label: Some(Text::new(hostile)),
+                display: Some(Text::new(hostile)),
+                whom: Some(text()),
             })
         })
         .collect();
@@ -82,6 +92,10 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
             request: true,
             blocked: true,
             joined: Some(false),
+            topic: Some(Text::new(hostile)),
+            creator: Some(text()),
+            label: Some(Text::new(hostile)),
+            display: Some(Text::new(hostile)),
             draft: Some(Text::new(hostile)),
             expire_after: Some(60),
             last: Some(Box::new(message)),
@@ -102,12 +116,50 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
             accepted: false,
             unread: 1,
             changed: Some(text()),
+            label: Some(Text::new(hostile)),
+            display: Some(Text::new(hostile)),
+        },
+        Event::Person {
+            name: text(),
+            fingerprint: text(),
+            trust: Trust::Verified,
+            label: Some(Text::new(hostile)),
+            display: Some(Text::new(hostile)),
+            away: Some(Text::new(hostile)),
+            blocked: true,
+            accepted: false,
+            changed: Some(text()),
+            rooms: vec![text()],
+            devices: vec![1],
+            first_seen: Some(text()),
+            verified_since: Some(text()),
+        },
+        Event::About {
+            conversation: text(),
+            from: text(),
+            display: Some(Text::new(hostile)),
+            away: Some(Text::new(hostile)),
         },
         Event::Typing { conversation: text(), from: text(), on: true },
         Event::Settings { read_receipts: true, typing: false },
         Event::Safety { name: text(), number: text(), code: text(), trust: Trust::Verified },
-        Event::Room { name: text(), members: 1, posts: 1, joined: true },
-        Event::Presence { room: text(), name: text(), online: true },
+        Event::Room {
+            name: text(),
+            members: 1,
+            posts: 1,
+            joined: true,
+            topic: Some(Text::new(hostile)),
+            creator: Some(text()),
+        },
+        Event::Presence {
+            room: text(),
+            name: text(),
+            online: true,
+            creator: true,
+            label: Some(Text::new(hostile)),
+            display: Some(Text::new(hostile)),
+            away: Some(Text::new(hostile)),
+        },
         Event::Status {
             name: text(),
             relay: text(),
@@ -180,6 +232,8 @@ fn marks_are_words() {
     message.conversation = "@bob".to_owned();
     message.from = "@bob".to_owned();
     message.sent_at = "2026-11-20T08:00:00.123Z".to_owned();
+    assert!(super::message(&message, &screen()).contains("E2E @bob [x] \"x\" (unverified): x"), "and what is beside");
+    (message.label, message.display) = (None, None);
     for (trust, words) in [
         (Trust::Verified, "E2E @bob (verified): x"),
         (Trust::Unverified, "E2E @bob (unverified): x"),

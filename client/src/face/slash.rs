@@ -173,8 +173,47 @@ fn command(name: &str, words: &[&str], rest: &str, here: Here<'_>) -> Option<Com
         ("chats", []) => Command::Conversations,
         ("search", [_, ..]) => Command::Search { words: rest.to_owned(), with: None, limit: Some(FOUND) },
         ("status", []) => Command::Status,
+        ("topic" | "kick" | "ban" | "unban", _) => in_room(name, rest, here)?,
+        ("whois", []) => Command::Whois { name: bare(here.place.strip_prefix('@')?) },
+        ("whois", [name]) => Command::Whois { name: bare(name) },
+        ("alias", [name, _, ..]) => {
+            let label = rest.get(name.len()..)?.trim();
+            Command::Alias { name: bare(name), label: or_nothing(label) }
+        }
+        ("nick", [_, ..]) => Command::Nick { display: or_nothing(rest.trim()) },
+        ("away", _) => Command::Away { why: rest.trim().to_owned() },
         _ => return None,
     })
+}
+
+/// Commands about a room: the one that is named first, else the open one.
+fn in_room(name: &str, rest: &str, here: Here<'_>) -> Option<Command> {
+    let rest = rest.trim();
+    let first = rest.split_whitespace().next().unwrap_or_default();
+    let (room, rest) = match first.starts_with('#') {
+        true => (self::room(first), rest.get(first.len()..)?.trim_start()),
+        false => (here.place.to_owned(), rest),
+    };
+    if !room.starts_with('#') {
+        return None;
+    }
+    if name == "topic" {
+        return Some(Command::Topic { room, text: (!rest.is_empty()).then(|| or_nothing(rest)) });
+    }
+    let whom = rest.split_whitespace().next()?;
+    let reason = rest.get(whom.len()..)?.trim();
+    let reason = (!reason.is_empty()).then(|| reason.to_owned());
+    let whom = bare(whom);
+    Some(match name {
+        "kick" => Command::Kick { room, name: whom, reason },
+        "ban" => Command::Ban { room, name: whom, reason },
+        _ => Command::Unban { room, name: whom, reason },
+    })
+}
+
+/// `-` takes away what there was.
+fn or_nothing(text: &str) -> String {
+    if text == "-" { String::new() } else { text.to_owned() }
 }
 
 /// Commands about one message, which may be left unsaid.

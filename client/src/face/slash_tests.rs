@@ -41,6 +41,10 @@ fn get(id: Option<&str>, within: Option<&str>, to: Option<&str>) -> Meaning {
     Meaning::Command(Command::Get { id, within, to, keep: false, timeout_ms: PATIENCE_MS })
 }
 
+fn topic(room: &str, text: Option<&str>) -> Meaning {
+    Meaning::Command(Command::Topic { room: at(room), text: text.map(at) })
+}
+
 fn at(name: &str) -> String {
     name.to_owned()
 }
@@ -124,6 +128,23 @@ fn every_line_has_one_meaning() {
             }),
         ),
         ("/bot remove dice", Meaning::Command(Command::BotRemove { name: at("dice") })),
+        ("/topic #garden", topic("#garden", None)),
+        ("/topic #den roses  and #tulips", topic("#den", Some("roses  and #tulips"))),
+        ("/topic #den -", topic("#den", Some(""))),
+        (
+            "/kick #den @bob off  topic",
+            Meaning::Command(Command::Kick { room: at("#den"), name: at("bob"), reason: Some(at("off  topic")) }),
+        ),
+        ("/ban #den bob", Meaning::Command(Command::Ban { room: at("#den"), name: at("bob"), reason: None })),
+        ("/unban #den bob", Meaning::Command(Command::Unban { room: at("#den"), name: at("bob"), reason: None })),
+        ("/whois", Meaning::Command(Command::Whois { name: at("bob") })),
+        ("/whois @carol", Meaning::Command(Command::Whois { name: at("carol") })),
+        ("/alias bob Uncle  Bob", Meaning::Command(Command::Alias { name: at("bob"), label: at("Uncle  Bob") })),
+        ("/alias @bob -", Meaning::Command(Command::Alias { name: at("bob"), label: at("") })),
+        ("/nick Ali ce", Meaning::Command(Command::Nick { display: at("Ali ce") })),
+        ("/nick -", Meaning::Command(Command::Nick { display: at("") })),
+        ("/away lunch", Meaning::Command(Command::Away { why: at("lunch") })),
+        ("/away", Meaning::Command(Command::Away { why: at("") })),
         ("/status", Meaning::Command(Command::Status)),
         ("/help", Meaning::Help(None)),
         ("/keys", Meaning::Keys),
@@ -140,6 +161,11 @@ fn what_is_left_unsaid_is_what_is_open() {
     assert_eq!(understand("/part", IN_GARDEN), Ok(Meaning::Command(Command::Leave { room: at("#garden") })));
     assert_eq!(understand("/who", IN_GARDEN), Ok(Meaning::Command(Command::Who { room: Some(at("#garden")) })));
     assert_eq!(understand("/verify", IN_GARDEN), Ok(Meaning::Command(Command::Verify { name: None, mark: None })));
+    assert_eq!(understand("/topic roses", IN_GARDEN), Ok(topic("#garden", Some("roses"))));
+    assert_eq!(understand("/topic", IN_GARDEN), Ok(topic("#garden", None)));
+    let kick = Command::Kick { room: at("#garden"), name: at("bob"), reason: None };
+    assert_eq!(understand("/kick bob", IN_GARDEN), Ok(Meaning::Command(kick)));
+    assert!(understand("/whois", IN_GARDEN).is_err());
     for needs in ["/reply hello", "/react 👍", "/verify ok"] {
         assert!(understand(needs, IN_GARDEN).unwrap_err().advice.is_some(), "{needs:?}");
     }
@@ -162,6 +188,12 @@ fn what_looks_like_a_command_is_never_sent_as_text() {
         "/edit 4f1c",
         "/reply",
         "/react 4f1c",
+        "/topic",
+        "/kick bob",
+        "/kick #den",
+        "/alias bob",
+        "/nick",
+        "/whois bob carol",
     ] {
         assert!(parse(typed).is_err(), "{typed:?}");
     }

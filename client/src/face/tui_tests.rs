@@ -54,6 +54,9 @@ fn message(id: &str, from: &str, text: &str) -> Event {
         mentions_me: false,
         action: false,
         file: None,
+        label: None,
+        display: None,
+        whom: None,
     })
 }
 

@@ -20,6 +20,9 @@ fn message(id: &str, conversation: &str, from: &str, text: &str) -> Message {
         mentions_me: false,
         action: false,
         file: None,
+        label: None,
+        display: None,
+        whom: None,
     }
 }
 
@@ -33,6 +36,10 @@ fn conversation(name: &str, unread: u32) -> Event {
         request: false,
         blocked: false,
         joined: Some(true),
+        topic: None,
+        creator: None,
+        label: None,
+        display: None,
         draft: Some(Text::new("half a thought")),
         expire_after: None,
         last: None,
@@ -58,6 +65,8 @@ fn contact(name: &str, trust: Trust, changed: Option<&str>) -> Event {
         accepted: true,
         unread: 0,
         changed: changed.map(str::to_owned),
+        label: None,
+        display: None,
     }
 }
 
@@ -189,6 +198,10 @@ fn the_store_tells_what_is_unread() {
         request,
         blocked,
         joined,
+        topic: None,
+        creator: None,
+        label: None,
+        display: None,
         draft,
         expire_after,
         last,

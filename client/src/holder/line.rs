@@ -122,6 +122,9 @@ mod tests {
             mentions_me: false,
             action: false,
             file: None,
+            label: None,
+            display: None,
+            whom: None,
         };
         assert!(encode(&Told { v: 1, re: Some(u64::MAX), event: Event::Message(message) }).len() < MAX_LINE);
     }

@@ -1,9 +1,12 @@
 //! Contacts, their devices, the sessions with these, and which envelopes have come.
 
+use std::collections::BTreeSet;
+
 use sealpost_crypto::session::{Session, SessionId};
 use sealpost_spec::account::{AccountKey, Device, DeviceId, Fingerprint, Name};
 use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId};
 use sealpost_spec::message::ContentId;
+use sealpost_spec::room::RoomName;
 use sealpost_spec::wire::Signed;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,8 @@ const PEER: Table = Table("peer");
 const SESSION: Table = Table("session");
 const ENVELOPE: Table = Table("envelope");
 const READING: Table = Table("reading");
+const ACQUAINTANCE: Table = Table("acquaintance");
+const PERSONA: Table = Table("persona");
 
 /// A person, as far as one knows them.
 #[derive(Clone, Serialize, Deserialize)]
@@ -138,6 +143,45 @@ pub(crate) struct Reading {
     pub(crate) numbers: Vec<u64>,
 }
 
+/// What one has noted of somebody.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Acquaintance {
+    pub(crate) name: Name,
+    /// Whose label and times these are; `None` until their key was seen.
+    pub(crate) account: Option<AccountKey>,
+    /// One's own label for them; empty for none.
+    pub(crate) label: String,
+    /// When their key was first seen, Unix milliseconds; 0 where nobody noted it.
+    pub(crate) seen_at: u64,
+    pub(crate) verified: bool,
+    /// Since when, Unix milliseconds; 0 where nobody noted it.
+    pub(crate) verified_at: u64,
+}
+
+impl Acquaintance {
+    pub(crate) fn new(name: Name) -> Self {
+        Self { name, account: None, label: String::new(), seen_at: 0, verified: false, verified_at: 0 }
+    }
+}
+
+/// What an account says of itself in rooms.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Persona {
+    pub(crate) account: AccountKey,
+    /// A display name, and when it was said by its author's clock; empty for none.
+    pub(crate) display: (u64, String),
+    /// Why they are away, and when that was said; empty: they are not.
+    pub(crate) away: (u64, String),
+    /// Rooms in which they were seen, and which they have not left.
+    pub(crate) rooms: BTreeSet<RoomName>,
+}
+
+impl Persona {
+    pub(crate) fn new(account: AccountKey) -> Self {
+        Self { account, display: (0, String::new()), away: (0, String::new()), rooms: BTreeSet::new() }
+    }
+}
+
 fn peer_key((account, device): &PeerId) -> Vec<u8> {
     [&account.0[..], &device.0.to_le_bytes()].concat()
 }
@@ -151,6 +195,18 @@ impl Rows {
     }
     pub(crate) fn delete_contact(&self, name: &Name) -> Stored<bool> {
         self.delete(CONTACT, name.as_str().as_bytes())
+    }
+    pub(crate) fn acquaintances(&self) -> Stored<Vec<Acquaintance>> {
+        self.all(ACQUAINTANCE)
+    }
+    pub(crate) fn put_acquaintance(&self, known: &Acquaintance) -> Stored<()> {
+        self.put(ACQUAINTANCE, known.name.as_str().as_bytes(), known)
+    }
+    pub(crate) fn personas(&self) -> Stored<Vec<Persona>> {
+        self.all(PERSONA)
+    }
+    pub(crate) fn put_persona(&self, persona: &Persona) -> Stored<()> {
+        self.put(PERSONA, &persona.account.0, persona)
     }
     pub(crate) fn peers(&self) -> Stored<Vec<Peer>> {
         self.all(PEER)

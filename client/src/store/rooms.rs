@@ -1,16 +1,19 @@
 //! Rooms, their authors' chains, and one's own posts.
 
 use sealpost_spec::account::{AccountKey, DeviceId, Name};
-use sealpost_spec::mailbox::Seq;
+use sealpost_spec::mailbox::{Seq, StoreId};
 use sealpost_spec::room::{Post, PostHash, PostId, RoomName};
+use sealpost_spec::wire::Signed;
 use serde::{Deserialize, Serialize};
 
+use super::changes::Order;
 use super::rows::{Rows, Stored, Table};
 
 const ROOM: Table = Table("room");
 const AUTHOR: Table = Table("author");
 const FIRST_AUTHOR: Table = Table("first_author");
 const POST: Table = Table("post");
+const RULE: Table = Table("rule");
 
 /// A room that one is or was a member of.
 #[derive(Clone, Serialize, Deserialize)]
@@ -51,6 +54,34 @@ pub(crate) struct OwnPost {
     pub(crate) post: Post,
 }
 
+/// Who made a room, by the relay's receipt. The first one counts.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Creator {
+    pub(crate) name: Name,
+    pub(crate) account: AccountKey,
+    pub(crate) receipt: Signed,
+}
+
+/// Who decides in a room, and what they decided that lasts.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Rule {
+    pub(crate) room: RoomName,
+    pub(crate) creator: Option<Creator>,
+    /// The store of the relay that was asked for the creator.
+    pub(crate) asked: Option<StoreId>,
+    pub(crate) topic: Option<(Order, String)>,
+    /// Where one's own last join stands in the relay's order.
+    pub(crate) joined_at: Seq,
+    /// Where the last post stands that ended one's own membership.
+    pub(crate) put_out: Seq,
+}
+
+impl Rule {
+    pub(crate) fn new(room: RoomName) -> Self {
+        Self { room, creator: None, asked: None, topic: None, joined_at: Seq(0), put_out: Seq(0) }
+    }
+}
+
 fn author_key(room: &RoomName, account: &AccountKey, device: DeviceId) -> Vec<u8> {
     [&account.0[..], &device.0.to_le_bytes(), room.as_str().as_bytes()].concat()
 }
@@ -65,6 +96,12 @@ impl Rows {
     }
     pub(crate) fn put_room(&self, room: &Room) -> Stored<()> {
         self.put(ROOM, room.name.as_str().as_bytes(), room)
+    }
+    pub(crate) fn rules(&self) -> Stored<Vec<Rule>> {
+        self.all(RULE)
+    }
+    pub(crate) fn put_rule(&self, rule: &Rule) -> Stored<()> {
+        self.put(RULE, rule.room.as_str().as_bytes(), rule)
     }
     pub(crate) fn author(&self, room: &RoomName, account: &AccountKey, device: DeviceId) -> Stored<Option<Author>> {
         self.get(AUTHOR, &author_key(room, account, device))

@@ -60,6 +60,13 @@ const FILES: &str = "
 CREATE TABLE file (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
 ";
 
+/// Who decides in rooms, what one has noted of people, and what they say of themselves.
+const PEOPLE: &str = "
+CREATE TABLE rule (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE acquaintance (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE persona (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+";
+
 /// Opens the database, makes it one of one's own where it is new, and brings it up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let failed = |cause: String| {
@@ -74,8 +81,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .open(path)
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
-    let steps = Migrations::new(vec![M::up(FIRST), M::up(CHANGES), M::up(READING), M::up(FILES)]);
-    let newest = 4_i64;
+    let steps = Migrations::new(vec![M::up(FIRST), M::up(CHANGES), M::up(READING), M::up(FILES), M::up(PEOPLE)]);
+    let newest = 5_i64;
     let version: i64 =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|cause| failed(cause.to_string()))?;
     if version > newest {

@@ -12,6 +12,7 @@ pub(crate) enum Purpose {
     NameReceipt,
     Post,
     Prekey,
+    RoomReceipt,
 }
 
 impl Purpose {
@@ -22,6 +23,7 @@ impl Purpose {
             Self::NameReceipt => label::NAME_RECEIPT,
             Self::Post => label::POST,
             Self::Prekey => label::PREKEY,
+            Self::RoomReceipt => label::ROOM_RECEIPT,
         }
     }
 

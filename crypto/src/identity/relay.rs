@@ -1,4 +1,5 @@
 use sealpost_spec::account::NameReceipt;
+use sealpost_spec::room::RoomReceipt;
 use sealpost_spec::wire::Signed;
 
 use super::purpose::Purpose;
@@ -11,7 +12,7 @@ const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4
 /// DER before the 32 bytes of an Ed25519 public key: SubjectPublicKeyInfo (RFC 8410 section 4).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
-/// The relay's private key: TLS and name receipts.
+/// The relay's private key: TLS, receipts of names and of rooms.
 pub struct RelaySecret {
     seed: Secret<32>,
     key: SigningKey,
@@ -47,6 +48,10 @@ impl RelaySecret {
     pub fn sign_receipt(&self, receipt: &NameReceipt) -> Signed {
         Purpose::NameReceipt.sign(&self.key, receipt.layout())
     }
+    /// Signs a room receipt.
+    pub fn sign_room(&self, receipt: &RoomReceipt) -> Signed {
+        Purpose::RoomReceipt.sign(&self.key, receipt.layout())
+    }
     fn of(seed: Secret<32>) -> Self {
         Self { key: SigningKey::from_seed(&seed), seed }
     }
@@ -59,5 +64,15 @@ impl RelaySecret {
 pub fn verify_receipt(signed: &Signed, relay: &[u8; 32]) -> Result<NameReceipt, Refused> {
     let receipt = NameReceipt::parse(&signed.body.0)?;
     Purpose::NameReceipt.verify(relay, signed)?;
+    Ok(receipt)
+}
+
+/// Parses a room receipt and verifies it with the relay's key.
+///
+/// # Errors
+/// Malformed, or not signed by this relay. **[ROOM-13]**
+pub fn verify_room(signed: &Signed, relay: &[u8; 32]) -> Result<RoomReceipt, Refused> {
+    let receipt = RoomReceipt::parse(&signed.body.0)?;
+    Purpose::RoomReceipt.verify(relay, signed)?;
     Ok(receipt)
 }

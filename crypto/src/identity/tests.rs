@@ -1,7 +1,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sealpost_spec::relay::Address;
-use sealpost_spec::room::{MAX_POST_BODY, PostId, PostKind, RoomName};
+use sealpost_spec::room::{MAX_POST_BODY, PostId, PostKind, RoomName, RoomReceipt};
 
 use super::*;
 use crate::primitive::tests::hex;
@@ -80,7 +80,8 @@ fn a_prekey_is_its_devices_and_its_roles() {
 #[test]
 fn a_signature_counts_for_its_purpose_only() {
     let key = person("alice", 1).device.key;
-    let purposes = [Purpose::DeviceList, Purpose::Login, Purpose::NameReceipt, Purpose::Post, Purpose::Prekey];
+    use Purpose::*;
+    let purposes = [DeviceList, Login, NameReceipt, Post, Prekey, RoomReceipt];
     for signed in purposes {
         for asked in purposes {
             let counts = asked.verify(&key.public(), &signed.sign(&key, b"body".to_vec()));
@@ -163,7 +164,7 @@ fn a_post_is_refused_unless_all_of_it_fits() {
     assert!(verify_post(&post(&head, &alice, &author, Some(longest)), &relay).is_ok());
 }
 
-/// [ACCT-9] a name receipt counts with the relay's own signature. The relay's key survives its file, and its two DER forms
+/// [ACCT-9] [ROOM-13] receipts of names and rooms count with the relay's own signature. The relay's key survives its file, and its two DER forms
 /// are those of RFC 8410.
 #[test]
 fn a_receipt_is_its_relays() {
@@ -172,6 +173,11 @@ fn a_receipt_is_its_relays() {
     let signed = relay.sign_receipt(&receipt);
     assert_eq!(verify_receipt(&signed, &relay.public()), Ok(receipt));
     assert_eq!(verify_receipt(&signed, &RelaySecret::generate(&mut dice(2)).public()), Err(Refused));
+    let room =
+        RoomReceipt { room: "garden".parse().unwrap(), name: name("alice"), account: AccountKey([1; 32]), time: 3 };
+    let signed = relay.sign_room(&room);
+    assert_eq!(verify_room(&signed, &relay.public()), Ok(room));
+    assert_eq!(verify_room(&signed, &RelaySecret::generate(&mut dice(2)).public()), Err(Refused));
     let again = RelaySecret::from_pkcs8(&relay.pkcs8()).unwrap();
     assert_eq!(again.public(), relay.public());
     assert_eq!((relay.pkcs8().len(), relay.spki().len()), (48, 44));

@@ -217,7 +217,8 @@ impl<S: Store> Relay<S> {
             let LoggedPost { head, author } = decode(&entry.bytes).map_err(|_| Fault::Damaged("a post"))?;
             let parsed = PostHead::parse(&head.body.0);
             // The second kind is a post whose body the operator has removed, once more under another id. [ROOM-10]
-            removes |= parsed.is_ok_and(|head| head.kind == PostKind::Delete || head.id.0 != entry.id);
+            removes |= parsed
+                .is_ok_and(|head| matches!(head.kind, PostKind::Delete | PostKind::Remove) || head.id.0 != entry.id);
             let body = body.map(decoded::<StoredPost>).transpose()?.and_then(|stored| stored.row.body);
             let post = Post { head, author, body };
             let push = RelayFrame::Push(Push::Post { room: room.clone(), seq: entry.seq, post });

@@ -1,5 +1,7 @@
 //! Rooms: signed posts in, the same posts out.
 
+mod moderation;
+
 use sealpost_crypto::identity::{post_hash, verify_post, verify_post_by};
 use sealpost_spec::account::{DeviceList, Name};
 use sealpost_spec::mailbox::Seq;
@@ -9,12 +11,13 @@ use sealpost_spec::wire::encode;
 
 use super::push::LoggedPost;
 use super::row::{
-    self, Account, Author, Current, Joined, Member, Retention, Room, Row, StoredPost, account, author, joined, member,
-    put, room,
+    self, Account, Author, Current, Joined, Member, Retention, Room, RoomBan, Row, StoredPost, account, author, joined,
+    member, put, room,
 };
 use super::tail::room_log;
 use super::{ATTEMPTS, Caller, No, Outcome, Relay};
 use crate::store::{Append, Fault, Store, Write, Written};
+use moderation::{Bench, well_said};
 
 /// What stands in the tables before a post.
 struct Before {
@@ -24,6 +27,10 @@ struct Before {
     author: Option<Current<Author>>,
     stored: Option<Current<StoredPost>>,
     target: Option<Current<StoredPost>>,
+    /// The author may not come in.
+    ban: Option<Current<RoomBan>>,
+    /// Of a post that moderates, or that makes a room.
+    bench: Option<Bench>,
     /// Whether the room has let posts go.
     trimmed: bool,
     /// The number of the first post that is to be written.
@@ -94,6 +101,7 @@ impl<S: Store> Relay<S> {
         if author != (&login.name, login.account, login.device, login.key) {
             return Err(Refusal::BadSignature);
         }
+        well_said(&head, &post)?;
         // [RELAY-18]
         self.operator.admits(&login.account)?;
         let hash = post_hash(&post.head.body.0);
@@ -137,7 +145,7 @@ impl<S: Store> Relay<S> {
         if list.account != head.account || list.device(head.device.id) != Some(&head.device) {
             return Err(Refusal::BadSignature.into());
         }
-        let before = self.before(head).await?;
+        let before = self.before(head, post).await?;
         let mut batch = Vec::with_capacity(4 + 2 * run.len());
         let mut taken = vec![first];
         if self.repeats(head, *hash, &before)? {
@@ -175,14 +183,15 @@ impl<S: Store> Relay<S> {
     /// Where the author's chain stands with this post.
     fn chain(last: &Said, before: &Before) -> Result<Write, Fault> {
         let Said { head, hash, .. } = last;
-        let first = before.author.as_ref().map(|author| author.row.first).filter(|first| *first > 0);
-        let first = first.unwrap_or(before.first);
+        // What a join leaves out is lost here.
+        let whole = |author: &&Current<Author>| author.row.first > 0 && before.first <= author.row.number + 1;
+        let first = before.author.as_ref().filter(whole).map_or(before.first, |author| author.row.first);
         let next = Author { account: head.account, first, number: head.number, hash: *hash };
         let at = author(&head.room, &head.author, head.device.id);
         put(at, Current::rev(before.author.as_ref()), &next)
     }
 
-    async fn before(&self, head: &PostHead) -> Result<Before, Fault> {
+    async fn before(&self, head: &PostHead, post: &Post) -> Result<Before, Fault> {
         let keys = vec![
             room(&head.room),
             member(&head.room, &head.author),
@@ -191,10 +200,11 @@ impl<S: Store> Relay<S> {
             row::post(&head.room, &head.id),
             row::post(&head.room, &head.target),
             row::retention(&head.room),
+            row::room_ban(&head.room, &head.account),
         ];
         let mut values = self.store.get(keys).await?.into_iter();
         let mut next = || values.next().flatten();
-        let before = Before {
+        let mut before = Before {
             room: next().map(row::decoded).transpose()?,
             member: next().map(row::decoded).transpose()?,
             joined: next().map(row::decoded).transpose()?,
@@ -202,8 +212,13 @@ impl<S: Store> Relay<S> {
             stored: next().map(row::decoded).transpose()?,
             target: next().map(row::decoded).transpose()?,
             trimmed: next().map(row::decoded::<Retention>).transpose()?.is_some_and(|row| row.row.trimmed),
+            ban: next().map(row::decoded).transpose()?,
+            bench: None,
             first: head.number,
         };
+        if before.room.is_none() || head.kind.moderates() {
+            before.bench = Some(self.bench(head, post).await?);
+        }
         // A chain of somebody who had this name before is not the author's.
         let own = before.author.as_ref().is_none_or(|author| author.row.account == head.account);
         Ok(if own { before } else { Before { author: before.author.map(|old| old.restarted(head)), ..before } })
@@ -220,11 +235,16 @@ impl<S: Store> Relay<S> {
             return Ok(true);
         }
         let follows = before.author.as_ref().is_some_and(|author| author.row.hash == head.previous);
-        if head.number == wanted && follows { Ok(false) } else { Err(Refusal::PostOutOfOrder { wanted }) }
+        let returns = head.kind == PostKind::Join && head.number > wanted;
+        if head.number == wanted && follows || returns { Ok(false) } else { Err(Refusal::PostOutOfOrder { wanted }) }
     }
 
     /// Whether the author may post this here.
     async fn allow(&self, head: &PostHead, hash: PostHash, before: &Before) -> Result<(), No> {
+        // [ROOM-17]
+        if let Some(ban) = &before.ban {
+            return Err(Refusal::BannedFromRoom { reason: ban.row.reason.clone() }.into());
+        }
         let offered_again = offered_again(head, before);
         let joins = head.kind == PostKind::Join || offered_again;
         if before.room.is_none() && !joins {
@@ -243,18 +263,26 @@ impl<S: Store> Relay<S> {
                 return Err(Refusal::QuotaReached { limit: MAX_ROOMS_JOINED as u64 }.into());
             }
         }
+        if let Some(bench) = &before.bench {
+            bench.allows(head)?;
+        }
         // Another post of this id, whoever wrote it.
         if before.stored.as_ref().is_some_and(|stored| stored.row.hash != hash) {
             return Err(Refusal::Malformed.into());
         }
         // [ROOM-7] where the author's earlier posts were lost here, so may the target be.
         let lost = offered_again || before.author.as_ref().is_some_and(|author| author.row.first > 1);
-        let own = match &before.target {
-            Some(target) => target.row.account == head.account && target.row.hash == head.target_hash,
+        let changes = match (head.kind, &before.target) {
+            (PostKind::Edit | PostKind::Delete, Some(target)) => {
+                target.row.account == head.account && target.row.hash == head.target_hash
+            }
+            // [ROOM-15] whosever it is.
+            (PostKind::Remove, Some(target)) => target.row.hash == head.target_hash,
             // [ROOM-11] it may have been let go.
-            None => lost || before.trimmed,
+            (PostKind::Edit | PostKind::Delete | PostKind::Remove, None) => lost || before.trimmed,
+            _ => true,
         };
-        if matches!(head.kind, PostKind::Edit | PostKind::Delete) && !own {
+        if !changes {
             return Err(Refusal::NoSuchPost.into());
         }
         Ok(())
@@ -271,6 +299,9 @@ impl<S: Store> Relay<S> {
     ) -> Result<Vec<Write>, Fault> {
         let mut batch = Vec::with_capacity(8);
         if before.room.is_none() {
+            if let Some(bench) = &before.bench {
+                batch.extend(bench.found(now, head)?);
+            }
             batch.push(put(room(&head.room), None, &Room { made_at: now, maker: Some(head.account) })?);
         }
         if before.stored.is_none() {
@@ -278,9 +309,12 @@ impl<S: Store> Relay<S> {
             batch.push(put(row::post(&head.room, &head.id), None, &stored)?);
         }
         // [ROOM-6]
-        if let (PostKind::Delete, Some(target)) = (head.kind, &before.target) {
+        if let (PostKind::Delete | PostKind::Remove, Some(target)) = (head.kind, &before.target) {
             let bare = StoredPost { body: None, ..target.row.clone() };
             batch.push(put(row::post(&head.room, &head.target), Some(target.rev), &bare)?);
+        }
+        if let Some(bench) = &before.bench {
+            batch.extend(bench.changes(head)?);
         }
         let (of_room, of_name) = (member(&head.room, &head.author), joined(&head.author, &head.room));
         if head.kind == PostKind::Leave {

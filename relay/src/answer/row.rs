@@ -4,7 +4,7 @@ use sealpost_spec::account::{AccountKey, DeviceId, DeviceKey, Name, NameReceipt,
 use sealpost_spec::attachment::BlobId;
 use sealpost_spec::mailbox::{MailboxId, TokenHash};
 use sealpost_spec::relay::Notice;
-use sealpost_spec::room::{PostHash, PostId, RoomName};
+use sealpost_spec::room::{PostHash, PostId, RoomName, RoomReceipt};
 use sealpost_spec::wire::{Bytes, Signed, decode, encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ tables! {
     MailboxLimit = "limit";
     Notice = "notice";
     Blob = "blob";
+    Founder = "founder";
+    RoomBan = "room_ban";
 }
 
 /// An account, by its name.
@@ -198,6 +200,29 @@ pub(super) struct Blob {
     pub(super) whole_at: Option<u64>,
 }
 
+/// Who made a room, by its name: the relay's receipt for it. [ROOM-12]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Founder {
+    pub(super) name: Name,
+    pub(super) account: AccountKey,
+    /// Unix milliseconds.
+    pub(super) time: u64,
+}
+
+impl Founder {
+    pub(super) fn receipt(&self, room: &RoomName) -> RoomReceipt {
+        RoomReceipt { room: room.clone(), name: self.name.clone(), account: self.account, time: self.time }
+    }
+}
+
+/// An account that a room's creator keeps out, by the room and the account's key. [ROOM-17]
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct RoomBan {
+    /// What it was called then.
+    pub(super) name: Name,
+    pub(super) reason: String,
+}
+
 /// A row with its revision.
 pub(super) struct Current<R> {
     pub(super) rev: Rev,
@@ -257,6 +282,12 @@ pub(super) fn one_times(name: &Name, device: DeviceId, role: PrekeyRole) -> Vec<
 }
 pub(super) fn room(room: &RoomName) -> Key {
     key::<Room>(&[room.as_str().as_bytes()])
+}
+pub(super) fn founder(room: &RoomName) -> Key {
+    key::<Founder>(&[room.as_str().as_bytes()])
+}
+pub(super) fn room_ban(room: &RoomName, account: &AccountKey) -> Key {
+    key::<RoomBan>(&[room.as_str().as_bytes(), &[0], &account.0])
 }
 pub(super) fn member(room: &RoomName, name: &Name) -> Key {
     key::<Member>(&[room.as_str().as_bytes(), &[0], name.as_str().as_bytes()])

@@ -4,6 +4,7 @@ mod accounts;
 mod attachments;
 mod invites;
 mod mailboxes;
+mod moderation;
 mod notices;
 mod operator;
 mod rooms;
@@ -12,6 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sealpost_crypto::identity::{
     AccountSecret, DeviceSecret, PrekeySecret, RelaySecret, body_hash, delivery_token, mailbox, post_hash, token_hash,
+    verify_room,
 };
 use sealpost_spec::account::*;
 use sealpost_spec::mailbox::*;
@@ -293,7 +295,8 @@ fn requests_keep_to_their_links() {
         Request::Follow { room: room.clone(), after: Seq(0) },
         Request::Unfollow(room.clone()),
         Request::Rooms { after: None },
-        Request::Members { room, after: None },
+        Request::Members { room: room.clone(), after: None },
+        Request::Room { room, receipt: None },
     ];
     for request in needs_login {
         let mut before_login = link(&relay, LinkKind::Authenticated);
@@ -370,6 +373,8 @@ fn refusals_keep_their_numbers() {
         Refusal::TooManyLinks,
         Refusal::NoSuchPost,
         Refusal::NoSuchBlob,
+        Refusal::NotCreator,
+        Refusal::BannedFromRoom { reason: reason() },
     ];
     for (number, refusal) in (0_u32..).zip(all) {
         assert_eq!(encode(&refusal).unwrap()[..4], number.to_le_bytes(), "{refusal:?}");

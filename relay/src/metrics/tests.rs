@@ -14,6 +14,8 @@ fn each_refusal_has_its_word() {
         (Refusal::Stopping, "stopping"),
         (Refusal::Internal { id: 1 }, "internal"),
         (Refusal::NoSuchBlob, "no_such_blob"),
+        (Refusal::NotCreator, "not_creator"),
+        (Refusal::BannedFromRoom { reason: reason() }, "banned_from_room"),
     ];
     for (refusal, word) in named {
         let travels = encode(&refusal).unwrap();

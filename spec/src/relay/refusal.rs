@@ -87,6 +87,13 @@ pub enum Refusal {
     NoSuchPost,
     /// 28. No such attachment.
     NoSuchBlob,
+    /// 29. Only the room's creator does this.
+    NotCreator,
+    /// 30. The room's creator has banned this account from it.
+    BannedFromRoom {
+        /// The creator's words.
+        reason: String,
+    },
 }
 
 impl Refusal {
@@ -122,6 +129,8 @@ impl Refusal {
             Self::TooManyLinks => 26,
             Self::NoSuchPost => 27,
             Self::NoSuchBlob => 28,
+            Self::NotCreator => 29,
+            Self::BannedFromRoom { .. } => 30,
         }
     }
 }

@@ -142,6 +142,7 @@ REQUESTS = [
     ),
     ("FetchBlob", struct(blob=id16, part=num(3, u32))),
     ("DropBlob", id16),
+    ("Room", struct(room=text("garden"), receipt=some(short_key("receipt")))),
 ]
 for number, (name, inner) in enumerate(REQUESTS):
     takes("request", name, variant(number, name, inner))
@@ -163,10 +164,11 @@ takes(
         struct(recipient=text("bob"), token=NONE, blob=id16, parts=num(9, u32), part=num(0, u32), bytes=data(b"")),
     ),
 )
+takes("request", "Room without receipt", variant(16, "Room", struct(room=text("garden"), receipt=NONE)))
 takes("request", "Rooms from the start", variant(11, "Rooms", struct(after=NONE)))
 takes("request", "Members from the start", variant(12, "Members", struct(room=text("lobby"), after=NONE)))
 for why, b in [
-    ("an unknown variant", u32(16)),
+    ("an unknown variant", u32(17)),
     ("the highest variant", u32(2**32 - 1)),
     ("empty", b""),
     ("a variant cut short", u32(3)[:3]),
@@ -208,6 +210,7 @@ ANSWERS = [
     ("Members", many(struct(name=text("alice"), online=flag(True)), struct(name=text("bob"), online=flag(False)))),
     ("Blob", struct(parts=num(9, u32), bytes=data(b"part"))),
     ("Stored", struct(parts=num(3, u32))),
+    ("Room", struct(receipt=some(short_key("receipt")))),
 ]
 REFUSALS = [
     "Malformed",
@@ -239,6 +242,8 @@ REFUSALS = [
     "TooManyLinks",
     "NoSuchPost",
     "NoSuchBlob",
+    "NotCreator",
+    ("BannedFromRoom", struct(reason=text("spam"))),
 ]
 made = lambda number, of: (
     variant(number, *of) if isinstance(of, tuple) and of[1] else unit(number, of if isinstance(of, str) else of[0])
@@ -252,10 +257,11 @@ for number, refusal in enumerate(REFUSALS):
     takes("answer", f"refusal {number}", err(made(number, refusal)))
     if isinstance(refusal, tuple):
         bent("answer", f"refusal {number}", err(made(number, refusal)))
+takes("answer", "Room without creator", ok(variant(12, "Room", struct(receipt=NONE))))
 for why, b in [
     ("neither answer nor refusal", u32(2)),
-    ("an unknown answer", u32(0) + u32(12)),
-    ("an unknown refusal", u32(1) + u32(29)),
+    ("an unknown answer", u32(0) + u32(13)),
+    ("an unknown refusal", u32(1) + u32(31)),
     ("empty", b""),
     ("a bool of 2", u32(0) + u32(9) + u64(1) + text("alice")[0] + u8(2)),
     ("a reason that is not UTF-8", u32(1) + u32(20) + u64(1) + b"\xff"),
@@ -302,7 +308,7 @@ for why, b in [
     ("text that is not UTF-8", u32(4) + u64(1) + b"\xff"),
     ("an unknown push", u32(1) + u32(3)),
     ("a notice that is not UTF-8", u32(1) + u32(2) + fixed("id", 16) + u64(0) + u64(1) + b"\xff"),
-    ("an unknown goodbye", u32(3) + u32(29)),
+    ("an unknown goodbye", u32(3) + u32(31)),
     ("empty", b""),
     ("a length of a tebibyte", u32(4) + u64(1 << 40)),
     ("a room that is none", u32(1) + u32(1) + text("Lobby")[0] + posted[0][4 + 8 + 5 :]),

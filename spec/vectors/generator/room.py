@@ -16,7 +16,7 @@ from .notation import (
     x_public,
     e_public,
 )
-from .people import alice, bob, relay
+from .people import alice, bob, relay, relay_seed
 
 out = File("room.txt", "Posts: spec/room.md")
 vector, refused = out.vector, out.refused
@@ -36,7 +36,8 @@ for why, text in [
     refused("room", why, "room-name", text=text)
 
 uuid = bytes.fromhex("018bcfe568007abc8def0123456789ab")
-KINDS = {1: "text", 2: "edit", 3: "delete", 4: "reply", 5: "reaction", 6: "join", 7: "leave"}
+KINDS = dict(enumerate("text edit delete reply reaction join leave topic kick ban unban remove name away".split(), 1))
+ABOUT_POSTS, ABOUT_PEOPLE = (2, 3, 4, 5, 12), (9, 10, 11)
 
 
 def post_head(
@@ -90,9 +91,11 @@ head = post_head()
 aim = dict(target=uuid, target_hash=fixed("target"))
 vector("post head", "post-head", bytes=head, **parsed())
 vector("post head of a reply", "post-head", bytes=post_head(kind=4, **aim), **parsed(kind=4, **aim))
+at_bob = dict(target_hash=bob.account)
 for kind, what in KINDS.items():
     if kind not in (1, 4):
-        said = dict(kind=kind, text=b"" if kind in (3, 6, 7) else b"hello", **(aim if kind < 6 else {}))
+        text = b"" if kind in (3, 6, 7, 12) else short(b"bob") + b"spam" if kind in ABOUT_PEOPLE else b"hello"
+        said = dict(kind=kind, text=text, **(aim if kind in ABOUT_POSTS else at_bob if kind in ABOUT_PEOPLE else {}))
         vector(f"post head, kind {kind}, {what}", "post-head", bytes=post_head(**said), **parsed(**said))
 said = dict(number=2**64 - 1, previous=fixed("previous"))
 vector("post head with a previous one", "post-head", bytes=post_head(**said), **parsed(**said))
@@ -101,7 +104,7 @@ for why, b in [
     ("a reply without target", post_head(kind=4)),
     ("a text with target", post_head(target=uuid)),
     ("a text without target and with its hash", post_head(target_hash=fixed("target"))),
-    ("an unknown kind", post_head(kind=8)),
+    ("an unknown kind", post_head(kind=15)),
     ("no room's name", post_head(room=b"Lobby")),
     ("a byte left over", head + b"\0"),
     ("kind 0", post_head(kind=0)),
@@ -110,6 +113,15 @@ for why, b in [
     ("a reaction without target", post_head(kind=5)),
     ("a join with target", post_head(kind=6, target=uuid)),
     ("a leave with target", post_head(kind=7, target=uuid)),
+    ("a topic with target", post_head(kind=8, **aim)),
+    ("a kick of nobody", post_head(kind=9)),
+    ("a kick with a target's id", post_head(kind=9, target=uuid, **at_bob)),
+    ("a ban of nobody", post_head(kind=10)),
+    ("an unban of nobody", post_head(kind=11)),
+    ("a topic about a person", post_head(kind=8, **at_bob)),
+    ("a remove without target", post_head(kind=12)),
+    ("a display name about a person", post_head(kind=13, **at_bob)),
+    ("being away about a person", post_head(kind=14, **at_bob)),
     ("no author's name", post_head(name=b"Alice")),
     ("a room with its mark", post_head(room=b"#lobby")),
     ("cut short", head[:-1]),
@@ -165,3 +177,51 @@ for why, change in [
     ("a head that is none", signed(post_head(number=0))),
 ]:
     refused("post", why, "post", **{**post, "body": b"hello", **change})
+
+# ---------------------------------------------------------------- moderation
+whom = lambda reason, name=b"bob": short(name) + reason
+said = lambda reason: dict(bytes=whom(reason.encode()), account_name="bob", reason=reason)
+for what, reason in [
+    ("and why", "spam"),
+    ("without a reason", ""),
+    ("with the longest reason", "x" * 500),
+    ("in two scripts", "grüße 你好"),
+]:
+    vector(f"person {what}", "person", **said(reason))
+for why, b in [
+    ("a reason of 501 bytes", whom(b"x" * 501)),
+    ("a second line", whom(b"a\nb")),
+    ("an escape", whom(b"\x1b[2J")),
+    ("a C1 control", whom("\u009b2J".encode())),
+    ("a reason that is not UTF-8", whom(b"\xff")),
+    ("no name", whom(b"spam", b"Bob")),
+    ("a name beyond the end", u8(9) + b"bob"),
+    ("empty", b""),
+]:
+    refused("person", why, "person", bytes=b)
+
+receipt = short(b"garden") + short(b"alice") + alice.account + u64(1_700_000_000_123)
+by = lambda body, purpose="room receipt": dict(body=body, signature=sign(relay_seed, purpose, body), relay=relay)
+vector(
+    "room receipt",
+    "signed-room",
+    **by(receipt),
+    room="garden",
+    account_name="alice",
+    account=alice.account,
+    time=1_700_000_000_123,
+)
+for why, change in [
+    ("another relay", {**by(receipt), "relay": e_public(fixed("other relay"))}),
+    ("cut short", by(receipt[:-1])),
+    ("a byte left over", by(receipt + b"\0")),
+    ("no room", by(short(b"Garden") + receipt[7:])),
+    ("the lobby, which nobody made", by(short(b"lobby") + receipt[7:])),
+    ("no name", by(short(b"garden") + short(b"Alice") + receipt[13:])),
+    ("another label", by(receipt, "name receipt")),
+    ("another account", {**by(receipt), "body": flip(receipt, 20)}),
+    ("another time", {**by(receipt), "body": flip(receipt, -1)}),
+    ("a second encoding of the signature", {**by(receipt), "signature": second_encoding(by(receipt)["signature"])}),
+    ("R of small order", {**by(receipt), "signature": signed_with_neutral(relay_seed, "room receipt", receipt)}),
+]:
+    refused("room receipt", why, "signed-room", **change)

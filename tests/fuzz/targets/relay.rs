@@ -312,6 +312,9 @@ fn composed(relay: &Relay<Memory>, link: &Link, script: &mut Script<'_>) -> (Req
             part: 0,
             bytes: Bytes(script.some().to_vec()),
         },
+        _ if script.below(3) == 0 => {
+            Request::Room { room, receipt: (script.below(2) == 0).then(|| person.list.clone()) }
+        }
         _ if script.below(2) == 0 => Request::FetchBlob { blob: BlobId([1; 16]), part: 0 },
         _ => Request::DropBlob(BlobId([1; 16])),
     };
@@ -339,9 +342,12 @@ fn keys(person: &Person, script: &mut Script<'_>) -> PublishedKeys {
 
 /// A post with a signature that is right over fields that need not be.
 fn post(relay: &Relay<Memory>, person: &Person, script: &mut Script<'_>) -> Post {
-    use PostKind::{Delete, Edit, Join, Leave, Reaction, Reply, Text};
-    let kind = *script.one(&[Join, Text, Leave, Edit, Delete, Reply, Reaction, Join]);
-    let body = script.some();
+    use PostKind::{Away, Ban, Delete, Edit, Join, Kick, Leave, Name, Reaction, Remove, Reply, Text, Topic, Unban};
+    let kinds = [Join, Text, Leave, Edit, Delete, Reply, Reaction, Join, Topic, Kick, Ban, Unban, Remove, Name, Away];
+    let kind = *script.one(&kinds);
+    let whom = &people::couple().bob.party;
+    let about = sealpost_spec::room::Person { name: whom.name.clone(), reason: String::new() }.layout();
+    let body = if kind.names_a_person() && script.below(4) != 0 { &about } else { script.some() };
     let previous = people::post_head();
     let target = kind.has_target();
     let alices = PostHead::parse(&previous.body.0).unwrap();
@@ -358,7 +364,11 @@ fn post(relay: &Relay<Memory>, person: &Person, script: &mut Script<'_>) -> Post
         id: PostId::new(NOW, [script.byte(); 10]),
         kind,
         target: if target { alices.id } else { PostId::NONE },
-        target_hash: if target { post_hash(&previous.body.0) } else { PostHash::default() },
+        target_hash: match target {
+            true => post_hash(&previous.body.0),
+            false if kind.names_a_person() => PostHash(whom.account.0),
+            false => PostHash::default(),
+        },
         body_hash: body_hash(body),
     };
     Post {

@@ -105,6 +105,7 @@ fn wire() -> Vec<Seed> {
         Request::Post(post.clone()),
         Request::Follow { room: room.clone(), after: Seq(3) },
         Request::Members { room: room.clone(), after: None },
+        Request::Room { room: room.clone(), receipt: None },
     ];
     for request in requests {
         let body = Bytes(encode(&request).unwrap());

@@ -120,6 +120,7 @@ REQUEST = enum(
     ("PutBlob", struct(recipient=NAME, token=option(KEY), blob=ID, parts=U32, part=U32, bytes=BYTES)),
     ("FetchBlob", struct(blob=ID, part=U32)),
     ("DropBlob", ID),
+    ("Room", struct(room=ROOM, receipt=option(SIGNED))),
 )
 ANSWER = enum(
     "Done",
@@ -134,6 +135,7 @@ ANSWER = enum(
     ("Members", many(struct(name=NAME, online=BOOL))),
     ("Blob", struct(parts=U32, bytes=BYTES)),
     ("Stored", struct(parts=U32)),
+    ("Room", struct(receipt=option(SIGNED))),
 )
 REFUSAL = enum(
     "Malformed",
@@ -165,6 +167,8 @@ REFUSAL = enum(
     "TooManyLinks",
     "NoSuchPost",
     "NoSuchBlob",
+    "NotCreator",
+    ("BannedFromRoom", struct(reason=TEXT)),
 )
 RESULT = enum(("Ok", ANSWER), ("Err", REFUSAL))
 PUSH = enum(

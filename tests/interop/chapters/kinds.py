@@ -142,6 +142,19 @@ def signed_receipt(v):
     return v.same(account_name=name, account=key, generation=generation, time=time)
 
 
+@kind("signed-room")
+def signed_room(v):
+    place, name, key, time = room.receipt(v.bytes("body"))
+    verify(v.bytes("relay"), "ROOM_RECEIPT", v.bytes("body"), v.bytes("signature"))
+    return v.same(room=place, account_name=name, account=key, time=time)
+
+
+@kind("person")
+def person(v):
+    name, reason = room.person(v.bytes("bytes"))
+    return v.same(account_name=name, reason=reason)
+
+
 @kind("receipt-order")
 def receipt_order(v):
     return v.same(

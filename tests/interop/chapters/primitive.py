@@ -30,6 +30,7 @@ LABELS = {
         "POST": b"post",
         "ATTACHMENT": b"attachment",
         "NAME_RECEIPT": b"name receipt",
+        "ROOM_RECEIPT": b"room receipt",
         "FINGERPRINT": b"fingerprint",
         "SAFETY_NUMBER": b"safety number",
         "MAILBOX": b"mailbox",

@@ -1,9 +1,11 @@
-"""spec/room.md: posts."""
+"""spec/room.md: posts, moderation, receipts."""
+
+import unicodedata
 
 from .account import name, room, signed_list, text_of
 from .primitive import LABELS, Layout, check, sha256, verify
 
-TEXT, EDIT, DELETE, REPLY, REACTION, JOIN, LEAVE = range(1, 8)
+TEXT, EDIT, DELETE, REPLY, REACTION, JOIN, LEAVE, TOPIC, KICK, BAN, UNBAN, REMOVE, NAME, AWAY = range(1, 15)
 FIELDS = [
     "relay",
     "room",
@@ -39,9 +41,9 @@ def post_head(body):
         layout.take(32),
     )
     layout.end()
-    check(number >= 1 and TEXT <= kind <= LEAVE)
-    check(any(target) == (kind in (EDIT, DELETE, REPLY, REACTION)))
-    check(any(target) or not any(target_hash))
+    check(number >= 1 and TEXT <= kind <= AWAY)
+    check(any(target) == (kind in (EDIT, DELETE, REPLY, REACTION, REMOVE)))
+    check(any(target) or any(target_hash) == (kind in (KICK, BAN, UNBAN)))
     return dict(
         zip(
             FIELDS,
@@ -61,3 +63,18 @@ def verify_post(relay, head, signature, its_list, list_signature, body):
     check(said["device"] in [device.bytes for device in devices])
     verify(said["device"][4:36], "POST", head, signature)
     check(body is None or len(body) <= 16 * 1024 and sha256(body) == said["body-hash"])
+
+
+def person(body):
+    layout = Layout(body)
+    called, why = name(text_of(layout.short())), text_of(layout.rest())
+    check(len(why.encode()) <= 500 and not any(unicodedata.category(letter) == "Cc" for letter in why))
+    return called, why
+
+
+def receipt(body):
+    layout = Layout(body)
+    parsed = room(text_of(layout.short())), name(text_of(layout.short())), layout.take(32), layout.number(8)
+    layout.end()
+    check(parsed[0] != "lobby")
+    return parsed

@@ -10,7 +10,18 @@ use serde_json::Value;
 /// Random in every world.
 const KEYS: [&str; 10] = ["fingerprint", "link", "relay", "number", "code", "token", "old", "new", "changed", "path"];
 /// Told by a clock, or by how fast a world is.
-const TIMES: [&str; 8] = ["sent_at", "time", "expires_at", "unread", "mentions", "queued", "unconfirmed", "drained"];
+const TIMES: [&str; 10] = [
+    "sent_at",
+    "time",
+    "expires_at",
+    "first_seen",
+    "verified_since",
+    "unread",
+    "mentions",
+    "queued",
+    "unconfirmed",
+    "drained",
+];
 /// How long and how much a face asks for, which is its own business.
 const PATIENCE: [&str; 4] = ["wait", "timeout_ms", "limit", "follow"];
 const NAMES: [&str; 5] = ["to", "with", "from", "name", "within"];

@@ -25,6 +25,11 @@ fn send(to: &str, text: &str) -> Command {
     Command::Send { to: to.to_owned(), text: text.to_owned(), wait: Wait::Sent, timeout_ms: 30_000, expire: None }
 }
 
+/// The room that Alice makes.
+fn orchard() -> String {
+    "#orchard".to_owned()
+}
+
 fn bob() -> String {
     "@bob".to_owned()
 }
@@ -91,6 +96,23 @@ pub(super) fn steps() -> Vec<Step> {
         alone("queued", |_| Command::Expire { with: bob(), seconds: None }),
         alone("safety", |_| Command::Verify { name: Some("bob".to_owned()), mark: None }),
         alone("safety", |world| Command::Verify { name: Some("bob".to_owned()), mark: Some(world.number_with("bob")) }),
+        after("queued", World::bob_enters_the_orchard, |_| Command::Topic {
+            room: orchard(),
+            text: Some("apples".to_owned()),
+        }),
+        alone("conversation", |_| Command::Topic { room: orchard(), text: None }),
+        alone("queued", |_| Command::Kick {
+            room: orchard(),
+            name: "bob".to_owned(),
+            reason: Some("pears are off topic".to_owned()),
+        }),
+        alone("queued", |_| Command::Ban { room: orchard(), name: "bob".to_owned(), reason: None }),
+        alone("queued", |_| Command::Unban { room: orchard(), name: "bob".to_owned(), reason: None }),
+        alone("person", |_| Command::Whois { name: "bob".to_owned() }),
+        alone("person", |_| Command::Alias { name: "bob".to_owned(), label: "Uncle Bob".to_owned() }),
+        alone("done", |_| Command::Nick { display: "Ali".to_owned() }),
+        alone("done", |_| Command::Away { why: "lunch".to_owned() }),
+        alone("done", |_| Command::Away { why: String::new() }),
         alone("contact", |_| Command::Block { name: "bob".to_owned() }),
         alone("contact", |_| Command::Unblock { name: "bob".to_owned() }),
         alone("done", |_| Command::Refuse { name: "carol".to_owned() }),

@@ -177,6 +177,19 @@ pub(super) fn ways(command: &Command) -> Ways {
             Ways::by(&["who", room], format!("/who {room}"))
         }
 
+        Command::Topic { room, text: None } => Ways::by(&["topic", room], format!("/topic {room}")),
+        Command::Topic { room, text: Some(text) } => {
+            Ways::by(&["topic", room, text], format!("/topic {text}")).in_room("#orchard")
+        }
+        Command::Kick { room, name, reason } => decides("kick", room, name, reason.as_deref()),
+        Command::Ban { room, name, reason } => decides("ban", room, name, reason.as_deref()),
+        Command::Unban { room, name, reason } => decides("unban", room, name, reason.as_deref()),
+        Command::Whois { name } => Ways::by(&["whois", name], format!("/whois {}", bare(name))),
+        Command::Alias { name, label } => Ways::by(&["alias", name, label], format!("/alias {} {label}", bare(name))),
+        Command::Nick { display } => Ways::by(&["nick", display], format!("/nick {display}")),
+        Command::Away { why } if why.is_empty() => Ways::by(&["away"], "/away"),
+        Command::Away { why } => Ways::by(&["away", why], format!("/away {why}")),
+
         Command::BotAdd { name, conversations, .. } => {
             let conversation = conversations.first().map_or("", String::as_str);
             Ways::by(&["bot", "add", name, "--for", conversation], format!("/bot add {name} {conversation}"))
@@ -188,6 +201,14 @@ pub(super) fn ways(command: &Command) -> Ways {
             .not_on_page(TOKENS)
             .not_for_programs(TOKENS),
     }
+}
+
+/// What somebody decides in a room that they made.
+fn decides(what: &str, room: &str, name: &str, reason: Option<&str>) -> Ways {
+    let mut shell = vec![what, room, name];
+    shell.extend(reason.map(|reason| ["--reason", reason]).into_iter().flatten());
+    let why = reason.map_or_else(String::new, |reason| format!(" {reason}"));
+    Ways::by(&shell, format!("/{what} {room} {}{why}", bare(name)))
 }
 
 const TOKENS: &str = "a token outlasts whoever made it: neither a page in a browser nor a program makes or ends one";

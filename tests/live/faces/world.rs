@@ -59,6 +59,12 @@ impl World {
         let _ = self.bob.run(arguments).expect(0);
     }
 
+    /// Alice makes the orchard, and Bob joins it.
+    pub(super) fn bob_enters_the_orchard(&self) {
+        let _ = self.ask(&Command::Join { room: "#orchard".to_owned() });
+        self.bob_does(&["join", "#orchard"]);
+    }
+
     pub(super) fn bob_says(&self, text: &str) {
         self.bob_does(&["send", "alice", text]);
         let _ = self.id_of("@bob", text);

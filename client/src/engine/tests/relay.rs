@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use sealpost_crypto::identity::{
-    RelaySecret, fingerprint, mailbox, post_hash, relay_pin, verify_devices, verify_prekey,
+    RelaySecret, fingerprint, mailbox, post_hash, relay_pin, verify_devices, verify_prekey, verify_room,
 };
 use sealpost_spec::account::{
     Bundle, DeviceBundle, DeviceId, Fingerprint, NameReceipt, PrekeyCounts, PrekeyRole, PublishedKeys,
@@ -12,7 +12,7 @@ use sealpost_spec::mailbox::{Envelope, EnvelopeId, MailboxId, Push, Seq, StoreId
 use sealpost_spec::relay::{
     Address, Answer, Member, Refusal, Registering, RelayHello, Request, RoomSummary, WorkPrice,
 };
-use sealpost_spec::room::{Post, PostHead, RoomName};
+use sealpost_spec::room::{Post, PostHead, RoomName, RoomReceipt};
 use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::Signed;
 
@@ -36,6 +36,7 @@ pub(super) struct FakeRelay {
     history: BTreeMap<MailboxId, Vec<(Seq, Envelope)>>,
     rooms: BTreeMap<RoomName, Vec<Post>>,
     members: BTreeMap<RoomName, Vec<String>>,
+    pub(super) creators: BTreeMap<RoomName, RoomReceipt>,
     follows: BTreeMap<usize, Vec<RoomName>>,
     pushes: BTreeMap<usize, VecDeque<Push>>,
     logged_in: BTreeMap<usize, String>,
@@ -68,6 +69,7 @@ impl FakeRelay {
             history: BTreeMap::new(),
             rooms: BTreeMap::new(),
             members: BTreeMap::new(),
+            creators: BTreeMap::new(),
             follows: BTreeMap::new(),
             pushes: BTreeMap::new(),
             logged_in: BTreeMap::new(),
@@ -321,6 +323,19 @@ impl FakeRelay {
                 }
                 Ok(Answer::Rooms(self.rooms.iter().map(summary).collect()))
             }
+            Request::Room { room, receipt } => {
+                let shown = receipt.map(|receipt| verify_room(&receipt, &self.key()).unwrap());
+                if let Some(shown) = shown
+                    && self.creators.get(&room).is_none_or(|known| shown.outranks(known))
+                {
+                    self.creators.insert(room.clone(), shown);
+                }
+                if !self.rooms.contains_key(&room) && !self.creators.contains_key(&room) {
+                    return Err(Failure::Refused(Refusal::NoSuchRoom));
+                }
+                let receipt = self.creators.get(&room).map(|creator| self.secret.sign_room(creator));
+                Ok(Answer::Room { receipt })
+            }
             Request::Members { room, .. } => {
                 let member = |name: &String| Member { name: name.parse().unwrap(), online: true };
                 Ok(Answer::Members(self.members.get(&room).into_iter().flatten().map(member).collect()))
@@ -336,6 +351,15 @@ impl FakeRelay {
         }
         if self.refuses.is_some_and(|text| post.body.as_ref().is_some_and(|body| body.0 == text)) {
             return Err(Failure::Refused(Refusal::NoSuchPost));
+        }
+        if !self.rooms.contains_key(&head.room) && !head.room.is_lobby() {
+            let creator = RoomReceipt {
+                room: head.room.clone(),
+                name: head.author.clone(),
+                account: head.account,
+                time: head.time,
+            };
+            self.creators.entry(head.room.clone()).or_insert(creator);
         }
         let posts = self.rooms.entry(head.room.clone()).or_default();
         let parsed: Vec<PostHead> = posts.iter().map(|post| PostHead::parse(&post.head.body.0).unwrap()).collect();

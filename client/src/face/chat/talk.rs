@@ -358,6 +358,10 @@ fn queues(command: &Command) -> bool {
             | Command::Edit { .. }
             | Command::Delete { .. }
             | Command::Expire { .. }
+            | Command::Topic { text: Some(_), .. }
+            | Command::Kick { .. }
+            | Command::Ban { .. }
+            | Command::Unban { .. }
     )
 }
 

@@ -77,6 +77,9 @@ fn message(id: &str, from: &str, state: State) -> Event {
         mentions_me: false,
         action: false,
         file: None,
+        label: None,
+        display: None,
+        whom: None,
     })
 }
 

@@ -84,6 +84,18 @@ pub(super) struct Global {
     pub(super) timeout: Option<Duration>,
 }
 
+/// Somebody in a room, and why.
+#[derive(Debug, clap::Args)]
+pub(super) struct Whom {
+    /// #room
+    pub(super) room: String,
+    /// Whom
+    pub(super) name: String,
+    /// Everybody in the room reads it
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -304,8 +316,53 @@ pub(super) enum Verb {
         #[arg(default_value = "#lobby")]
         room: String,
     },
+    /// Show what a room is about, or say it in a room that you made
+    #[command(
+        before_long_help = "Examples:\n  sealpost topic '#garden'\n  sealpost topic '#garden' roses and tulips\n  \
+        sealpost topic '#garden' '' (takes it away)"
+    )]
+    Topic {
+        /// #room
+        room: String,
+        /// What it is about, on one line
+        text: Vec<String>,
+    },
+    /// Put somebody out of a room that you made; they may join again
+    #[command(before_long_help = "Examples:\n  sealpost kick '#garden' bob --reason 'off topic'")]
+    Kick(Whom),
+    /// Put somebody out of a room that you made, and keep them out
+    #[command(before_long_help = "Examples:\n  sealpost ban '#garden' bob --reason spam")]
+    Ban(Whom),
+    /// Let somebody in again whom you have banned
+    Unban(Whom),
     /// List everybody you know, with their keys
     Contacts,
+    /// Show what is known of somebody: key, label, rooms, devices, since when
+    Whois {
+        /// Whom
+        name: String,
+    },
+    /// Give somebody a label that nobody else sees; it never replaces their name
+    #[command(before_long_help = "Examples:\n  sealpost alias bob Uncle Bob\n  sealpost alias bob '' (takes it away)")]
+    Alias {
+        /// Whom
+        name: String,
+        /// The label
+        #[arg(required = true)]
+        label: Vec<String>,
+    },
+    /// Say in your rooms what you want to be called, beside your name; everybody there reads it
+    #[command(before_long_help = "Examples:\n  sealpost nick Bobby\n  sealpost nick '' (takes it away)")]
+    Nick {
+        /// On one line
+        #[arg(required = true)]
+        display: Vec<String>,
+    },
+    /// Say in your rooms that you are away; without a reason, that you are back. Everybody there reads it
+    Away {
+        /// Why, on one line
+        why: Vec<String>,
+    },
     /// Show nothing more of somebody
     Block {
         /// Whom

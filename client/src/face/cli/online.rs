@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
-use super::arguments::{Bot, Verb};
+use super::arguments::{Bot, Verb, Whom};
 use super::{Context, Stop, file};
 use crate::api::{Command, Error, ErrorCode, Event, State, Way};
 use crate::face::meter::Meter;
@@ -196,7 +196,15 @@ fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error
         Verb::Leave { room } => Command::Leave { room },
         Verb::Rooms => Command::Rooms,
         Verb::Who { room } => Command::Who { room: Some(room) },
+        Verb::Topic { room, text } => Command::Topic { room, text: (!text.is_empty()).then(|| text.join(" ")) },
+        Verb::Kick(Whom { room, name, reason }) => Command::Kick { room, name: person(name), reason },
+        Verb::Ban(Whom { room, name, reason }) => Command::Ban { room, name: person(name), reason },
+        Verb::Unban(Whom { room, name, reason }) => Command::Unban { room, name: person(name), reason },
         Verb::Contacts => Command::Contacts,
+        Verb::Whois { name } => Command::Whois { name: person(name) },
+        Verb::Alias { name, label } => Command::Alias { name: person(name), label: label.join(" ") },
+        Verb::Nick { display } => Command::Nick { display: display.join(" ") },
+        Verb::Away { why } => Command::Away { why: why.join(" ") },
         Verb::Block { name } => Command::Block { name: person(name) },
         Verb::Unblock { name } => Command::Unblock { name: person(name) },
         Verb::Search { words, with, limit } => Command::Search { words: words.join(" "), with, limit },

@@ -27,6 +27,12 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::Edit { within: Some(within), .. } | Command::Delete { within: Some(within), .. } => {
             place(within, true)
         }
+        Command::Topic { room, text: None } => place(room, false),
+        Command::Topic { room, .. }
+        | Command::Kick { room, .. }
+        | Command::Ban { room, .. }
+        | Command::Unban { room, .. } => place(room, true),
+        Command::Whois { name } => place(name, false),
         Command::Verify { name: Some(name), mark: None } => place(name, false),
         Command::Who { room } => place(room.as_deref().unwrap_or("#lobby"), false),
         Command::Recv { from: None, .. }
@@ -76,6 +82,7 @@ pub(super) fn hears(bot: &Bot, event: &Event) -> bool {
         }
         Event::KeyChanged { name, .. } | Event::NewDevice { name, .. } => named(bot, name),
         Event::Presence { room, .. } => named(bot, room),
+        Event::About { conversation, .. } => named(bot, conversation),
         Event::Conversation { name, .. } => named(bot, name),
         Event::Typing { conversation, .. } => named(bot, conversation),
         Event::Refused { conversation: Some(conversation), .. } => named(bot, conversation),

@@ -24,6 +24,34 @@ pub const ENTRIES: &[Entry] = &[
     Entry { names: &["rooms", "list"], arguments: "", does: "list the relay's rooms" },
     Entry { names: &["who", "names"], arguments: "[#ROOM]", does: "list the members of a room" },
     Entry {
+        names: &["topic"],
+        arguments: "[#ROOM] [TEXT]",
+        does: "show what a room is about; with TEXT, say it, in a room that you made; - takes it away",
+    },
+    Entry {
+        names: &["kick"],
+        arguments: "[#ROOM] NAME [WHY]",
+        does: "put somebody out of a room that you made; everybody reads why",
+    },
+    Entry { names: &["ban"], arguments: "[#ROOM] NAME [WHY]", does: "the same, and keep them out" },
+    Entry { names: &["unban"], arguments: "[#ROOM] NAME [WHY]", does: "let them in again" },
+    Entry {
+        names: &["whois"],
+        arguments: "[NAME]",
+        does: "show what is known of somebody: key, label, rooms, since when",
+    },
+    Entry {
+        names: &["alias"],
+        arguments: "NAME LABEL",
+        does: "give somebody a label that nobody else sees; - takes it away",
+    },
+    Entry {
+        names: &["nick"],
+        arguments: "TEXT",
+        does: "say in your rooms what you want to be called, beside your name; - takes it away",
+    },
+    Entry { names: &["away"], arguments: "[TEXT]", does: "say in your rooms that you are away; without TEXT, back" },
+    Entry {
         names: &["verify"],
         arguments: "[NAME|ok]",
         does: "show the safety number with somebody; `ok` after you compared it and it is equal",
@@ -45,7 +73,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         names: &["delete"],
         arguments: "[ID]",
-        does: "take a message of yours back; without ID, your last one here",
+        does: "take a message of yours back, or anybody's in a room that you made; without ID, your last one here",
     },
     Entry {
         names: &["react"],

@@ -57,7 +57,7 @@ impl App {
 
     fn answered(&mut self, number: Option<u64>, asked: Asked, event: Event) {
         match (asked, event) {
-            (Asked::Members, Event::Presence { room, name, online }) => {
+            (Asked::Members, Event::Presence { room, name, online, .. }) => {
                 if let Panel::People(people) = &mut self.panel {
                     people.tell(&room, &name, online);
                 }

@@ -10,8 +10,8 @@ use ratatui::widgets::Paragraph;
 use super::ink;
 use super::theme::{Role, Theme};
 use crate::api::{Kind, Message, Trust};
-use crate::face::plain;
 use crate::face::view::{Conversation, Entry, is_public, own};
+use crate::face::{names, plain};
 
 /// Messages of one author within this time stand under one name, in seconds.
 const TOGETHER: i64 = 300;
@@ -200,6 +200,7 @@ fn head(message: &Message, time: &str, theme: Theme) -> Line<'static> {
     let name = if own(message) { Role::Own } else { Role::Strong };
     let mut spans = vec![
         ink::span(&plain::account(&message.from), theme.style(name)),
+        ink::span(&names::beside(message.label.as_ref(), message.display.as_ref()), theme.style(Role::Quiet)),
         ink::span("  ", theme.style(Role::Plain)),
         ink::span(mark, theme.style(role)),
         ink::span(&format!("  {time}"), theme.style(Role::Quiet)),
@@ -220,6 +221,9 @@ fn happening(message: &Message) -> Option<String> {
         Kind::Edit => Some(format!("changed {}: {}", about(), message.text.on_one_line())),
         Kind::Delete => Some(format!("deleted {}", about())),
         Kind::Timer => Some(format!("set: {}", message.text.on_one_line())),
+        Kind::Topic | Kind::Kick | Kind::Ban | Kind::Unban | Kind::Remove | Kind::Name | Kind::Away => {
+            names::decision(message)
+        }
         Kind::Text | Kind::Reply | Kind::Removed | Kind::File => None,
     }
 }

@@ -26,6 +26,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What comes of it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives until it is drawn, and nearly all of them are events")]
 pub(super) enum Heard {
     /// The profile is being opened, which takes a moment.
     Opening,

@@ -73,6 +73,12 @@ pub(in crate::face) fn says(message: &Message) -> bool {
     matches!(message.kind, Kind::Text | Kind::Reply | Kind::File)
 }
 
+/// Whether it only changes another message, or what is known of its author.
+fn changes(message: &Message) -> bool {
+    use Kind::{Away, Delete, Edit, Name, Reaction, Remove};
+    matches!(message.kind, Edit | Delete | Reaction | Remove | Name | Away)
+}
+
 impl Conversation {
     pub(super) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
@@ -119,7 +125,7 @@ impl Conversation {
             known.clone_from(message);
             return false;
         }
-        if !self.applies(message) && !matches!(message.kind, Kind::Edit | Kind::Delete | Kind::Reaction) {
+        if !self.applies(message) && !changes(message) {
             self.push(Entry::Message(Box::new(message.clone())));
         }
         true
@@ -145,9 +151,7 @@ impl Conversation {
                     target.reactions.push(Reaction { emoji, from });
                 }
             }
-            Kind::Text | Kind::Reply | Kind::Join | Kind::Leave | Kind::Removed | Kind::Timer | Kind::File => {
-                return false;
-            }
+            _ => return false,
         }
         true
     }

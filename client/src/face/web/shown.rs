@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::api::{Error, Event, Kind, Message, State, Text, Transfer, Trust, Way, bytes_in_words};
-use crate::face::plain;
+use crate::face::{names, plain};
 
 /// Where a conversation's page is, below the base.
 pub(super) fn path(conversation: &str) -> String {
@@ -130,7 +130,7 @@ impl File {
 
 /// Whether the line stands in the log by itself; edits, deletions and reactions change another one.
 pub(super) fn stands(kind: Kind) -> bool {
-    !matches!(kind, Kind::Edit | Kind::Delete | Kind::Reaction)
+    !matches!(kind, Kind::Edit | Kind::Delete | Kind::Reaction | Kind::Remove | Kind::Name | Kind::Away)
 }
 
 fn state(state: State) -> &'static str {
@@ -165,7 +165,10 @@ impl Line {
         let (text, notice) = match message.kind {
             Kind::Join => ("became a member".to_owned(), true),
             Kind::Leave => ("left".to_owned(), true),
-            _ => (message.text.shown(), false),
+            _ => match names::decision(message) {
+                Some(decision) => (decision, true),
+                None => (message.text.shown(), false),
+            },
         };
         Self {
             base: base.to_owned(),

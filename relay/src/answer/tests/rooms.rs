@@ -1,11 +1,11 @@
 use super::*;
 use crate::quota::Rate;
 
-fn follow(relay: &Relay<Memory>, caller: &mut Caller, room: &str, after: u64) -> Result<Answer, Refusal> {
+pub(super) fn follow(relay: &Relay<Memory>, caller: &mut Caller, room: &str, after: u64) -> Result<Answer, Refusal> {
     ask(relay, caller, Request::Follow { room: room.parse().unwrap(), after: Seq(after) })
 }
 
-fn posts(pushes: Vec<Push>) -> Vec<Post> {
+pub(super) fn posts(pushes: Vec<Push>) -> Vec<Post> {
     let post = |push| match push {
         Push::Post { post, .. } => post,
         other => panic!("a post, not {other:?}"),
@@ -13,7 +13,7 @@ fn posts(pushes: Vec<Push>) -> Vec<Post> {
     pushes.into_iter().map(post).collect()
 }
 
-fn send(relay: &Relay<Memory>, caller: &mut Caller, post: &Post) -> Result<Seq, Refusal> {
+pub(super) fn send(relay: &Relay<Memory>, caller: &mut Caller, post: &Post) -> Result<Seq, Refusal> {
     match ask(relay, caller, Request::Post(post.clone()))? {
         Answer::Posted { seq, id } => {
             assert_eq!(id, PostHead::parse(&post.head.body.0).unwrap().id);
@@ -24,7 +24,13 @@ fn send(relay: &Relay<Memory>, caller: &mut Caller, post: &Post) -> Result<Seq, 
 }
 
 /// Joins and says what is given, in one room.
-fn talk(relay: &Relay<Memory>, person: &mut Person, caller: &mut Caller, room: &str, lines: &[&str]) -> Vec<Post> {
+pub(super) fn talk(
+    relay: &Relay<Memory>,
+    person: &mut Person,
+    caller: &mut Caller,
+    room: &str,
+    lines: &[&str],
+) -> Vec<Post> {
     let mut all = vec![person.says(relay, room, PostKind::Join, b"", None)];
     all.extend(lines.iter().map(|line| person.says(relay, room, PostKind::Text, line.as_bytes(), None)));
     for post in &all {

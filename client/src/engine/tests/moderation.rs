@@ -1,0 +1,198 @@
+//! Who made a room decides in it.
+
+use sealpost_spec::mailbox::{Push, Seq};
+use sealpost_spec::room::{PostHash, PostId, PostKind, RoomName};
+
+use super::*;
+use crate::api::{Kind, Text};
+use crate::engine::say::Say;
+
+/// Alice has made the garden, Bob has joined it.
+fn garden() -> World {
+    let mut world = World::new(&["alice", "bob", "carol"]);
+    for who in 0..3 {
+        assert!(world.run(who, Command::Join { room: "#garden".into() }).contains(&Event::Done));
+        world.pass(10);
+    }
+    world
+}
+
+fn room() -> RoomName {
+    "garden".parse().unwrap()
+}
+
+fn topic(world: &mut World, who: usize) -> Option<Text> {
+    let events = world.run(who, Command::Topic { room: "#garden".into(), text: None });
+    events
+        .into_iter()
+        .find_map(|event| if let Event::Conversation { topic, .. } = event { Some(topic) } else { None })?
+}
+
+fn kick(world: &mut World, who: usize, name: &str, reason: &str) -> Vec<Event> {
+    let (room, name, reason) = ("#garden".into(), name.into(), Some(reason.into()));
+    world.run(who, Command::Kick { room, name, reason })
+}
+
+fn is_in(world: &mut World, who: usize) -> bool {
+    world.engine(who).rooms.get(&room()).is_some_and(|room| room.joined)
+}
+
+fn refusals(world: &World, who: usize) -> Vec<String> {
+    let heard = world.people[who].heard.iter();
+    heard
+        .filter_map(|(_, event)| if let Event::Refused { reason, .. } = event { Some(reason.clone()) } else { None })
+        .collect()
+}
+
+/// [ROOM-12] [ROOM-13] [ROOM-15] the creator's topic reaches everybody; another one's is not even posted, and one that is
+/// posted past the client is shown to nobody.
+#[test]
+fn only_the_creators_topic_counts() {
+    let mut world = garden();
+    let set = |text: &str| Command::Topic { room: "#garden".into(), text: Some(text.into()) };
+    let told = world.run(0, set("roses"));
+    assert_eq!(error_of(&told), None, "{told:?}");
+    world.pass(100);
+    for who in 0..3 {
+        assert_eq!(topic(&mut world, who), Some(Text::new("roses")), "{who}");
+    }
+    assert_eq!(error_of(&world.run(1, set("weeds"))), Some(ErrorCode::Refused));
+    assert_eq!(
+        error_of(&world.run(0, Command::Topic { room: "#lobby".into(), text: Some("mine".into()) })),
+        Some(ErrorCode::Refused)
+    );
+    assert_eq!(error_of(&world.run(0, set(&"x".repeat(501)))), Some(ErrorCode::Usage));
+    assert_eq!(error_of(&world.run(0, set("two\nlines"))), Some(ErrorCode::Usage));
+    world.step(1, |engine| {
+        let say = Say { kind: Kind::Topic, ..Say::text("weeds".into()) };
+        engine.post_as(&room(), PostKind::Topic, &say, "weeds".into(), (PostId::NONE, PostHash::default()))?;
+        engine.offer_posts(&room())
+    });
+    world.pass(100);
+    for who in [0, 2] {
+        assert_eq!(topic(&mut world, who), Some(Text::new("roses")), "{who}");
+        assert!(!world.history(who, "#garden").iter().any(|line| line.text.as_raw() == "weeds"));
+        assert!(refusals(&world, who).iter().any(|reason| reason.contains("not who made the room")), "{who}");
+    }
+    world.run(0, set(""));
+    world.pass(100);
+    assert_eq!((topic(&mut world, 0), topic(&mut world, 1)), (None, None));
+}
+
+/// [ROOM-18] [THREAT-24] whoever is put out sees by whom and why, and is no member until they join again; the same kick
+/// played again, and one that a later join follows, change nothing.
+#[test]
+fn a_kick_is_shown_and_counts_once() {
+    let mut world = garden();
+    assert_eq!(error_of(&kick(&mut world, 0, "bob", "off topic")), None);
+    let played = world.relay.last_post("garden");
+    world.pass(100);
+    for who in 0..3 {
+        let line =
+            world.history(who, "#garden").into_iter().find(|line| line.kind == Kind::Kick).expect("everybody sees it");
+        assert_eq!(
+            (line.from.as_str(), line.whom.as_deref(), line.text.as_raw()),
+            ("@alice", Some("@bob"), "off topic")
+        );
+    }
+    assert_eq!((is_in(&mut world, 1), is_in(&mut world, 2)), (false, true));
+    assert_eq!(error_of(&world.send(1, "#garden", "hey")), Some(ErrorCode::NoSuchRoom));
+    world.go_offline(1);
+    world.come_back(1);
+    assert!(!is_in(&mut world, 1), "not by itself");
+    assert!(world.run(1, Command::Join { room: "#garden".into() }).contains(&Event::Done));
+    world.pass(100);
+    assert!(is_in(&mut world, 1));
+    for seq in [1, 7, 1_000] {
+        let now = world.now;
+        let push = Push::Post { room: room(), seq: Seq(seq), post: played.clone() };
+        world.engine(1).handle_link(now, LinkEvent::Push(push));
+        world.settle();
+        assert!(is_in(&mut world, 1), "at {seq}");
+    }
+    world.restart(1);
+    world.come_back(1);
+    world.pass(100);
+    assert!(is_in(&mut world, 1), "nor after a restart");
+}
+
+/// [ROOM-18] a kick that came while one's own join was on its way: the relay's order says whether it is still one's own.
+#[test]
+fn the_relays_order_says_whether_a_join_came_later() {
+    let mut world = garden();
+    assert!(world.run(1, Command::Leave { room: "#garden".into() }).contains(&Event::Done));
+    kick(&mut world, 0, "bob", "for good measure");
+    assert!(world.run(1, Command::Join { room: "#garden".into() }).contains(&Event::Done));
+    world.pass(100);
+    assert!(is_in(&mut world, 1), "he has joined after it");
+    let rule = world.engine(1).rules.get(&room()).unwrap().clone();
+    assert!(rule.put_out > Seq(0) && rule.joined_at > rule.put_out);
+}
+
+/// [ROOM-15] [THREAT-26] nobody else kicks; a name that nobody has is none; oneself is not put out.
+#[test]
+fn a_kick_needs_somebody() {
+    let mut world = garden();
+    assert_eq!(error_of(&kick(&mut world, 1, "carol", "")), Some(ErrorCode::Refused));
+    assert_eq!(error_of(&kick(&mut world, 0, "alice", "")), Some(ErrorCode::Usage));
+    assert_eq!(error_of(&kick(&mut world, 0, "nobody", "")), Some(ErrorCode::NoSuchName));
+    assert_eq!(error_of(&kick(&mut world, 0, "bob", "a\nb")), Some(ErrorCode::Usage));
+    let elsewhere = Command::Ban { room: "#den".into(), name: "bob".into(), reason: None };
+    assert_eq!(error_of(&world.run(0, elsewhere)), Some(ErrorCode::NoSuchRoom));
+    assert!((0..3).all(|who| is_in(&mut world, who)));
+}
+
+/// [ROOM-6] [ROOM-15] the creator takes anybody's post away, and everybody sees who did.
+#[test]
+fn the_creator_removes_a_post() {
+    let mut world = garden();
+    world.send(1, "#garden", "buy my weeds");
+    world.pass(100);
+    let id = world.history(0, "#garden").into_iter().find(|line| line.text.as_raw() == "buy my weeds").unwrap().id;
+    let delete = |within| Command::Delete { id: Some(id.clone()), within };
+    assert_eq!(error_of(&world.run(2, delete(None))), Some(ErrorCode::Usage), "carol has not made it");
+    assert_eq!(error_of(&world.run(0, delete(Some("#garden".into())))), None);
+    world.pass(100);
+    for who in 0..3 {
+        let line = world.history(who, "#garden").into_iter().find(|line| line.id == id).expect("its place stays");
+        assert_eq!((line.kind, line.text.as_raw()), (Kind::Removed, "removed by the room's creator"), "{who}");
+    }
+    let told = world.people[2].heard.iter().any(
+        |(_, event)| matches!(event, Event::Message(message) if message.id == id && message.kind == Kind::Removed),
+    );
+    assert!(told, "it stands on carol's screen");
+}
+
+/// [ROOM-13] [ROOM-14] [THREAT-25] the first creator that the relay names counts; it gets its receipt back after it has
+/// lost its store, and another name is told.
+#[test]
+fn a_creator_is_pinned() {
+    let mut world = garden();
+    let creator = |world: &mut World, who: usize| world.engine(who).creator_of(&room()).unwrap().account;
+    let (alice, mallory) = (world.engine(0).own.account, world.engine(2).own.account);
+    assert_eq!(creator(&mut world, 1), alice);
+    world.relay.lose_store(8);
+    for who in [1, 0, 2] {
+        world.go_offline(who);
+        world.come_back(who);
+        world.pass(5_000);
+    }
+    assert_eq!(world.relay.creators[&room()].account, alice, "bob has shown the receipt before alice was back");
+    world.run(0, Command::Topic { room: "#garden".into(), text: Some("roses".into()) });
+    world.pass(100);
+    assert_eq!(topic(&mut world, 1), Some(Text::new("roses")));
+
+    let receipt = world.relay.creators[&room()].clone();
+    world.relay.lose_store(9);
+    let lie = sealpost_spec::room::RoomReceipt { name: "carol".parse().unwrap(), account: mallory, time: 1, ..receipt };
+    world.relay.creators.insert(room(), lie);
+    world.go_offline(1);
+    world.come_back(1);
+    world.pass(5_000);
+    assert_eq!(creator(&mut world, 1), alice);
+    assert!(
+        refusals(&world, 1).iter().any(|reason| reason.contains("now says that @carol made")),
+        "{:?}",
+        refusals(&world, 1)
+    );
+}
