@@ -18,6 +18,9 @@ enum Deed<'a> {
     Edits(&'a str),
     Deletes,
     Reacts(&'a str),
+    Sends(&'a str),
+    /// Takes the newest file of the other one.
+    Fetches,
     Compares(&'a str),
 }
 
@@ -66,6 +69,8 @@ impl Way {
             Deed::Edits(text) => format!("/edit {text}"),
             Deed::Deletes => "/delete".to_owned(),
             Deed::Reacts(emoji) => format!("/react {emoji}"),
+            Deed::Sends(path) => format!("/file {path}"),
+            Deed::Fetches => "/get".to_owned(),
             Deed::Compares(number) => return self.compares(person, with, number),
         };
         match self {
@@ -79,6 +84,8 @@ impl Way {
                     Deed::Edits(text) => vec!["edit".into(), "--in".into(), with.into(), (*text).into()],
                     Deed::Deletes => vec!["delete".into(), "--in".into(), with.into()],
                     Deed::Reacts(emoji) => vec!["react".into(), of_them(), (*emoji).into()],
+                    Deed::Sends(path) => vec!["send".into(), with.into(), "-f".into(), (*path).into()],
+                    Deed::Fetches => vec!["get".into(), newest(person, with, |line| line["event"] == "file")],
                     Deed::Compares(_) => unreachable!("it is another match"),
                 };
                 let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -136,21 +143,27 @@ impl Way {
     }
 }
 
+/// What stands in a conversation, oldest first.
+fn history(person: &Person, with: &str) -> Vec<Value> {
+    let lines = person.json(&["history", with]).expect(0).json();
+    lines.into_iter().filter(|line| line["event"] == "message" || line["event"] == "file").collect()
+}
+
 /// The id of the newest message for which this is true.
 fn newest(person: &Person, with: &str, wanted: impl Fn(&Value) -> bool) -> String {
-    let history = person.json(&["history", with]).expect(0).events("message");
+    let history = history(person, with);
     let found = history.iter().rev().find(|line| wanted(line)).unwrap_or_else(|| panic!("{history:#?}"));
     found["id"].as_str().unwrap().to_owned()
 }
 
 /// A conversation without what differs from one time to the next: who, what, in answer to which, what became of it.
 fn transcript(person: &Person, with: &str) -> Vec<Value> {
-    let history = person.json(&["history", with]).expect(0).events("message");
+    let history = history(person, with);
     let place = |id: &Value| history.iter().position(|line| line["id"] == *id);
     let told = |line: &Value| {
         json!({
-            "from": line["from"], "kind": line["kind"], "text": line["text"], "edited": line["edited"],
-            "reactions": line["reactions"], "about": place(&line["target"]),
+            "from": line["from"], "event": line["event"], "kind": line["kind"], "text": line["text"], "edited": line["edited"],
+            "reactions": line["reactions"], "about": place(&line["target"]), "size": line["size"],
         })
     };
     history.iter().map(told).collect()
@@ -186,6 +199,19 @@ fn converse(way: &str) -> Option<Vec<Value>> {
     both("forget this");
     a.does(alice, "bob", &Deed::Deletes);
     both("\"removed\"");
+    let tea: Vec<u8> = (0_u32..300_000).map(|number| (number >> 8 ^ number) as u8).collect();
+    let path = pair.folder.path().join("tea.bin");
+    std::fs::write(&path, &tea).unwrap();
+    b.does(bob, "alice", &Deed::Sends(path.to_str().unwrap()));
+    both("tea.bin");
+    a.does(alice, "bob", &Deed::Fetches);
+    until(&format!("the file is saved, {way}"), || {
+        let files = alice.json(&["files"]).expect(0).events("progress");
+        let saved = files.iter().find(|file| file["incoming"] == true && file["state"] == "done")?;
+        Some(assert_eq!(std::fs::read(saved["path"].as_str()?).unwrap(), tea, "{way}"))
+    });
+    a.shows(alice, "bob", &["tea.bin"]);
+    b.shows(bob, "alice", &["tea.bin"]);
     a.shows(alice, "bob", &["tea on saturday?", "yes, at four", "👍"]);
     b.shows(bob, "alice", &["tea on saturday?", "yes, at four", "👍"]);
     let number = alice.json(&["verify", "bob"]).expect(0).events("safety")[0]["number"].as_str().unwrap().to_owned();
@@ -228,7 +254,7 @@ fn the_same_conversation_four_ways() {
         WAYS.map(|way| scope.spawn(move || converse(way))).map(|talk| talk.join().expect("both have said everything"))
     });
     let script = left[0].as_ref().expect("a script needs nothing");
-    assert_eq!(script.len(), 5, "{script:#?}");
+    assert_eq!(script.len(), 6, "{script:#?}");
     for (way, left) in WAYS.iter().zip(&left) {
         if let Some(left) = left {
             assert_eq!(left, script, "{way}");
