@@ -455,10 +455,12 @@ async fn what_was_begun_is_answered_before_a_stop() {
     sends.request(7, &Request::Deliver { token: None, envelope: envelope(&bob, 1) }).await;
     let Some(RelayFrame::Push(Push::Envelope { seq, id, .. })) = reads.next().await else { panic!("a push") };
     sends.stop.send_replace(true);
+    let before = Instant::now();
     reads.request(8, &Request::Acknowledge(vec![(seq, id)])).await;
     let answer = sends.next().await;
     assert!(matches!(answer, Some(RelayFrame::Answer { id: 7, answer: Ok(Answer::Accepted { .. }) })), "{answer:?}");
     sends.goodbye(Refusal::Stopping).await;
+    assert_eq!(before.elapsed(), Duration::ZERO, "and then nothing is waited for");
 }
 
 /// [RELAY-14] the answer to an acknowledgement waits 100 ms for something to travel with, and leaves with what comes.

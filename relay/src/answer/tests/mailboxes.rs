@@ -242,6 +242,25 @@ fn a_token_delivers_without_work() {
     assert_eq!(deliver(Some(new), false), Ok(()));
 }
 
+/// [BOX-6] what a link has learnt of a mailbox holds as long as it is true: a token that was replaced since is refused on
+/// the very link on which it was good.
+#[test]
+fn a_link_notices_a_new_token() {
+    let relay = relay(|rules| rules.work = WorkPrice { fetch: 0, deliver: 8 });
+    let mut bob = Person::new("bob", 20);
+    let (mut caller, _) = bob.register(&relay);
+    let mut stranger = link(&relay, LinkKind::Anonymous);
+    let mut deliver = |token, id| {
+        let envelope = envelope(&bob, id, SMALL);
+        ask(&relay, &mut stranger, Request::Deliver { token: Some(token), envelope }).map(|_| ())
+    };
+    let (old, new) = (bob.token, DeliveryToken([3; 32]));
+    assert_eq!([deliver(old, 1), deliver(old, 2)], [Ok(()), Ok(())]);
+    assert_eq!(ask(&relay, &mut caller, Request::SetToken(token_hash(&new))), Ok(Answer::Done));
+    assert_eq!(deliver(old, 3), Err(Refusal::UnknownToken));
+    assert_eq!([deliver(new, 4), deliver(new, 5)], [Ok(()), Ok(())]);
+}
+
 /// [RELAY-15] who has used up the rate of deliveries is refused before anybody looks at the work: it counts once it is
 /// sent again.
 #[test]

@@ -47,6 +47,45 @@ async fn sqlite_conforms() {
     conformance::all(Disk::new).await;
 }
 
+/// What is trimmed between the look where entries are and the look into the file leaves room for those behind it: a
+/// short read is the end.
+#[tokio::test]
+async fn what_is_trimmed_beside_a_read_makes_room() {
+    use std::task::{Context, Waker};
+
+    let disk = Disk::new();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    let mut seqs = Vec::new();
+    for id in 1..=5 {
+        let written = store.write(append(id)).await.unwrap();
+        seqs.extend(written.iter().filter_map(|written| match written {
+            Written::Appended(seq) => Some(*seq),
+            _ => None,
+        }));
+    }
+    // Both readers are busy: the read has looked where things are, and waits for one.
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    let busy = Arc::new(Mutex::new(busy));
+    let mut others: Vec<_> = (0..READERS)
+        .map(|_| {
+            let busy = Arc::clone(&busy);
+            Box::pin(store.read(move |_| {
+                let _ = lock(&busy).recv();
+                Ok(())
+            }))
+        })
+        .collect();
+    let mut context = Context::from_waker(Waker::noop());
+    others.iter_mut().for_each(|other| assert!(other.as_mut().poll(&mut context).is_pending()));
+    let (log, limit) = (mailbox(), Limit { count: 3, bytes: 1 << 20 });
+    let mut read = Box::pin(Store::read(&store, &log, Seq(0), limit));
+    assert!(read.as_mut().poll(&mut context).is_pending());
+    store.write(vec![Write::Trim { log: mailbox(), through: seqs[1] }]).await.unwrap();
+    drop(free);
+    let there: Vec<u8> = read.await.unwrap().iter().map(|entry| entry.id[0]).collect();
+    assert_eq!(there, [3, 4, 5]);
+}
+
 /// [STORE-10] another empty store has another id.
 #[test]
 fn each_store_has_an_id_of_its_own() {
