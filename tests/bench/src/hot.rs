@@ -137,11 +137,14 @@ impl Asked {
     }
 }
 
-/// A box to Alice, who is there.
+/// A box to Alice, who is there, on a link that has brought her one before.
 pub fn delivery() -> Asked {
     let stage = Stage::new(Rates::unlimited());
-    let request = to(&stage.alice.0, 1);
-    Asked::anonymously(stage, &request)
+    let [first, next] = [0, 1].map(|number| to(&stage.alice.0, number));
+    let mut asked = Asked::anonymously(stage, &first);
+    assert!(asked.answer(), "the first one is granted");
+    asked.body = encode(&next).expect("it fits a frame");
+    asked
 }
 
 /// A box from an address that has used up its rate: what a flood costs.
