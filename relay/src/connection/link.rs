@@ -47,6 +47,9 @@ const ROUNDS: usize = 16;
 /// What a link may ask for, by [`weight`], before it lets others. [RELAY-25]
 const TURN: u32 = 64;
 
+/// What a full outbox takes of a link's turn: two MiB in all.
+const FULL: u32 = TURN / 8;
+
 /// What a request takes of a link's turn: one for some microseconds. What is signed takes a hundred of them.
 fn weight(begun: &Begun<'_>) -> u32 {
     match begun {
@@ -217,8 +220,11 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
         self.push(context)?;
         let full = self.outbox.waiting() >= PUSH_BELOW;
         self.write(context)?;
-        // Then there is room for pushes again.
+        // Then there is room for pushes again; but who takes all that is pushed has its turn, and no more. [RELAY-25]
         let mut more = full && self.outbox.waiting() < PUSH_BELOW;
+        if more {
+            self.turn = self.turn.saturating_sub(FULL);
+        }
         more |= self.read(context)?;
         more |= self.overdue(context)?;
         Ok(more || self.hears()? || self.parted())
