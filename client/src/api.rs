@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod file;
 mod message;
+mod shown;
 mod text;
 
 pub use command::{Command, Wait};
@@ -17,8 +18,10 @@ pub use event::{Bot, Event};
 pub(crate) use file::bytes_in_words;
 pub use file::{Transfer, Way};
 pub use message::{Kind, Message, Reaction, State, Trust};
+pub use shown::Shown;
+pub(crate) use shown::is_obeyed;
 pub use text::Text;
-pub(crate) use text::{in_words, is_obeyed};
+pub(crate) use text::in_words;
 
 /// Version of the JSON below.
 pub const VERSION: u32 = 1;

@@ -21,6 +21,8 @@ mod view;
 mod web;
 
 use crate::api::Error;
+#[cfg(test)]
+pub(crate) use plain::tests::PAYLOADS;
 
 /// Why a face ends before its command has.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use sealpost_tests::processes::finish;
 
 use super::Pair;
 use super::terminal::Terminal;
+use super::web::Page;
 
 /// What gurk, WeeChat, git and others have obeyed: title, clipboard, screen, printer, overwriting, 8-bit control,
 /// bidirectional overrides, and a tower of marks.
@@ -33,6 +34,7 @@ pub(super) fn assert_harmless(what: &str, output: &[u8], own_sequences: bool) {
     {
         assert!(!text.contains(forbidden), "{what} contains {forbidden:?}");
     }
+    assert!(!text.contains(&"\u{301}".repeat(9)), "{what} contains a tower of marks");
     let c1 = text.chars().find(|c| matches!(c, '\u{80}'..='\u{9f}'));
     assert_eq!(c1, None, "{what} contains an 8-bit control character");
     for control in ['\u{8}', '\u{e}'] {
@@ -44,7 +46,7 @@ pub(super) fn assert_harmless(what: &str, output: &[u8], own_sequences: bool) {
     }
 }
 
-/// [THREAT-17] A stranger's text reaches no terminal, pipe or JSON reader as anything but text.
+/// [THREAT-17] A stranger's text reaches no terminal, pipe, JSON reader, log or page as anything but text.
 #[test]
 fn text_of_strangers_is_shown_not_obeyed() {
     let pair = Pair::new();
@@ -60,6 +62,8 @@ fn text_of_strangers_is_shown_not_obeyed() {
         let _ = finish(alice.command(&["send", "bob"]), payload).expect(0);
         let _ = finish(alice.command(&["send", "#lobby"]), payload).expect(0);
     }
+    let tower = format!("tower{}", "\u{301}".repeat(10_000));
+    let _ = finish(alice.command(&["send", "bob"]), &tower).expect(0);
     let _ = alice.run(&["send", "bob", "the last direct one"]).expect(0);
     let _ = alice.run(&["send", "#lobby", "the last public one"]).expect(0);
     terminal.shows("the last direct one");
@@ -74,7 +78,21 @@ fn text_of_strangers_is_shown_not_obeyed() {
         let texts: Vec<String> = json.events("message").iter().map(|line| line["text"].to_string()).collect();
         assert!(texts.iter().any(|text| text.contains("title")), "{texts:?}");
     }
+    let logging = bob.run(&["-vv", "history", "alice"]).expect(0);
+    assert_harmless("the client's log", logging.err.as_bytes(), false);
     assert_harmless("the relay's log", relay.logged().as_bytes(), false);
+    let page = Page::of(bob);
+    let entered = page.enter();
+    for path in ["/", "/with/alice", "/room/lobby", "/search?q=bell", "/people", "/verify/alice"] {
+        let (status, answer) = entered.get(&page, path);
+        assert_eq!(status, 200, "{answer}");
+        let (_, html) = answer.split_once("\r\n\r\n").unwrap();
+        assert_harmless(path, html.as_bytes(), false);
+    }
+    let title = format!("here=%40alice&text=%2Fdm%20{}%20x", "%1B%5D0%3BPWNED%07");
+    let (status, answer) = entered.post(&page, "/say", &title);
+    assert_eq!(status, 400, "{answer}");
+    assert_harmless("an error on the page", answer.split_once("\r\n\r\n").unwrap().1.as_bytes(), false);
 }
 
 /// Arguments of one's own come back in errors as text too.

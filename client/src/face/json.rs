@@ -1,10 +1,8 @@
 //! Events as JSON, one object a line, that no terminal obeys.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
-use crate::api::{Event, Kind, State, VERSION, is_obeyed};
+use crate::api::{Event, Kind, Shown, State, VERSION};
 
 #[derive(Serialize)]
 struct Named<'a, T> {
@@ -34,7 +32,7 @@ struct Exit {
 }
 
 /// The line of an event; `None` for what is no program's business.
-pub(super) fn line(event: &Event) -> Option<String> {
+pub(super) fn line(event: &Event) -> Option<Shown> {
     Some(match event {
         Event::Taken | Event::End => return None,
         Event::Message(message) => {
@@ -57,7 +55,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
                 | Kind::Name
                 | Kind::Away => "message",
             };
-            escaped(&Named { v: VERSION, event, rest: message })
+            Shown::json(&Named { v: VERSION, event, rest: message })
         }
         Event::State { id, conversation, state } => {
             let event = match state {
@@ -65,36 +63,15 @@ pub(super) fn line(event: &Event) -> Option<String> {
                 State::Sent => "sent",
                 State::Delivered | State::Read | State::NotDelivered | State::Received => "receipt",
             };
-            escaped(&Named { v: VERSION, event, rest: Moved { id, conversation, state: *state } })
+            Shown::json(&Named { v: VERSION, event, rest: Moved { id, conversation, state: *state } })
         }
-        event => escaped(&Whole { v: VERSION, event }),
+        event => Shown::json(&Whole { v: VERSION, event }),
     })
 }
 
 /// The last line of a command.
-pub(super) fn end(exit: u8) -> String {
-    escaped(&Named { v: VERSION, event: "end", rest: Exit { exit } })
-}
-
-/// JSON in which nothing is left that a terminal would obey.
-pub(super) fn escaped(value: &impl Serialize) -> String {
-    let json = serde_json::to_string(value).expect("strings, numbers and enums have a JSON form");
-    if !json.chars().any(is_obeyed) {
-        return json;
-    }
-    // JSON's own syntax has none of them, so they stand inside strings, where an escape means the same.
-    let mut escaped = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        if is_obeyed(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a String can't fail.
-                let _ = write!(escaped, "\\u{unit:04x}");
-            }
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
+pub(super) fn end(exit: u8) -> Shown {
+    Shown::json(&Named { v: VERSION, event: "end", rest: Exit { exit } })
 }
 
 /// What `sealpost schema` prints.

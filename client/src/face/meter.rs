@@ -55,7 +55,7 @@ impl Meter {
                 let ended = matches!(transfer.state, Way::Done | Way::Failed);
                 if ended || shown.last.is_none_or(|last| now.duration_since(last) >= PAUSE) {
                     shown.last = Some(now);
-                    self.screen.note(&line(transfer, shown.began, now));
+                    self.screen.note(line(transfer, shown.began, now));
                 }
             }
         }
@@ -73,7 +73,7 @@ fn bar(transfer: &Transfer) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg}  {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
     let bar = ProgressBar::with_draw_target(Some(transfer.size), ProgressDrawTarget::stderr_with_hz(8));
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_message(transfer.name.on_one_line());
+    bar.set_message(transfer.name.on_one_line().to_string());
     // What was there before did not come in this moment.
     bar.set_position(transfer.done);
     bar.reset_eta();

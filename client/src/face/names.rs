@@ -18,7 +18,7 @@ fn plain(text: &Text, marks: [char; 2]) -> String {
 
 /// What was decided in a room; `None` of what else is said there.
 pub(super) fn decision(message: &Message) -> Option<String> {
-    let whom = message.whom.as_deref().map_or_else(|| "somebody".to_owned(), account);
+    let whom = message.whom.as_deref().map_or_else(|| "somebody".into(), account);
     let words = match message.kind {
         Kind::Topic if message.text.as_raw().is_empty() => "took the topic away".to_owned(),
         Kind::Topic => return Some(format!("set the topic: {}", message.text.on_one_line())),

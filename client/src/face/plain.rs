@@ -6,11 +6,22 @@ use jiff::tz::TimeZone;
 use super::names::{beside, decision, of_oneself};
 use super::screen::Screen;
 use super::{qr, slash};
-use crate::api::{Bot, Error, Event, Kind, Message, State, Text, Transfer, Trust, Way, bytes_in_words, in_words};
+use crate::api::{
+    Bot, Error, Event, Kind, Message, Shown, State, Text, Transfer, Trust, Way, bytes_in_words, in_words,
+};
 
 /// The lines of an event; `None` where there is nothing to say.
-pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
+pub(super) fn line(event: &Event, screen: &Screen) -> Option<Shown> {
+    match event {
+        Event::Me { name, fingerprint, link, relay } => Some(me(name, fingerprint, link, relay, screen)),
+        Event::Safety { name, number, code, trust } => Some(safety(name, number, code, *trust, screen)),
+        event => words(event, screen).map(Shown::from),
+    }
+}
+
+fn words(event: &Event, screen: &Screen) -> Option<String> {
     Some(match event {
+        Event::Me { .. } | Event::Safety { .. } => return None,
         Event::Message(message) => self::message(message, screen),
         Event::Queued { .. } | Event::Taken | Event::Done | Event::End => return None,
         Event::State { conversation, state, .. } => {
@@ -27,23 +38,6 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
         Event::KeyChanged { name, old, new } => key_changed(name, old, new, screen.slash),
         Event::NewDevice { name, device } => {
             format!("--- {} has a new device, number {device}, of the same key ---", account(name))
-        }
-        Event::Me { name, fingerprint, link, relay } => {
-            let mut shown = format!(
-                "{}\nrelay        {}\nfingerprint  {}\nlink         {}",
-                account(name),
-                said(relay),
-                said(fingerprint),
-                said(link)
-            );
-            if screen.terminal
-                && let Some(code) = qr::draw(link, screen.colour)
-            {
-                shown.push('\n');
-                shown.push_str(&code);
-            }
-            shown.push_str("\nGive the link to people in person: who adds it knows that it is you.");
-            shown
         }
         Event::Contact { name, fingerprint, trust, blocked, accepted, unread, changed, label, display } => {
             let mut marks = vec![trust.words().to_owned()];
@@ -74,7 +68,6 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             format!("what you read      {}\nwhen you type      {}", told(read_receipts), told(typing))
         }
         Event::Conversation { .. } => conversation(event, screen)?,
-        Event::Safety { name, number, code, trust } => safety(name, number, code, *trust, screen),
         Event::Room { name, members, posts, joined, topic, creator } => {
             let joined = if *joined { "  joined" } else { "" };
             let (members, posts) = (count(u64::from(*members), "member"), count(*posts, "post"));
@@ -99,7 +92,7 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
             if *drained { "read to its end" } else { "not read to its end yet" },
         ),
         Event::Progress(transfer) => self::transfer(transfer),
-        Event::Listening { at } => said(at),
+        Event::Listening { at } => said(at).to_string(),
         Event::Bot(bot) => self::bot(bot),
         Event::BotRemoved { name } => format!("--- the program {} has no token any more ---", said(name)),
         Event::Notice { time, text, .. } => {
@@ -114,7 +107,7 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<String> {
 
 /// A program, with its token where it has just been made.
 fn bot(bot: &Bot) -> String {
-    let places: Vec<String> = bot.conversations.iter().map(|one| said(one)).collect();
+    let places: Vec<String> = bot.conversations.iter().map(|one| said(one).to_string()).collect();
     let places = if places.is_empty() { "everything".to_owned() } else { places.join(" ") };
     let may = if bot.read_only { "reads" } else { "reads and writes" };
     let line = format!("{:<20} {may} {places}", said(&bot.name));
@@ -131,14 +124,14 @@ fn count(number: u64, noun: &str) -> String {
 }
 
 /// Text that may have come from somebody else, on one line.
-pub(super) fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> Shown {
     Text::new(text).on_one_line()
 }
 
 /// A name with its `@`.
-pub(super) fn account(name: &str) -> String {
+pub(super) fn account(name: &str) -> Shown {
     let name = said(name);
-    if name.starts_with('@') { name } else { format!("@{name}") }
+    if name.starts_with('@') { name } else { format!("@{name}").into() }
 }
 
 /// What stands beside every conversation.
@@ -147,7 +140,7 @@ pub(super) fn privacy(conversation: &str) -> &'static str {
 }
 
 /// The three parts of an error, each on its line.
-pub(super) fn error(error: &Error, slash: bool) -> String {
+pub(super) fn error(error: &Error, slash: bool) -> Shown {
     let mut shown = format!("error: {}\n", said(&error.message));
     if let Some(cause) = &error.cause {
         shown.push_str(&format!("cause: {}\n", said(cause)));
@@ -155,7 +148,7 @@ pub(super) fn error(error: &Error, slash: bool) -> String {
     if let Some(advice) = &error.advice {
         shown.push_str(&format!("try: {}\n", said(&advised(advice, slash))));
     }
-    shown
+    shown.into()
 }
 
 /// Where there is a line to type in, `sealpost trust bob X` is `/trust bob X`.
@@ -321,10 +314,10 @@ fn person(event: &Event) -> Option<String> {
     else {
         return None;
     };
-    let mut lines = vec![account(name)];
-    let mut tell = |what: &str, is: String| lines.push(format!("{what:<15}{is}"));
+    let mut lines = vec![account(name).to_string()];
+    let mut tell = |what: &str, is: Shown| lines.push(format!("{what:<15}{is}"));
     let known = if *accepted { "" } else { ", nobody you have written to" };
-    tell("key", format!("{}{known}", trust.words()));
+    tell("key", format!("{}{known}", trust.words()).into());
     tell("fingerprint", said(fingerprint));
     if let Some(changed) = changed {
         tell("now", said(changed));
@@ -341,12 +334,12 @@ fn person(event: &Event) -> Option<String> {
         }
     }
     if *blocked {
-        tell("blocked", "yes".to_owned());
+        tell("blocked", "yes".into());
     }
     let devices: Vec<String> = devices.iter().map(u32::to_string).collect();
     for (what, all) in [("rooms", rooms), ("devices", &devices)] {
         if !all.is_empty() {
-            tell(what, all.iter().map(|one| said(one)).collect::<Vec<_>>().join(" "));
+            tell(what, all.iter().map(|one| said(one).to_string()).collect::<Vec<_>>().join(" ").into());
         }
     }
     Some(lines.join("\n"))
@@ -357,9 +350,9 @@ fn reactions(message: &Message) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for reaction in &message.reactions {
         let emoji = reaction.emoji.on_one_line();
-        match counts.iter_mut().find(|(known, _)| *known == emoji) {
+        match counts.iter_mut().find(|(known, _)| *known == *emoji) {
             Some((_, count)) => *count += 1,
-            None => counts.push((emoji, 1)),
+            None => counts.push((emoji.to_string(), 1)),
         }
     }
     let counts: Vec<String> = counts.iter().map(|(emoji, count)| format!("{emoji} {count}")).collect();
@@ -385,9 +378,9 @@ pub(super) fn moved(state: State) -> Option<&'static str> {
 }
 
 /// The time where the reader is; as it came where it is none.
-pub(super) fn time(sent_at: &str) -> String {
+pub(super) fn time(sent_at: &str) -> Shown {
     match sent_at.parse::<Timestamp>() {
-        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string().into(),
         Err(_) => said(sent_at),
     }
 }
@@ -405,15 +398,28 @@ fn key_changed(name: &str, old: &str, new: &str, slash: bool) -> String {
     )
 }
 
-fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -> String {
+fn me(name: &str, fingerprint: &str, link: &str, relay: &str, screen: &Screen) -> Shown {
+    let (fingerprint, relay) = (said(fingerprint), said(relay));
+    let about =
+        format!("{}\nrelay        {relay}\nfingerprint  {fingerprint}\nlink         {}", account(name), said(link));
+    with_code(about, link, screen).above("Give the link to people in person: who adds it knows that it is you.")
+}
+
+/// With its QR code below, where there is a terminal to show one.
+fn with_code(shown: String, code: &str, screen: &Screen) -> Shown {
+    match qr::draw(code).filter(|_| screen.terminal) {
+        Some(code) => Shown::from(shown).above_code(&code, screen.colour),
+        None => shown.into(),
+    }
+}
+
+fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -> Shown {
     let groups: Vec<&str> = number.split_whitespace().collect();
     let digits = groups.len() == 12;
     let number = match digits {
-        true => groups.chunks(4).map(|row| said(&row.join(" "))).collect::<Vec<_>>().join("\n"),
-        false => said(number),
+        true => groups.chunks(4).map(|row| said(&row.join(" ")).to_string()).collect::<Vec<_>>().join("\n"),
+        false => said(number).to_string(),
     };
-    let code = qr::draw(code, screen.colour).filter(|_| screen.terminal);
-    let code = code.map_or_else(String::new, |code| format!("\n{code}"));
     if digits {
         let name = account(name);
         let bare = name.trim_start_matches('@').to_owned();
@@ -424,13 +430,11 @@ fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -
                 if screen.slash { "/verify ok".to_owned() } else { format!("sealpost verify {bare} --mark NUMBER") }
             ),
         };
-        format!("{name} ({})\n{number}{code}\n{next}", trust.words())
+        with_code(format!("{name} ({})\n{number}", trust.words()), code, screen).above(next)
     } else {
         let try_this = if screen.slash { "/verify NAME" } else { "sealpost verify NAME" };
-        format!(
-            "{} (you)\n{number}{code}\nThis is your own key; {try_this} shows the number to compare.",
-            account(name)
-        )
+        with_code(format!("{} (you)\n{number}", account(name)), code, screen)
+            .above(format!("This is your own key; {try_this} shows the number to compare."))
     }
 }
 

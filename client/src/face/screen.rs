@@ -5,7 +5,7 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use clap::ValueEnum;
 
 use super::{Stop, json, plain};
-use crate::api::{Error, ErrorCode, Event};
+use crate::api::{Error, ErrorCode, Event, Shown};
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,12 +73,12 @@ impl Screen {
     }
 
     /// The line or lines of an event; `None` where there is nothing to say.
-    pub(super) fn line(&self, event: &Event) -> Option<String> {
+    pub(super) fn line(&self, event: &Event) -> Option<Shown> {
         if self.json { json::line(event) } else { plain::line(event, self) }
     }
 
-    /// Prints text that is safe to print.
-    pub(super) fn print(&self, text: &str) -> Result<(), Stop> {
+    /// Prints lines on standard output.
+    pub(super) fn print(&self, text: &Shown) -> Result<(), Stop> {
         let mut out = std::io::stdout().lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
@@ -90,9 +90,9 @@ impl Screen {
     }
 
     /// Something a person wants to know and a program does not.
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: impl Into<Shown>) {
         if !self.quiet && !self.json {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", text.into());
         }
     }
 

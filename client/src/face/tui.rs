@@ -32,7 +32,7 @@ use super::Stop;
 use super::cli::interrupted;
 use super::passphrase::Source;
 use super::view::{Entry, View};
-use crate::api::{Command, Error, ErrorCode};
+use crate::api::{Command, Error, ErrorCode, Shown};
 use crate::holder::Zeroizing;
 use crate::link::Proxy;
 use act::Asked;
@@ -173,12 +173,12 @@ impl App {
     }
 
     /// Says something in a conversation, for oneself alone.
-    fn note(&mut self, place: &str, text: impl Into<String>) {
+    fn note(&mut self, place: &str, text: impl Into<Shown>) {
         self.view.conversation_mut(place).push(Entry::Note(text.into()));
     }
 
     /// The same where one is.
-    fn note_here(&mut self, text: impl Into<String>) {
+    fn note_here(&mut self, text: impl Into<Shown>) {
         let here = self.view.here().to_owned();
         self.note(&here, text);
     }

@@ -49,9 +49,9 @@ fn conversation(name: &str, unread: u32) -> Event {
 fn texts(view: &View, conversation: &str) -> Vec<String> {
     let entries = view.conversation(conversation).map(|one| one.entries.iter()).into_iter().flatten();
     let text = |entry: &Entry| match entry {
-        Entry::Message(message) => message.text.shown(),
+        Entry::Message(message) => message.text.shown().to_string(),
         Entry::Gap { missing, .. } => format!("gap of {missing}"),
-        Entry::Note(text) => text.clone(),
+        Entry::Note(text) => text.to_string(),
     };
     entries.map(text).collect()
 }
@@ -132,7 +132,7 @@ fn pages_come_in_their_order() {
     let mut view = View::new();
     let page = |ids: &[&str]| ids.iter().map(|id| Event::Message(message(id, "#lobby", "@bob", id))).collect();
     view.hear(&Event::Message(message("4", "#lobby", "@bob", "4")));
-    view.current_mut().push(Entry::Note("note".to_owned()));
+    view.current_mut().push(Entry::Note("note".into()));
     view.page("#lobby", page(&["3", "4"]), 2, true);
     assert_eq!(texts(&view, "#lobby"), ["3", "4", "note"]);
     assert!(!view.current().whole && view.current().more());

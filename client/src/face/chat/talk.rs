@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{give, is_end};
-use crate::api::{Command, Event, Kind, State, Trust};
+use crate::api::{Command, Event, Kind, Shown, State, Trust};
 use crate::face::screen::Screen;
 use crate::face::slash::{self, ENTRIES, Entry, Here, LOBBY, Meaning, PATIENCE_MS};
 use crate::face::{Stop, columns, plain};
@@ -13,7 +13,7 @@ use crate::holder::Session;
 const REMEMBERED: usize = 4096;
 
 /// Prints whole lines, in whichever way the input allows.
-pub(super) type Printer = Box<dyn Fn(&str) -> Result<(), Stop> + Send>;
+pub(super) type Printer = Box<dyn Fn(&Shown) -> Result<(), Stop> + Send>;
 
 /// Whether the conversation goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,20 +116,20 @@ impl Talk {
     }
 
     /// `@bob E2E verified` or `#lobby PUBLIC`: where typed text goes.
-    pub(super) fn prompt(&self) -> String {
+    pub(super) fn prompt(&self) -> Shown {
         let place = plain::said(&self.place);
         match self.place.strip_prefix('@') {
             Some(name) => {
                 let trust = self.trust.get(name).map_or("", |trust| trust.words());
-                format!("{place} {} {trust}", plain::privacy(&self.place)).trim_end().to_owned()
+                format!("{place} {} {trust}", plain::privacy(&self.place)).trim_end().into()
             }
-            None => format!("{place} {}", plain::privacy(&self.place)),
+            None => format!("{place} {}", plain::privacy(&self.place)).into(),
         }
     }
 
     /// What can be completed: commands, names, rooms.
-    pub(super) fn words(&self) -> Vec<String> {
-        let commands = ENTRIES.iter().flat_map(|entry| entry.names).map(|name| format!("/{name}"));
+    pub(super) fn words(&self) -> Vec<Shown> {
+        let commands = ENTRIES.iter().flat_map(|entry| entry.names).map(|name| Shown::from(format!("/{name}")));
         let names = self.trust.keys().flat_map(|name| [plain::said(name), plain::account(name)]);
         let rooms = self.rooms.iter().map(|room| plain::said(room));
         commands.chain(names).chain(rooms).collect()
@@ -290,7 +290,7 @@ impl Talk {
     fn open(&mut self, place: String) -> Result<(), Stop> {
         self.place = place;
         let words = format!("--- {} ---", self.prompt());
-        self.tell(&words)
+        self.tell(words)
     }
 
     fn is_new(&mut self, id: &str, what: &str) -> bool {
@@ -323,26 +323,26 @@ impl Talk {
     }
 
     /// On a terminal, what is longer than a line is broken between words.
-    fn broken(&self, line: String) -> String {
+    fn broken(&self, line: Shown) -> Shown {
         match crossterm::terminal::size() {
             Ok((columns @ 16.., _)) if self.screen.terminal && !self.screen.json => {
-                columns::indented(&line, usize::from(columns))
+                columns::indented(&line, usize::from(columns)).into()
             }
             _ => line,
         }
     }
 
     /// Words for people; a program hears events only.
-    fn tell(&self, text: &str) -> Result<(), Stop> {
-        if self.screen.json { Ok(()) } else { (self.print)(text) }
+    fn tell(&self, text: impl Into<Shown>) -> Result<(), Stop> {
+        if self.screen.json { Ok(()) } else { (self.print)(&text.into()) }
     }
 
     fn help(&self, entry: Option<&'static Entry>) -> Result<(), Stop> {
         match entry {
-            Some(entry) => self.tell(&entry.described()),
+            Some(entry) => self.tell(entry.described()),
             None => {
                 let all: Vec<String> = ENTRIES.iter().map(Entry::described).collect();
-                self.tell(&format!("{}\nAnything else is sent to {}.", all.join("\n"), plain::said(&self.place)))
+                self.tell(format!("{}\nAnything else is sent to {}.", all.join("\n"), plain::said(&self.place)))
             }
         }
     }

@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, BufReader, DuplexStream, Lines};
 
 use super::{Next, Talk};
-use crate::api::{Command, Event, Kind, Message, State, Text, Trust};
+use crate::api::{Command, Event, Kind, Message, Shown, State, Text, Trust};
+use crate::face::plain::tests::{assert_harmless, everywhere, payloads};
 use crate::face::screen::{Colour, Screen};
 use crate::holder::Session;
 
@@ -21,8 +22,8 @@ impl Scene {
         let print = Arc::clone(&shown);
         let (own, holder) = tokio::io::duplex(64 * 1024);
         let screen = Screen { terminal: true, slash: true, ..Screen::new(false, false, false, Colour::Never) };
-        let printer = Box::new(move |text: &str| {
-            print.lock().unwrap().push(text.to_owned());
+        let printer = Box::new(move |text: &Shown| {
+            print.lock().unwrap().push(text.to_string());
             Ok(())
         });
         let mut scene = Self {
@@ -143,7 +144,7 @@ async fn a_message_is_shown_once_and_teaches_what_the_prompt_says() {
     assert!(shown.len() == 1 && shown[0].ends_with("E2E @bob (unverified): hi"), "{shown:?}");
     scene.typed("/query bob").await;
     assert_eq!(scene.talk.prompt(), "@bob E2E unverified");
-    assert!(scene.talk.words().contains(&"bob".to_owned()));
+    assert!(scene.talk.words().contains(&"bob".into()));
     let changed = || Event::KeyChanged { name: "bob".to_owned(), old: "aaa".to_owned(), new: "bbb".to_owned() };
     scene.heard(None, changed());
     scene.heard(None, changed());
@@ -210,4 +211,22 @@ async fn messages_are_changed_and_answered_where_one_is() {
     assert_eq!(scene.given().await.1, Command::Refuse { name: "carol".to_owned() });
     scene.typed("/chats").await;
     assert_eq!(scene.given().await.1, Command::Conversations);
+}
+
+/// Whatever others fill in, in whichever event, a line, the prompt and what can be completed stay text.
+#[tokio::test]
+async fn no_field_of_any_event_reaches_the_terminal_unfiltered() {
+    for hostile in payloads() {
+        let mut scene = Scene::new().await;
+        for event in everywhere(&hostile) {
+            scene.heard(None, event);
+        }
+        scene.typed(&format!("/query {hostile}")).await;
+        let (prompt, words) = (scene.talk.prompt(), scene.talk.words());
+        let lines = scene.shown();
+        assert!(lines.len() > 10, "{lines:?}");
+        for shown in lines.iter().map(String::as_str).chain([&*prompt]).chain(words.iter().map(|word| &**word)) {
+            assert_harmless(shown);
+        }
+    }
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::input::Typed;
 use super::talk::Printer;
+use crate::api::Shown;
 use crate::face::Stop;
 use crate::face::screen::Screen;
 
@@ -26,9 +27,9 @@ const MENU: &str = "completion";
 
 /// What the editor shows and completes; changed between two lines.
 #[derive(Default)]
-struct Shown {
-    prompt: String,
-    words: Vec<String>,
+struct Offered {
+    prompt: Shown,
+    words: Vec<Shown>,
 }
 
 pub(super) struct Terminal {
@@ -38,7 +39,7 @@ pub(super) struct Terminal {
     go: blocking::Sender<()>,
     waiting: bool,
     lines: blocking::Sender<String>,
-    shown: Arc<Mutex<Shown>>,
+    shown: Arc<Mutex<Offered>>,
     stop: Arc<AtomicBool>,
     ended: tokio::sync::oneshot::Receiver<()>,
 }
@@ -53,7 +54,7 @@ impl Terminal {
         let printing = std::thread::Builder::new().name("printer".to_owned());
         printing.spawn(move || to_print.into_iter().try_for_each(|line| external.send(line))).ok()?;
 
-        let shown = Arc::new(Mutex::new(Shown::default()));
+        let shown = Arc::new(Mutex::new(Offered::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let (give, typed) = mpsc::channel(1);
         let (go, may_go) = blocking::channel();
@@ -76,7 +77,7 @@ impl Terminal {
 
     pub(super) fn printer(&self) -> Printer {
         let lines = self.lines.clone();
-        Box::new(move |text| lines.send(text.to_owned()).map_err(|_| Stop::Closed))
+        Box::new(move |text| lines.send(text.to_string()).map_err(|_| Stop::Closed))
     }
 
     pub(super) async fn next(&mut self) -> Typed {
@@ -85,8 +86,8 @@ impl Terminal {
         typed
     }
 
-    pub(super) fn describe(&mut self, prompt: String, words: Vec<String>) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Shown { prompt, words };
+    pub(super) fn describe(&mut self, prompt: Shown, words: Vec<Shown>) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Offered { prompt, words };
         if std::mem::take(&mut self.waiting) {
             let _ = self.go.send(());
         }
@@ -102,7 +103,7 @@ impl Terminal {
 
 fn editor_of(
     printer: ExternalPrinter<String>,
-    shown: &Arc<Mutex<Shown>>,
+    shown: &Arc<Mutex<Offered>>,
     stop: Arc<AtomicBool>,
     colour: bool,
 ) -> Reedline {
@@ -126,7 +127,12 @@ fn editor_of(
     }
 }
 
-fn edit(editor: &mut Reedline, shown: &Arc<Mutex<Shown>>, may_go: &blocking::Receiver<()>, give: &mpsc::Sender<Typed>) {
+fn edit(
+    editor: &mut Reedline,
+    shown: &Arc<Mutex<Offered>>,
+    may_go: &blocking::Receiver<()>,
+    give: &mpsc::Sender<Typed>,
+) {
     while may_go.recv().is_ok() {
         let place = Place(Arc::clone(shown));
         let typed = match editor.read_line(&place) {
@@ -141,11 +147,11 @@ fn edit(editor: &mut Reedline, shown: &Arc<Mutex<Shown>>, may_go: &blocking::Rec
 }
 
 /// The prompt: where typed text goes, in words.
-struct Place(Arc<Mutex<Shown>>);
+struct Place(Arc<Mutex<Offered>>);
 
 impl Prompt for Place {
     fn render_prompt_left(&self) -> Cow<'_, str> {
-        Cow::Owned(self.0.lock().unwrap_or_else(PoisonError::into_inner).prompt.clone())
+        Cow::Owned(self.0.lock().unwrap_or_else(PoisonError::into_inner).prompt.to_string())
     }
     fn render_prompt_right(&self) -> Cow<'_, str> {
         Cow::Borrowed("")
@@ -162,7 +168,7 @@ impl Prompt for Place {
 }
 
 /// Completes the word before the cursor.
-struct Words(Arc<Mutex<Shown>>);
+struct Words(Arc<Mutex<Offered>>);
 
 impl Completer for Words {
     fn complete(&mut self, line: &str, pos: usize) -> CompletionResult {
@@ -176,7 +182,7 @@ impl Completer for Words {
         let fits = shown.words.iter().filter(|known| known.starts_with(word));
         let suggestions: Vec<Suggestion> = fits
             .map(|known| Suggestion {
-                value: known.clone(),
+                value: known.to_string(),
                 span: Span { start, end: pos },
                 append_whitespace: true,
                 ..Suggestion::default()

@@ -125,7 +125,7 @@ fn note(screen: crate::face::screen::Screen, to: &str, state: State) {
         State::NotDelivered => "not delivered to",
         State::Queued | State::Received => return,
     };
-    screen.note(&format!("{words} {} ({})", plain::said(to), plain::privacy(to)));
+    screen.note(format!("{words} {} ({})", plain::said(to), plain::privacy(to)));
 }
 
 /// What a verb asks for: one command, or those that `send` makes of a text and files.

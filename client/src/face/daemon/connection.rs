@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::rpc::{self, Call, Code, Line};
 use super::scope;
-use crate::api::{Bot, Command, Error, Event};
+use crate::api::{Bot, Command, Error, Event, Shown};
 use crate::face::json;
 use crate::holder::{LineReader, Session};
 
@@ -31,7 +31,7 @@ struct UnderWay {
     /// `None`: nobody waits for its answer.
     id: Option<Value>,
     batch: Option<u64>,
-    events: Vec<String>,
+    events: Vec<Shown>,
     bytes: usize,
     failed: Option<Error>,
 }

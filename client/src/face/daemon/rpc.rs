@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::{Command, Error};
-use crate::face::json;
+use crate::api::{Command, Error, Shown};
 
 /// Most calls in one array.
 pub(super) const MAX_BATCH: usize = 64;
@@ -86,8 +85,9 @@ pub(super) fn command(method: &str, params: Map<String, Value>) -> Result<Comman
 }
 
 /// What a command told, as `--json` prints it.
-pub(super) fn result(id: &Value, events: &[String]) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"events":[{}]}}}}"#, json::escaped(id), events.join(","))
+pub(super) fn result(id: &Value, events: &[Shown]) -> String {
+    let events: Vec<&str> = events.iter().map(|event| &**event).collect();
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"events":[{}]}}}}"#, Shown::json(id), events.join(","))
 }
 
 pub(super) fn error(id: &Value, code: Code, message: &str, data: Option<&Error>) -> String {
@@ -95,7 +95,7 @@ pub(super) fn error(id: &Value, code: Code, message: &str, data: Option<&Error>)
     if let (Some(data), Some(error)) = (data, error.as_object_mut()) {
         error.insert("data".to_owned(), json!(data));
     }
-    json::escaped(&json!({ "jsonrpc": "2.0", "id": id, "error": error }))
+    Shown::json(&json!({ "jsonrpc": "2.0", "id": id, "error": error })).to_string()
 }
 
 /// What happens by itself, to whoever subscribed.
@@ -145,7 +145,7 @@ mod tests {
     /// Control characters of strangers stay escapes, also in what a program says of itself.
     #[test]
     fn answers_are_obeyed_by_no_terminal() {
-        let answer = result(&json!("\u{9b}2J"), &["{}".to_owned()]);
+        let answer = result(&json!("\u{9b}2J"), &["{}".into()]);
         assert_eq!(answer, r#"{"jsonrpc":"2.0","id":"\u009b2J","result":{"events":[{}]}}"#);
     }
 }

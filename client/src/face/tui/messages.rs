@@ -133,7 +133,8 @@ fn message(
     if !lines.is_empty() || !before.is_some_and(|before| continues(message, before)) {
         lines.push(head(message, &time, theme));
     }
-    let mut text = if message.kind == Kind::File { plain::file(message, true) } else { message.text.shown() };
+    let mut text =
+        if message.kind == Kind::File { plain::file(message, true) } else { message.text.shown().to_string() };
     if let Some(target) = message.target.as_deref().filter(|_| message.kind == Kind::Reply) {
         let quoted = conversation.message(target).map_or_else(
             || "a message that is not here".to_owned(),
@@ -245,7 +246,7 @@ fn when(sent_at: &str) -> (Option<Date>, String) {
             let at = at.to_zoned(TimeZone::system());
             (Some(at.date()), at.strftime("%H:%M").to_string())
         }
-        Err(_) => (None, plain::said(sent_at)),
+        Err(_) => (None, plain::said(sent_at).to_string()),
     }
 }
 

@@ -52,7 +52,7 @@ impl Verify {
         let title = if self.digits() { format!("Verify {name}") } else { format!("{name}, you") };
         let keys = if self.comparable() { "y: they are equal, Esc closes" } else { "Esc closes" };
         let inner = draw::panel(frame, area, &title, keys, theme);
-        let code = if theme.ascii() { None } else { qr::draw(&self.code, false) };
+        let code = if theme.ascii() { None } else { qr::draw(&self.code) };
         let size = code.as_deref().map(|code| {
             let columns = code.lines().map(ink::width).max().unwrap_or(0);
             (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(code.lines().count()).unwrap_or(u16::MAX))

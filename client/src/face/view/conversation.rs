@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::api::{Event, Kind, Message, Reaction, State, Text, Transfer};
+use crate::api::{Event, Kind, Message, Reaction, Shown, State, Text, Transfer};
 
 /// Entries that are kept of one conversation; older ones are in the store.
 const MOST: usize = 10_000;
@@ -60,7 +60,7 @@ pub(in crate::face) enum Entry {
         missing: u64,
     },
     /// What the program itself has to say: the answer to a command, an error.
-    Note(String),
+    Note(Shown),
 }
 
 /// Whether one wrote it oneself.

@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::shown::Trouble;
 use super::{Web, pages};
-use crate::api::{Command, Error, ErrorCode, Event, Wait};
+use crate::api::{Command, Error, ErrorCode, Event, Shown, Wait};
+use crate::face::plain;
 use crate::face::slash::{self, ENTRIES, Entry, Here, Meaning, PATIENCE_MS};
 use crate::face::view::{own, says};
-use crate::face::{json, plain};
 
 /// What forms may ask for: what a person does with a message, a person or a room.
 const ALLOWED: [&str; 17] = [
@@ -94,10 +94,10 @@ pub(super) async fn say(State(web): State<Arc<Web>>, headers: HeaderMap, Form(sa
         Ok(Meaning::Command(command)) => typed(&web, &headers, &here, command).await,
         Ok(Meaning::Open(place)) => done(&web, &headers, &pages::whole_path(&web, &place), &[]),
         Ok(Meaning::Nothing) => told(&web, &headers, &stay, "nothing was typed"),
-        Ok(Meaning::Help(Some(entry))) => told(&web, &headers, &stay, &entry.described()),
+        Ok(Meaning::Help(Some(entry))) => told(&web, &headers, &stay, entry.described()),
         Ok(Meaning::Help(None) | Meaning::Keys) => {
             let all: Vec<String> = ENTRIES.iter().map(Entry::usage).collect();
-            told(&web, &headers, &stay, &all.join("\n"))
+            told(&web, &headers, &stay, all.join("\n"))
         }
         Ok(Meaning::Quit) => told(&web, &headers, &stay, "close the tab to leave the page"),
         Err(error) => failed(&web, &headers, &error),
@@ -151,7 +151,9 @@ fn scripted(headers: &HeaderMap) -> bool {
 }
 
 fn answer(status: StatusCode, value: &Value) -> Response {
-    ([(axum::http::header::CONTENT_TYPE, "application/json")], json::escaped(value)).into_response().with(status)
+    ([(axum::http::header::CONTENT_TYPE, "application/json")], Shown::json(value).to_string())
+        .into_response()
+        .with(status)
 }
 
 trait With {
@@ -167,19 +169,21 @@ impl With for Response {
 
 pub(super) fn done(web: &Web, headers: &HeaderMap, to: &str, events: &[Event]) -> Response {
     let screen = crate::face::screen::Screen::plain();
-    let lines: Vec<String> = events
+    let lines: Vec<Shown> = events
         .iter()
         .filter(|event| !matches!(event, Event::Queued { .. } | Event::State { .. } | Event::Done))
         .filter(|event| !matches!(event, Event::Contact { .. } | Event::Conversation { .. }))
         .filter_map(|event| plain::line(event, &screen))
         .collect();
-    if scripted(headers) {
-        return answer(StatusCode::OK, &json!({ "to": to, "told": lines.join("\n") }));
+    let lines = lines.into_iter().reduce(Shown::above);
+    match lines {
+        None if !scripted(headers) => Redirect::to(to).into_response(),
+        lines => told(web, headers, to, lines.unwrap_or_default()),
     }
-    if lines.is_empty() { Redirect::to(to).into_response() } else { told(web, headers, to, &lines.join("\n")) }
 }
 
-fn told(web: &Web, headers: &HeaderMap, to: &str, text: &str) -> Response {
+fn told(web: &Web, headers: &HeaderMap, to: &str, text: impl Into<Shown>) -> Response {
+    let text = text.into();
     if scripted(headers) {
         return answer(StatusCode::OK, &json!({ "to": to, "told": text }));
     }

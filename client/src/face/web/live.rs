@@ -14,8 +14,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::shown::{File, Line, moved};
 use super::{Web, pages};
-use crate::api::{Command, Event, Way};
-use crate::face::{json, plain};
+use crate::api::{Command, Event, Shown, Way};
+use crate::face::plain;
 
 /// Events that wait for a browser to take them; one that takes none is closed, and asks again.
 const QUEUE: usize = 64;
@@ -101,7 +101,10 @@ async fn tell(web: &Web, with: &str, event: &Event, told: &Told) -> bool {
         Event::KeyChanged { name, .. } if format!("@{name}") == with => sent.push(("again", json!({}))),
         Event::Contact { name, .. } if format!("@{name}") == with => sent.push(("again", json!({}))),
         Event::Notice { text, .. } => {
-            sent.push(("notice", json!({ "words": format!("the relay's operator: {}", text.on_one_line()) })));
+            sent.push((
+                "notice",
+                json!({ "words": Shown::from(format!("the relay's operator: {}", text.on_one_line())) }),
+            ));
         }
         _ => {}
     }
@@ -110,7 +113,7 @@ async fn tell(web: &Web, with: &str, event: &Event, told: &Told) -> bool {
         sent.push(("list", json!({ "html": html })));
     }
     for (name, value) in sent {
-        let event = Sent::default().event(name).data(json::escaped(&value));
+        let event = Sent::default().event(name).data(Shown::json(&value).to_string());
         if told.try_send(Ok(event)).is_err() {
             return false;
         }
@@ -129,20 +132,20 @@ async fn line_of(web: &Web, with: &str, id: &str) -> Option<Line> {
     Some(Line::of(message, web.gate.base()))
 }
 
-fn link(online: bool, detail: &str) -> String {
-    if online { "online".to_owned() } else { format!("offline: {}", plain::said(detail)) }
+fn link(online: bool, detail: &str) -> Shown {
+    if online { "online".into() } else { format!("offline: {}", plain::said(detail)).into() }
 }
 
 /// How the link stands, for a page that has just been asked for.
-pub(super) async fn standing(web: &Web) -> String {
+pub(super) async fn standing(web: &Web) -> Shown {
     let status = web.ask.of(Command::Status).await.unwrap_or_default();
     let connection = status.iter().find_map(|event| match event {
         Event::Status { connection, .. } => Some(plain::said(connection)),
         _ => None,
     });
-    match connection.as_deref() {
-        Some("connected") => "online".to_owned(),
-        Some(other) => other.to_owned(),
-        None => "offline".to_owned(),
+    match connection {
+        Some(words) if words == "connected" => "online".into(),
+        Some(words) => words,
+        None => "offline".into(),
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Web;
 use super::shown::{Code, Entry, Line, Person, Trouble, excerpt, path, privacy, stands};
-use crate::api::{self, Command, Error, ErrorCode, Event, Kind, Message, Trust};
+use crate::api::{self, Command, Error, ErrorCode, Event, Kind, Message, Shown, Trust};
 use crate::face::plain;
 
 /// Messages of a conversation on one page.
@@ -20,9 +20,9 @@ const PAGE: u32 = 100;
 /// What stands around every page.
 pub(super) struct Frame {
     pub(super) base: String,
-    pub(super) me: String,
-    pub(super) online: String,
-    pub(super) title: String,
+    pub(super) me: Shown,
+    pub(super) online: Shown,
+    pub(super) title: Shown,
     /// Which of the three panes a narrow window shows: `list`, `talk` or `people`.
     pub(super) pane: &'static str,
     pub(super) list: Vec<Entry>,
@@ -50,7 +50,7 @@ impl Frame {
             base: web.gate.base().to_owned(),
             me: me.unwrap_or_default(),
             online: super::live::standing(web).await,
-            title: title.to_owned(),
+            title: title.into(),
             pane,
             list: list.iter().filter_map(|event| Entry::of(event, here)).collect(),
             people: people.iter().filter_map(Person::of).collect(),
@@ -65,31 +65,32 @@ pub(super) struct Composer {
     /// `""`, `reply` or `edit`.
     pub(super) act: &'static str,
     pub(super) id: String,
-    pub(super) about: String,
+    pub(super) about: Shown,
+    /// One's own, as it was typed: it stands in the line, to be sent.
     pub(super) text: String,
 }
 
 /// A key that is not the pinned one: nothing can be written before somebody has decided.
 pub(super) struct KeyPanel {
-    pub(super) name: String,
-    pub(super) old: String,
-    pub(super) new: String,
+    pub(super) name: Shown,
+    pub(super) old: Shown,
+    pub(super) new: Shown,
 }
 
 #[derive(Template)]
 #[template(path = "talk.html")]
 struct TalkPage {
     frame: Frame,
-    name: String,
+    name: Shown,
     privacy: &'static str,
-    bare: String,
+    bare: Shown,
     public: bool,
     joined: bool,
     request: bool,
     muted: bool,
     blocked: bool,
     verified: bool,
-    earlier: Option<String>,
+    earlier: Option<Shown>,
     lines: Vec<Line>,
     changed: Option<KeyPanel>,
     composer: Composer,
@@ -106,10 +107,10 @@ struct HomePage {
 struct VerifyPage {
     frame: Frame,
     own: bool,
-    name: String,
-    bare: String,
-    groups: Vec<String>,
-    link: String,
+    name: Shown,
+    bare: Shown,
+    groups: Vec<Shown>,
+    link: Shown,
     code: Option<Code>,
     trust: &'static str,
 }
@@ -118,7 +119,7 @@ struct VerifyPage {
 #[template(path = "search.html")]
 struct SearchPage {
     frame: Frame,
-    words: String,
+    words: Shown,
     asked: bool,
     found: Vec<Line>,
 }
@@ -135,11 +136,11 @@ struct TroublePage {
 struct ToldPage<'a> {
     base: &'a str,
     to: &'a str,
-    text: &'a str,
+    text: Shown,
 }
 
 /// A page that says what a command told, with the way back.
-pub(super) fn told(web: &Web, to: &str, text: &str) -> Response {
+pub(super) fn told(web: &Web, to: &str, text: Shown) -> Response {
     rendered(&ToldPage { base: web.gate.base(), to, text })
 }
 
@@ -276,9 +277,9 @@ fn composer(messages: &[&Message], asked: &Asked, draft: String) -> Composer {
     }
     if let Some(message) = find(&asked.reply) {
         let about = format!("{}: {}", plain::account(&message.from), excerpt(&message.text));
-        return Composer { act: "reply", id: message.id.clone(), about, text: draft };
+        return Composer { act: "reply", id: message.id.clone(), about: about.into(), text: draft };
     }
-    Composer { act: "", id: String::new(), about: String::new(), text: draft }
+    Composer { act: "", id: String::new(), about: Shown::default(), text: draft }
 }
 
 async fn key_panel(web: &Web, here: &str) -> Result<KeyPanel, Error> {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::api::{Error, Event, Kind, Message, State, Text, Transfer, Trust, Way, bytes_in_words};
+use crate::api::{Error, Event, Kind, Message, Shown, State, Text, Transfer, Trust, Way, bytes_in_words};
 use crate::face::{names, plain};
 
 /// Where a conversation's page is, below the base.
@@ -26,7 +26,7 @@ pub(super) fn privacy(conversation: &str, trust: Option<Trust>) -> &'static str 
 /// A conversation in the list.
 pub(super) struct Entry {
     pub(super) path: String,
-    pub(super) name: String,
+    pub(super) name: Shown,
     pub(super) privacy: &'static str,
     pub(super) unread: u32,
     pub(super) mentions: u32,
@@ -66,9 +66,9 @@ impl Entry {
 
 /// A reaction, with how many people had it.
 pub(super) struct Reactions {
-    pub(super) emoji: String,
+    pub(super) emoji: Shown,
     pub(super) count: usize,
-    pub(super) from: String,
+    pub(super) from: Shown,
 }
 
 /// A message, a gap or something refused: one line of the log.
@@ -77,19 +77,19 @@ pub(super) struct Reactions {
 pub(super) struct Line {
     pub(super) base: String,
     /// Where it stands, as commands name it.
-    pub(super) conversation: String,
+    pub(super) conversation: Shown,
     pub(super) path: String,
-    pub(super) id: String,
-    pub(super) from: String,
+    pub(super) id: Shown,
+    pub(super) from: Shown,
     pub(super) own: bool,
-    pub(super) time: String,
-    pub(super) sent_at: String,
-    pub(super) text: String,
+    pub(super) time: Shown,
+    pub(super) sent_at: Shown,
+    pub(super) text: Shown,
     pub(super) notice: bool,
     pub(super) action: bool,
     pub(super) removed: bool,
     pub(super) edited: bool,
-    pub(super) target: Option<String>,
+    pub(super) target: Option<Shown>,
     pub(super) state: &'static str,
     pub(super) trust: &'static str,
     pub(super) mentions_me: bool,
@@ -99,9 +99,9 @@ pub(super) struct Line {
 
 /// What a line shows of the file that it announces.
 pub(super) struct File {
-    pub(super) name: String,
+    pub(super) name: Shown,
     pub(super) size: String,
-    pub(super) words: String,
+    pub(super) words: Shown,
     pub(super) percent: Option<u64>,
     /// It can be fetched.
     pub(super) fetch: bool,
@@ -120,7 +120,7 @@ impl File {
         Self {
             name: file.name.on_one_line(),
             size: bytes_in_words(file.size),
-            words: format!("{}{at}{trouble}", file.state.words(file.incoming)),
+            words: format!("{}{at}{trouble}", file.state.words(file.incoming)).into(),
             percent: moving.then(|| u64::try_from(percent).unwrap_or(100)),
             fetch: file.incoming && matches!(file.state, Way::Offered | Way::Waiting | Way::Failed),
             give: saved,
@@ -157,16 +157,16 @@ impl Line {
             match reactions.iter_mut().find(|one| one.emoji == emoji) {
                 Some(one) => {
                     one.count += 1;
-                    one.from = format!("{}, {from}", one.from);
+                    one.from = format!("{}, {from}", one.from).into();
                 }
                 None => reactions.push(Reactions { emoji, count: 1, from }),
             }
         }
         let (text, notice) = match message.kind {
-            Kind::Join => ("became a member".to_owned(), true),
-            Kind::Leave => ("left".to_owned(), true),
+            Kind::Join => ("became a member".into(), true),
+            Kind::Leave => ("left".into(), true),
             _ => match names::decision(message) {
-                Some(decision) => (decision, true),
+                Some(decision) => (decision.into(), true),
                 None => (message.text.shown(), false),
             },
         };
@@ -194,17 +194,17 @@ impl Line {
     }
 
     /// Something that is said about a conversation, by nobody.
-    fn about(conversation: &str, text: String) -> Self {
+    fn about(conversation: &str, text: impl Into<Shown>) -> Self {
         Self {
             base: String::new(),
             conversation: plain::said(conversation),
             path: String::new(),
-            id: String::new(),
-            from: String::new(),
+            id: Shown::default(),
+            from: Shown::default(),
             own: false,
-            time: String::new(),
-            sent_at: String::new(),
-            text,
+            time: Shown::default(),
+            sent_at: Shown::default(),
+            text: text.into(),
             notice: true,
             action: false,
             removed: false,
@@ -241,7 +241,7 @@ impl Line {
 /// Somebody on the right.
 pub(super) struct Person {
     pub(super) path: String,
-    pub(super) name: String,
+    pub(super) name: Shown,
     pub(super) words: String,
 }
 
@@ -262,9 +262,9 @@ impl Person {
 
 /// An error in its three parts.
 pub(super) struct Trouble {
-    pub(super) message: String,
-    pub(super) cause: Option<String>,
-    pub(super) advice: Option<String>,
+    pub(super) message: Shown,
+    pub(super) cause: Option<Shown>,
+    pub(super) advice: Option<Shown>,
 }
 
 impl From<&Error> for Trouble {
@@ -298,15 +298,48 @@ impl Code {
 }
 
 /// Text of somebody else as a page shows it, on one line.
-pub(super) fn excerpt(text: &Text) -> String {
+pub(super) fn excerpt(text: &Text) -> Shown {
     let text = text.on_one_line();
-    if text.chars().count() <= 80 { text } else { format!("{}…", text.chars().take(79).collect::<String>()) }
+    if text.chars().count() <= 80 { text } else { format!("{}…", text.chars().take(79).collect::<String>()).into() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, path, privacy};
-    use crate::api::Trust;
+    use askama::Template as _;
+
+    use super::{Code, Entry, Line, Person, Trouble, excerpt, path, privacy};
+    use crate::api::{Event, Trust};
+    use crate::face::plain::tests::{assert_harmless, everywhere, payloads};
+
+    /// Whatever others fill in, in whichever event, is text on a page, and nothing of it is markup.
+    #[test]
+    fn no_field_of_any_event_reaches_a_page_unfiltered() {
+        let markup =
+            ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'-alert(1)-'"].map(str::to_owned);
+        for hostile in payloads().into_iter().chain(markup) {
+            let mut seen = 0;
+            for event in everywhere(&hostile) {
+                let line = Line::of_event(&event, "/base").map(|line| line.render().unwrap());
+                let named = [Entry::of(&event, "").map(|one| one.name), Person::of(&event).map(|one| one.name)];
+                let told = match &event {
+                    Event::Error(error) => {
+                        let Trouble { message, cause, advice } = Trouble::from(error);
+                        vec![message, cause.unwrap(), advice.unwrap()]
+                    }
+                    Event::Message(message) => vec![excerpt(&message.text)],
+                    _ => Vec::new(),
+                };
+                let texts = named.into_iter().flatten().chain(told).map(|shown| shown.to_string());
+                for shown in line.into_iter().chain(texts) {
+                    assert_harmless(&shown);
+                    seen += 1;
+                }
+                let line = Line::of_event(&event, "/base").map(|line| line.render().unwrap()).unwrap_or_default();
+                assert!(!line.contains("<script") && !line.contains("<img") && !line.contains("'-alert"), "{line}");
+            }
+            assert!(seen > 15, "{seen}");
+        }
+    }
 
     /// What stands beside a conversation is words, for a room as for a person.
     #[test]
