@@ -44,7 +44,7 @@ impl Meter {
         let other = |shown: &Shown| shown.id != transfer.id || shown.state != transfer.state;
         if self.shown.as_ref().is_none_or(other) {
             self.rests();
-            let bar = (self.terminal && transfer.size > 0).then(|| bar(transfer));
+            let bar = (self.terminal && transfer.state == Way::Moving).then(|| bar(transfer));
             let (id, began) = (transfer.id.clone(), (transfer.done, now));
             self.shown = Some(Shown { id, state: transfer.state, bar, began, last: None });
         }

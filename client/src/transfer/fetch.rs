@@ -7,7 +7,7 @@ use sealpost_crypto::attachment::Chunks;
 use sealpost_spec::attachment::CHUNK;
 use sealpost_spec::message::FilePointer;
 use sealpost_spec::relay::{Answer, Refusal, Request};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::folder::{Partial, To};
 use super::pace::{Flight, MOST};
@@ -17,6 +17,14 @@ use crate::link::Line;
 
 /// Parts that came and are not written yet.
 const WAITING: usize = 4;
+
+/// What the writing thread says before it takes parts.
+enum Begins {
+    /// So many bytes are there, and are being read again.
+    Passed(u64),
+    /// From this part on they are wanted.
+    From(u32),
+}
 
 /// Fetches a file, and gives it its name once all of it is there and is what was announced. **[FILE-13]**
 pub(super) async fn run(
@@ -29,11 +37,15 @@ pub(super) async fn run(
     let chunks = Chunks::new(&pointer.key, blob, size).map_err(|_| FileTrouble::Damaged)?;
     let parts = chunks.parts();
     let (parts_in, taken) = mpsc::channel(WAITING);
-    let (begins, begun) = oneshot::channel();
+    let (begins, mut begun) = mpsc::channel(1);
     let mut writing = Box::pin(apart(move || write(&pointer, to, &chunks, begins, taken)));
-    let Ok(mut first) = begun.await else {
-        // It ended before it began, and says why.
-        return writing.await.map(saved);
+    let mut first = loop {
+        match begun.recv().await {
+            Some(Begins::Passed(bytes)) => told.moved(bytes).await,
+            Some(Begins::From(part)) => break part,
+            // It ended before it began, and says why.
+            None => return writing.await.map(saved),
+        }
     };
     told.moved(done(first, size)).await;
     let mut next = first;
@@ -99,11 +111,13 @@ fn write(
     pointer: &FilePointer,
     to: To,
     chunks: &Chunks,
-    begins: oneshot::Sender<u32>,
+    begins: mpsc::Sender<Begins>,
     mut taken: mpsc::Receiver<Vec<u8>>,
 ) -> Result<PathBuf, FileTrouble> {
-    let (mut partial, mut number) = Partial::open(to, pointer, chunks)?;
-    if begins.send(number).is_err() {
+    // Where the last one was not taken up yet, this one is passed over.
+    let passed = |bytes| drop(begins.try_send(Begins::Passed(bytes)));
+    let (mut partial, mut number) = Partial::open(to, pointer, chunks, passed)?;
+    if begins.blocking_send(Begins::From(number)).is_err() {
         return Err(FileTrouble::Unwritable("it was interrupted".to_owned()));
     }
     while let Some(part) = taken.blocking_recv() {

@@ -86,7 +86,13 @@ fn place(to: To, suggested: &str) -> Result<(OwnedFd, PathBuf, Wanted), FileTrou
 
 impl Partial {
     /// Begins a file, or goes on with what is there of it; also from which part on parts are wanted.
-    pub(super) fn open(to: To, pointer: &FilePointer, chunks: &Chunks) -> Result<(Self, u32), FileTrouble> {
+    /// `passed` hears how many bytes there are, again and again while they are read: that takes long, too.
+    pub(super) fn open(
+        to: To,
+        pointer: &FilePointer,
+        chunks: &Chunks,
+        passed: impl Fn(u64),
+    ) -> Result<(Self, u32), FileTrouble> {
         let (folder, at, wanted) = place(to, &pointer.name)?;
         let name = partial(&pointer.blob);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -102,7 +108,7 @@ impl Partial {
         }
         file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(unwritable)?;
         let mut partial = Self { folder, at, name, wanted, file, hash: FileHash::default() };
-        let (whole, bytes) = partial.read_again(chunks, found.len(), pointer.size)?;
+        let (whole, bytes) = partial.read_again(chunks, found.len(), pointer.size, passed)?;
         let room = rustix::fs::fstatvfs(&partial.folder).map_err(unwritable)?;
         if room.f_bavail.saturating_mul(room.f_frsize) < pointer.size - bytes {
             return Err(FileTrouble::Full);
@@ -111,7 +117,13 @@ impl Partial {
     }
 
     /// Reads what is there, for the hash of all; what is no whole part is cut off. How many parts that are, and how many bytes.
-    fn read_again(&mut self, chunks: &Chunks, length: u64, size: u64) -> Result<(u32, u64), FileTrouble> {
+    fn read_again(
+        &mut self,
+        chunks: &Chunks,
+        length: u64,
+        size: u64,
+        passed: impl Fn(u64),
+    ) -> Result<(u32, u64), FileTrouble> {
         let (mut whole, mut bytes) = (0, 0);
         let mut buffer = vec![0; CHUNK];
         while length <= size && whole < chunks.parts() {
@@ -124,6 +136,7 @@ impl Partial {
             self.hash.update(part);
             bytes += part.len() as u64;
             whole += 1;
+            passed(length);
         }
         self.file.set_len(bytes).map_err(unwritable)?;
         self.file.seek(SeekFrom::Start(bytes)).map_err(unwritable)?;

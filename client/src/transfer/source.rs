@@ -15,9 +15,13 @@ use crate::engine::{FileNews, FileTrouble, Stamp};
 
 /// Parts that are sealed and not yet on their way.
 const READY: usize = 4;
+/// After so many parts that are passed over that is told.
+const TOLD: u32 = 256;
 
 /// What the reading thread gives.
 pub(super) enum Read {
+    /// Parts were read that are sent already: told now and then, since that takes long, too.
+    Passed,
     /// The part of this number, sealed.
     Part(u32, Vec<u8>),
     /// That was all: what it is that was sealed.
@@ -149,6 +153,9 @@ fn read(
             return Ok(None);
         }
         if number < from {
+            if number % TOLD == 0 && given.blocking_send(Ok(Read::Passed)).is_err() {
+                return Ok(None);
+            }
             continue;
         }
         let sealed = chunks.seal(number, wanted, &mut rng).map_err(|_| FileTrouble::Changed)?;

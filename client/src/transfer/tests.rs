@@ -29,7 +29,7 @@ fn chunks(pointer: &FilePointer) -> Chunks {
 }
 
 fn open(to: &Path, pointer: &FilePointer) -> Result<(Partial, u32), FileTrouble> {
-    Partial::open(To::Path(to.to_owned()), pointer, &chunks(pointer))
+    Partial::open(To::Path(to.to_owned()), pointer, &chunks(pointer), |_| {})
 }
 
 /// Writes what is missing, and gives the file its name.
@@ -168,6 +168,7 @@ async fn read(path: &Path, stamp: Stamp, size: u64, from: u32) -> (u32, Result<(
     let mut parts = 0;
     loop {
         match source.recv().await.unwrap() {
+            Ok(Read::Passed) => assert!(from > 0),
             Ok(Read::Part(number, _)) => {
                 assert_eq!(number, from + parts);
                 parts += 1;

@@ -65,6 +65,7 @@ impl Upload {
             }
             tokio::select! {
                 read = source.recv(), if end.is_none() && ready.parts.len() < MOST => match read {
+                    Some(Ok(Read::Passed)) => told.moved(done(ready.stored, size)).await,
                     // The relay may have come further than the file was read: a part that came twice.
                     Some(Ok(Read::Part(number, _))) if number < ready.stored => {}
                     Some(Ok(Read::Part(_, sealed))) => ready.parts.push_back(sealed),
