@@ -1,10 +1,11 @@
 //! What the tests of real processes are made of: building the two programs, starting relays and clients, waiting for
-//! what they show; the long conversation with its inspection, which `bin/conversation.rs` runs in full; and the crypto
+//! what they show; the long conversation with its inspection, which `bin/conversation.rs` runs in full; the large file of `bin/large-file.rs`; and the crypto
 //! crate behind JSON lines, which `bin/vectors-port.rs` serves.
 
 pub mod conversation;
 pub mod evidence;
 pub mod inspect;
+pub mod large;
 pub mod lines;
 pub mod port;
 pub mod processes;

@@ -10,6 +10,7 @@ use sealpost_tests::skip;
 use serde_json::Value;
 
 use super::Pair;
+use super::terminal::Terminal;
 
 /// Parts of a file that the slow relay takes, or gives, in a second.
 const SLOW: &str = "[rates]\nuploads = { burst = 20, every_ms = 40 }\ndownloads = { burst = 20, every_ms = 40 }\n\
@@ -107,6 +108,18 @@ fn files_arrive() {
     assert!(own.iter().all(|file| file["state"] == "done" && file["incoming"] == false), "{own:?}");
     let quiet = alice.run(&["-q", "send", "bob", "-f", &none_path]).expect(0);
     assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("", ""));
+}
+
+/// On a terminal there is a bar, with rate and time left, which goes when the file has gone.
+#[test]
+fn a_terminal_has_a_bar() {
+    let pair = slow();
+    let path = write(pair.folder.path(), "film.mkv", &bytes(3_000_000, 19));
+    let terminal = Terminal::run(&pair.alice, &["send", "bob", "-f", &path]);
+    terminal.shows("MiB/2.86 MiB");
+    terminal.shows("s left");
+    terminal.shows("sent to bob");
+    assert!(!terminal.shown().contains("left"), "{}", terminal.shown());
 }
 
 /// [FILE-5] [FILE-9] a file whose sender is killed, and whose relay is, goes on where it was, with the same command, and arrives bit

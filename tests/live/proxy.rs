@@ -88,6 +88,16 @@ fn each_link_has_its_own_way_through_the_proxy() {
     let received = bob.json(&["--proxy", &socks, "recv", "--timeout", "20s"]).expect(0).events("message");
     assert_eq!(received[0]["text"], "by another way");
 
+    // A file goes another way than the message that announces it, and each file its own.
+    let before = proxy.told.lock().unwrap().len();
+    let paths = ["one", "two"].map(|name| folder.path().join(name));
+    paths.iter().for_each(|path| std::fs::write(path, "what it says").unwrap());
+    let [one, two] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let _ = alice.run(&["--proxy", &socks, "send", "bob", "-f", one, "-f", two]).expect(0);
+    // One that logs in, one for messages to Bob, and two for files.
+    let links = proxy.told.lock().unwrap().len() - before;
+    assert!(links >= 4, "{links}");
+
     let told = proxy.told.lock().unwrap().clone();
     assert!(told.iter().all(|(.., host)| host == HOST), "{told:?}");
     // Two registrations, one login each, and an anonymous link.

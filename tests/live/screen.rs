@@ -224,6 +224,35 @@ fn help_people_and_the_mouse() {
     terminal.shows("line 40.");
 }
 
+/// A file is sent by its path, as a terminal pastes one that was dropped on it; F3 lists files, and Enter fetches one.
+#[test]
+fn files_are_sent_and_fetched() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, folder, .. } = &pair;
+    let path = folder.path().join("two words.bin");
+    std::fs::write(&path, vec![7; 200_000]).unwrap();
+    let (a, b) = (open(alice, WIDE, &[], &[]), open(bob, WIDE, &[], &[]));
+    a.shows("connected");
+    b.shows("connected");
+    jump(&a, "bob", "@bob");
+    jump(&b, "alice", "@alice");
+    let dropped = path.to_str().unwrap().replace(' ', "\\ ");
+    a.types(&format!("/file {dropped}\r"));
+    a.shows("file two words.bin (195.3 KiB)");
+    b.shows("to fetch it: /get");
+    b.types("\u{1b}OR");
+    b.shows("not fetched");
+    picture::keep(&b.look(Clone::clone), "files");
+    b.types("\r");
+    b.shows("saved as");
+    b.types("\u{1b}");
+    b.hides("Esc closes");
+    b.shows("saved as");
+    assert_eq!(std::fs::read(bob.home.join("downloads/two words.bin")).unwrap(), vec![7; 200_000]);
+    a.types("/file /no/such/file\r");
+    a.shows("there is no such file");
+}
+
 /// An edit, an answer, a reaction and a deletion are shown where the message stands, whoever made them.
 #[test]
 fn what_is_said_about_a_message_stands_with_it() {

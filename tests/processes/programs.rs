@@ -10,7 +10,8 @@ pub struct Programs {
     pub client: PathBuf,
 }
 
-/// Builds both programs, once, and takes their paths from what cargo says.
+/// Builds both programs, once, and takes their paths from what cargo says. With `SEALPOST_TESTED=release` it is their release
+/// builds that are tested.
 ///
 /// # Panics
 /// They can't be built.
@@ -21,6 +22,10 @@ pub fn programs() -> &'static Programs {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(root).args(["build", "--workspace", "--bins", "--locked", "--message-format=json"]);
+        if std::env::var_os("SEALPOST_TESTED").is_some_and(|build| build == "release") {
+            // Without this package, whose programs are for tests alone.
+            command.arg("--release").args(["--exclude", "sealpost-tests"]);
+        }
         // Of the build that runs this very code, only what a person would set too.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_BIN_")) {
