@@ -349,6 +349,17 @@ fn other_pages_and_other_people_stay_outside() {
         assert!(shown.contains(header), "{header}: {shown}");
     }
     assert_eq!(request(&page, "GET", &bob, &[own], "").0, 403);
+    // A page that is told from now on is told so: it asks for what happened while it was on its way.
+    let mut told = TcpStream::connect(page.host()).unwrap();
+    told.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(told, "GET {base}/events?with=%40bob HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n").unwrap();
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("event: ready") {
+        let mut some = [0; 512];
+        let read = told.read(&mut some).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&heard));
+        heard.extend_from_slice(&some[..read]);
+    }
     assert_eq!(request(&page, "GET", &bob, &[("host", "localhost.evil.example"), with], "").0, 421);
     let act = format!("{base}/say");
     let form = ("content-type", "application/x-www-form-urlencoded");

@@ -40,6 +40,10 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Query(Open { with }): Qu
                 tokio::select! {
                     event = session.next() => {
                         let Some((_, event)) = event else { break };
+                        // What happened between the page's rendering and now it has to ask for; from here on it is told.
+                        if event == Event::Taken && told.try_send(Ok(Sent::default().event("ready").data("{}"))).is_err() {
+                            break;
+                        }
                         if !tell(&web, &with, &event, &told).await {
                             break;
                         }

@@ -24,13 +24,28 @@ if (log) toEnd();
 
 const events = new EventSource(`${base}/events?with=${encodeURIComponent(here)}`);
 const on = (name, act) => events.addEventListener(name, (event) => act(JSON.parse(event.data)));
+let changes = 0;
 on("line", ({ id, html }) => {
   if (!log) return;
+  changes += 1;
   const follow = atEnd();
   const line = element(html);
   const there = id && document.getElementById(`m-${id}`);
   if (there) there.replaceWith(line); else log.querySelector("ol").append(line);
   if (follow) toEnd();
+});
+// What happened while the page was on its way, or its program was gone, nobody told it: it asks once it is told again.
+on("ready", async () => {
+  for (let tries = 0, seen = -1; log && seen !== changes && tries < 5; tries += 1) {
+    seen = changes;
+    const fresh = await fetch(location.href).then((answer) => answer.text()).catch(() => "");
+    const lines = new DOMParser().parseFromString(fresh, "text/html").querySelector("#log ol");
+    if (!lines || seen !== changes) continue;
+    const list = log.querySelector("ol");
+    const follow = atEnd();
+    if (list.innerHTML !== lines.innerHTML) list.replaceWith(lines);
+    if (follow) toEnd();
+  }
 });
 on("state", ({ id, words }) => {
   const state = document.querySelector(`#m-${CSS.escape(id)} .state`);
