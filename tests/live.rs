@@ -12,6 +12,7 @@ mod four_ways;
 mod hostile;
 mod limits;
 mod long;
+mod moderation;
 mod operator;
 mod profile;
 mod proxy;

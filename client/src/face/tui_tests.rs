@@ -74,7 +74,7 @@ fn no_field_of_any_event_reaches_the_screen_unfiltered() {
         let text = || hostile.clone();
         let verify = || Verify { name: text(), number: text(), code: text(), trust: Trust::Unverified };
         let mut members = People::new(Some(text()));
-        members.tell(&hostile, &hostile, true);
+        members.tell(&hostile, &hostile, true, hostile.clone());
         let places: Vec<String> = app.view.list().iter().map(|one| one.name.clone()).collect();
         for panel in [
             Panel::None,

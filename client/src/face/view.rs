@@ -278,6 +278,7 @@ impl View {
             request,
             blocked,
             joined,
+            topic,
             draft,
             expire_after,
             last,
@@ -298,6 +299,7 @@ impl View {
         (conversation.muted, conversation.request, conversation.blocked) = (*muted, *request, *blocked);
         conversation.expire_after = *expire_after;
         conversation.joined = joined.unwrap_or(conversation.joined);
+        conversation.topic.clone_from(topic);
         if let Some(draft) = draft.as_ref().filter(|_| !open) {
             draft.as_raw().clone_into(&mut conversation.draft);
         }

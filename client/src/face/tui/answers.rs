@@ -4,10 +4,10 @@ use super::act::Asked;
 use super::verify::Verify;
 use super::{App, Panel};
 use crate::api::{Command, Event, Kind, Message, State, Way};
-use crate::face::plain;
 use crate::face::screen::Screen;
 use crate::face::slash::LOBBY;
 use crate::face::view::is_public;
+use crate::face::{names, plain};
 
 impl App {
     pub(super) fn told(&mut self, number: Option<u64>, event: Event) {
@@ -57,9 +57,12 @@ impl App {
 
     fn answered(&mut self, number: Option<u64>, asked: Asked, event: Event) {
         match (asked, event) {
-            (Asked::Members, Event::Presence { room, name, online, .. }) => {
+            (Asked::Members, Event::Presence { room, name, online, creator, label, display, away }) => {
+                let creator = if creator { ", made the room" } else { "" };
+                let away = away.map_or_else(String::new, |why| format!(", away: {}", why.on_one_line()));
+                let told = format!("{}{creator}{away}", names::beside(label.as_ref(), display.as_ref()));
                 if let Panel::People(people) = &mut self.panel {
-                    people.tell(&room, &name, online);
+                    people.tell(&room, &name, online, told);
                 }
             }
             (Asked::Safety, Event::Safety { name, number, code, trust }) => {
@@ -135,6 +138,7 @@ impl App {
             }
             // Where it is now, a person wants to know wherever they are.
             Event::Progress(file) if file.incoming && file.state == Way::Done => self.show(&here, &event),
+            Event::About { conversation, .. } => self.show(conversation, &event),
             Event::Notice { .. } | Event::Error(_) => self.show(&here, &event),
             _ => {}
         }

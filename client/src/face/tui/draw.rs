@@ -118,6 +118,11 @@ fn header(frame: &mut Frame, area: Rect, app: &App, columns: usize) {
     let name = ink::fit(&here.name, columns.saturating_sub(24).max(12), theme.more());
     let mut line = Line::from(vec![ink::span(&name, theme.style(Role::Strong))]);
     line.extend(conversations::marks(&app.view, here, columns.saturating_sub(ink::width(&name)), theme).spans);
+    if let Some(topic) = &here.topic {
+        let room = columns.saturating_sub(line.width() + 2);
+        let topic = ink::fit(&topic.on_one_line(), room, theme.more());
+        line.push_span(ink::span(&format!("  {topic}"), theme.style(Role::Quiet)));
+    }
     if here.typing {
         line.push_span(ink::span("  is typing", theme.style(Role::Quiet)));
     }

@@ -14,9 +14,16 @@ use crate::face::view::View;
 pub(super) struct People {
     /// The room whose members are shown.
     room: Option<String>,
-    /// Its members, and whether they are online.
-    members: Vec<(String, bool)>,
+    members: Vec<Member>,
     chosen: usize,
+}
+
+/// Somebody in the room.
+struct Member {
+    name: String,
+    online: bool,
+    /// What stands beside the name, what they made, and why they are away.
+    told: String,
 }
 
 /// What a key came to.
@@ -35,12 +42,12 @@ impl People {
     }
 
     /// A member of the room.
-    pub(super) fn tell(&mut self, room: &str, name: &str, online: bool) {
+    pub(super) fn tell(&mut self, room: &str, name: &str, online: bool, told: String) {
         let name = name.trim_start_matches('@').to_owned();
-        if self.room.as_deref() == Some(room) && !self.members.iter().any(|(known, _)| *known == name) {
-            self.members.push((name, online));
+        if self.room.as_deref() == Some(room) && !self.members.iter().any(|known| known.name == name) {
+            self.members.push(Member { name, online, told });
             // Who is there stands first.
-            self.members.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            self.members.sort_by(|a, b| b.online.cmp(&a.online).then_with(|| a.name.cmp(&b.name)));
         }
     }
 
@@ -71,7 +78,7 @@ impl People {
 
     fn names(&self, view: &View) -> Vec<String> {
         match &self.room {
-            Some(_) => self.members.iter().map(|(name, _)| name.clone()).collect(),
+            Some(_) => self.members.iter().map(|member| member.name.clone()).collect(),
             None => view.people().map(|person| person.name.clone()).collect(),
         }
     }
@@ -94,8 +101,9 @@ impl People {
                 ink::span(&ink::padded(&plain::account(name), columns.min(22), theme.more()), theme.style(role)),
                 ink::span(" ", theme.style(Role::Plain)),
             ];
-            if let Some((_, online)) = self.members.iter().find(|(known, _)| known == name) {
-                let (words, role) = if *online { ("online   ", Role::Good) } else { ("offline  ", Role::Quiet) };
+            let member = self.members.iter().find(|member| member.name == *name);
+            if let Some(member) = member {
+                let (words, role) = if member.online { ("online   ", Role::Good) } else { ("offline  ", Role::Quiet) };
                 spans.push(ink::span(words, theme.style(role)));
             }
             match view.person(name) {
@@ -109,12 +117,16 @@ impl People {
                     let stranger = if person.accepted { "" } else { ", a stranger" };
                     spans.push(ink::span(&format!("{blocked}{stranger}"), theme.style(Role::Careful)));
                     let room = columns.saturating_sub(Line::from(spans.clone()).width() + 2);
-                    if room >= 16 {
+                    if room >= 16 && member.is_none_or(|member| member.told.is_empty()) {
                         let print = ink::fit(&person.fingerprint, room, theme.more());
                         spans.push(ink::span(&format!("  {print}"), theme.style(Role::Quiet)));
                     }
                 }
                 None => spans.push(ink::span("not known yet", theme.style(Role::Quiet))),
+            }
+            if let Some(told) = member.map(|member| member.told.as_str()).filter(|told| !told.is_empty()) {
+                let room = columns.saturating_sub(Line::from(spans.clone()).width());
+                spans.push(ink::span(&ink::fit(told, room, theme.more()), theme.style(Role::Quiet)));
             }
             lines.push(Line::from(spans));
         }

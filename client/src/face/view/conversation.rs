@@ -29,6 +29,8 @@ pub(in crate::face) struct Conversation {
     pub(in crate::face) asked: bool,
     /// Of a room: how many are in it.
     pub(in crate::face) members: Option<u32>,
+    /// Of a room: what it is about.
+    pub(in crate::face) topic: Option<Text>,
     /// Of a room: whether one is in it.
     pub(in crate::face) joined: bool,
     /// Nothing of the person is shown.
@@ -124,6 +126,9 @@ impl Conversation {
         if let Some(known) = self.message_mut(&message.id) {
             known.clone_from(message);
             return false;
+        }
+        if message.kind == Kind::Topic {
+            self.topic = Some(message.text.clone()).filter(|topic| !topic.as_raw().is_empty());
         }
         if !self.applies(message) && !changes(message) {
             self.push(Entry::Message(Box::new(message.clone())));

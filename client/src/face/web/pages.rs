@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Web;
 use super::shown::{Code, Entry, Line, Person, Trouble, excerpt, path, privacy, stands};
 use crate::api::{self, Command, Error, ErrorCode, Event, Kind, Message, Shown, Trust};
-use crate::face::plain;
+use crate::face::{names, plain};
 
 /// Messages of a conversation on one page.
 const PAGE: u32 = 100;
@@ -86,6 +86,12 @@ struct TalkPage {
     bare: Shown,
     public: bool,
     joined: bool,
+    /// Of a room: what it is about.
+    topic: Option<Shown>,
+    /// Of a room: who made it.
+    creator: Option<Shown>,
+    /// Of a person: what stands beside the name.
+    beside: Shown,
     request: bool,
     muted: bool,
     blocked: bool,
@@ -219,6 +225,14 @@ async fn talk(web: &Web, here: &str, asked: Asked) -> Result<TalkPage, Error> {
         .await?
         .into_iter()
         .find(|event| matches!(event, Event::Conversation { name, .. } if name == here));
+    let (topic, creator, beside) = match &about {
+        Some(Event::Conversation { topic, creator, label, display, .. }) => (
+            topic.as_ref().map(api::Text::on_one_line),
+            creator.as_deref().map(plain::account),
+            names::beside(label.as_ref(), display.as_ref()).trim_start().into(),
+        ),
+        _ => (None, None, Shown::default()),
+    };
     let known = match about {
         Some(Event::Conversation { trust, muted, request, blocked, joined, draft, .. }) => {
             (trust, muted, request, blocked, joined.unwrap_or(false), draft)
@@ -253,6 +267,9 @@ async fn talk(web: &Web, here: &str, asked: Asked) -> Result<TalkPage, Error> {
         bare: plain::said(&bare),
         public: here.starts_with('#'),
         joined,
+        topic,
+        creator,
+        beside,
         request,
         muted,
         blocked,

@@ -81,6 +81,7 @@ pub(super) struct Line {
     pub(super) path: String,
     pub(super) id: Shown,
     pub(super) from: Shown,
+    pub(super) beside: Shown,
     pub(super) own: bool,
     pub(super) time: Shown,
     pub(super) sent_at: Shown,
@@ -176,6 +177,7 @@ impl Line {
             path: path(&plain::said(&message.conversation)),
             id: plain::said(&message.id),
             from: plain::account(&message.from),
+            beside: names::beside(message.label.as_ref(), message.display.as_ref()).trim_start().into(),
             own: message.state != State::Received,
             time: plain::time(&message.sent_at),
             sent_at: plain::said(&message.sent_at),
@@ -201,6 +203,7 @@ impl Line {
             path: String::new(),
             id: Shown::default(),
             from: Shown::default(),
+            beside: Shown::default(),
             own: false,
             time: Shown::default(),
             sent_at: Shown::default(),
@@ -229,6 +232,10 @@ impl Line {
             Event::Refused { conversation: Some(conversation), reason } => {
                 Self::about(conversation, format!("something was refused: {}", plain::said(reason)))
             }
+            Event::About { conversation, from, display, away } => {
+                let words = names::of_oneself(display.as_ref(), away.as_ref());
+                Self::about(conversation, format!("{} {words}", plain::account(from)))
+            }
             Event::NewDevice { name, device } => Self::about(
                 &format!("@{name}"),
                 format!("{} has a new device, number {device}, of the same key", plain::account(name)),
@@ -248,10 +255,16 @@ pub(super) struct Person {
 impl Person {
     pub(super) fn of(event: &Event) -> Option<Self> {
         let (name, words) = match event {
-            Event::Presence { name, online, .. } => (name, if *online { "online" } else { "offline" }.to_owned()),
-            Event::Contact { name, trust, blocked, .. } => {
+            Event::Presence { name, online, creator, label, display, away, .. } => {
+                let creator = if *creator { ", made the room" } else { "" };
+                let away = away.as_ref().map_or_else(String::new, |why| format!(", away: {}", excerpt(why)));
+                let beside = names::beside(label.as_ref(), display.as_ref());
+                (name, format!("{}{creator}{away}{beside}", if *online { "online" } else { "offline" }))
+            }
+            Event::Contact { name, trust, blocked, label, display, .. } => {
                 let blocked = if *blocked { ", blocked" } else { "" };
-                (name, format!("{}{blocked}", trust.words()))
+                let beside = names::beside(label.as_ref(), display.as_ref());
+                (name, format!("{}{blocked}{beside}", trust.words()))
             }
             _ => return None,
         };
