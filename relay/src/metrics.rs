@@ -93,7 +93,7 @@ pub const KINDS: [&str; 2] = ["authenticated", "anonymous"];
 /// Ends of a handshake.
 pub const HANDSHAKES: [&str; 4] = ["done", "failed", "timed_out", "made_room"];
 /// Requests, in the order of [`Request`].
-pub const REQUESTS: [&str; 17] = [
+pub const REQUESTS: [&str; 18] = [
     "register",
     "login",
     "publish",
@@ -111,6 +111,7 @@ pub const REQUESTS: [&str; 17] = [
     "fetch_blob",
     "drop_blob",
     "room",
+    "unregister",
 ];
 /// `acknowledge` among [`REQUESTS`].
 pub const ACKNOWLEDGE: usize = 4;
@@ -242,6 +243,7 @@ impl Metrics {
             Request::FetchBlob { .. } => 14,
             Request::DropBlob(_) => 15,
             Request::Room { .. } => 16,
+            Request::Unregister => 17,
         };
         self.requests.add(kind, 1);
     }

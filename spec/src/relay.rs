@@ -137,6 +137,9 @@ pub enum Request {
         /// What a relay of this key gave before. **[ROOM-14]**
         receipt: Option<Signed>,
     },
+    /// Logged in: removes the account with all that is its, and frees the name. Answered by [`Answer::Done`]; nobody is
+    /// logged in on the link then. **[ACCT-19]**
+    Unregister,
 }
 
 /// Most entries of one page of a list.

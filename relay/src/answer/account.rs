@@ -1,5 +1,6 @@
 //! Accounts: registration, login, and the keys that people fetch before they write.
 
+mod leave;
 mod prekeys;
 
 use sealpost_crypto::identity::{mailbox, verify_devices, verify_login, verify_receipt};

@@ -246,6 +246,24 @@ impl<S: Store> Relay<S> {
         Ok(gone)
     }
 
+    /// Removes the blobs of an account that leaves. Those that come meanwhile wait their time and go.
+    pub(super) async fn drop_blobs_of(&self, name: &Name) -> Result<(), Fault> {
+        let mut after: Option<Vec<u8>> = None;
+        while self.room.holds(name) {
+            let page = self.store.scan(Blob::TABLE, &[], after.as_deref(), 500).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (key, value) in page {
+                if row::decoded::<Blob>(value)?.row.owner == *name
+                    && let Some(id) = key.first_chunk()
+                {
+                    self.remove_blob(BlobId(*id), |known| known.owner == *name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Counts what there is, once.
     pub(super) async fn count_blobs(&self) -> Result<(), Fault> {
         let mut after: Option<Vec<u8>> = None;

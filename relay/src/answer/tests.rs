@@ -3,6 +3,7 @@
 mod accounts;
 mod attachments;
 mod invites;
+mod leaving;
 mod mailboxes;
 mod moderation;
 mod notices;
@@ -297,6 +298,7 @@ fn requests_keep_to_their_links() {
         Request::Rooms { after: None },
         Request::Members { room: room.clone(), after: None },
         Request::Room { room, receipt: None },
+        Request::Unregister,
     ];
     for request in needs_login {
         let mut before_login = link(&relay, LinkKind::Authenticated);

@@ -147,6 +147,8 @@ REQUESTS = [
 for number, (name, inner) in enumerate(REQUESTS):
     takes("request", name, variant(number, name, inner))
     bent("request", name, variant(number, name, inner))
+takes("request", "Unregister", unit(len(REQUESTS), "Unregister"))
+bent("request", "Unregister", unit(len(REQUESTS), "Unregister"))
 takes(
     "request",
     "Register for the first time",
@@ -168,7 +170,7 @@ takes("request", "Room without receipt", variant(16, "Room", struct(room=text("g
 takes("request", "Rooms from the start", variant(11, "Rooms", struct(after=NONE)))
 takes("request", "Members from the start", variant(12, "Members", struct(room=text("lobby"), after=NONE)))
 for why, b in [
-    ("an unknown variant", u32(17)),
+    ("an unknown variant", u32(18)),
     ("the highest variant", u32(2**32 - 1)),
     ("empty", b""),
     ("a variant cut short", u32(3)[:3]),

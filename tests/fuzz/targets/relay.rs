@@ -312,6 +312,7 @@ fn composed(relay: &Relay<Memory>, link: &Link, script: &mut Script<'_>) -> (Req
             part: 0,
             bytes: Bytes(script.some().to_vec()),
         },
+        17 if script.below(4) == 0 => Request::Unregister,
         _ if script.below(3) == 0 => {
             Request::Room { room, receipt: (script.below(2) == 0).then(|| person.list.clone()) }
         }

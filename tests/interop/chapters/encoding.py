@@ -121,6 +121,7 @@ REQUEST = enum(
     ("FetchBlob", struct(blob=ID, part=U32)),
     ("DropBlob", ID),
     ("Room", struct(room=ROOM, receipt=option(SIGNED))),
+    "Unregister",
 )
 ANSWER = enum(
     "Done",

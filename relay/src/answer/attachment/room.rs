@@ -99,6 +99,11 @@ impl Room {
         taken.show();
     }
 
+    /// Whether something waits for an account.
+    pub(super) fn holds(&self, name: &Name) -> bool {
+        lock(&self.0).accounts.contains_key(name)
+    }
+
     /// Bytes of all of them, and how many there are.
     pub(in crate::answer) fn total(&self) -> (u64, u64) {
         let taken = lock(&self.0);

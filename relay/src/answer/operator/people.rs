@@ -5,7 +5,7 @@ use sealpost_spec::relay::Refusal;
 
 use super::{Answer, done, nobody};
 use crate::admin::{Banned, Digits, PAGE, Record, Trouble, Words, counted};
-use crate::answer::row::{self, Account, Ban, Current, Released, Row, decoded, put};
+use crate::answer::row::{self, Account, Ban, Current, Row, decoded, put};
 use crate::answer::{ATTEMPTS, Relay};
 use crate::store::{Fault, Key, Store, Write, Written};
 
@@ -90,14 +90,7 @@ impl<S: Store> Relay<S> {
     pub(super) async fn release(&self, name: &Name) -> Answer {
         for _ in 0..ATTEMPTS {
             let holder = self.known(self.row::<Account>(row::account(name)).await)?.ok_or_else(|| nobody(name))?;
-            let before = self.known(self.row::<Released>(row::released(name)).await)?;
-            let generation = holder.row.generation.saturating_add(1);
-            // First of all: what follows may be cut short, and is then done again.
-            let released = put(row::released(name), Current::rev(before.as_ref()), &Released { generation });
-            let mut batch = vec![self.known(released)?];
-            batch.extend(self.known(self.eviction(name, &holder.row, None).await)?);
-            batch.push(Write::Delete { key: row::account(name), expected: holder.rev });
-            if self.known(self.store.write(batch).await)?.last() != Some(&Written::Moved) {
+            if self.known(self.erase(name, &holder).await)? {
                 self.presence.end(name, None, &Refusal::Kicked { reason: RELEASED.to_owned() });
                 return done(format!("{} is free: whoever registers it next has it", name.as_str()));
             }
