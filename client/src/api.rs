@@ -14,7 +14,7 @@ mod text;
 
 pub use command::{Command, Wait};
 pub use error::{Error, ErrorCode};
-pub use event::{Bot, Event};
+pub use event::{Bot, Event, Found};
 pub(crate) use file::bytes_in_words;
 pub use file::{Transfer, Way};
 pub use message::{Kind, Message, Reaction, State, Trust};

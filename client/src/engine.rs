@@ -10,9 +10,11 @@ mod command;
 mod content;
 mod conversations;
 mod devices;
+mod doctor;
 mod expiry;
 mod files;
 mod history;
+mod leave;
 mod moderation;
 mod notice;
 mod outbox;
@@ -23,6 +25,7 @@ mod prekeys;
 mod reading;
 mod receive;
 mod repair;
+mod restore;
 mod rooms;
 mod say;
 mod search;
@@ -45,7 +48,7 @@ use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
 use sealpost_spec::room::RoomName;
 
 use crate::api::{Command, Error, Event};
-use crate::store::account::{Choices, Own, Prekeys};
+use crate::store::account::{Choices, Leaving, Own, Prekeys, Restoring};
 use crate::store::changes::Conversation;
 use crate::store::files::FileKey;
 use crate::store::people::{Acquaintance, Contact, Peer, PeerId, Persona};
@@ -156,6 +159,8 @@ pub struct Engine {
 
     own: Own,
     own_touched: bool,
+    leaving: Option<Leaving>,
+    restoring: Option<Restoring>,
     prekeys: Prekeys,
     secret: DeviceSecret,
     contacts: BTreeMap<Name, Contact>,
@@ -199,6 +204,7 @@ pub struct Engine {
 #[derive(Clone, Debug)]
 enum Asked {
     Register,
+    OwnList,
     Login,
     Publish,
     SetToken,
@@ -209,6 +215,7 @@ enum Asked {
     Post { room: RoomName, number: u64 },
     Follow(RoomName),
     Unfollow,
+    Unregister,
     Rooms(CommandId, Option<RoomName>),
     Members(CommandId, RoomName, Option<Name>),
     Drop(FileKey),
@@ -230,6 +237,8 @@ impl Engine {
         let own = profile.own().clone();
         let secret = rows.device_secret()?.ok_or(StoreError::Sealed)?;
         let prekeys = rows.prekeys()?;
+        let leaving = rows.leaving()?;
+        let restoring = rows.restoring()?;
         let contacts: BTreeMap<Name, Contact> =
             rows.contacts()?.into_iter().map(|contact| (contact.name.clone(), contact)).collect();
         let peers = rows.peers()?.into_iter().map(|peer| ((peer.account, peer.device.id), peer)).collect();
@@ -257,6 +266,8 @@ impl Engine {
             poison: None,
             own,
             own_touched: false,
+            leaving,
+            restoring,
             prekeys,
             secret,
             contacts,
@@ -291,6 +302,9 @@ impl Engine {
             events: VecDeque::new(),
             profile,
         };
+        if engine.has_left() {
+            engine.standing.reason = leave::LEFT.into();
+        }
         engine.set_first_timers()?;
         Ok(engine)
     }
@@ -520,9 +534,11 @@ impl Engine {
         let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
         match asked {
             Asked::Register => self.registered_answer(result),
+            Asked::OwnList => self.own_list_answer(result),
             Asked::Login => self.login_answer(result),
             Asked::Publish => self.published(result),
             Asked::SetToken => self.token_set(result),
+            Asked::Unregister => self.unregister_answer(result),
             Asked::Acknowledge | Asked::Unfollow => Ok(()),
             Asked::Bundle(name) => self.bundle_answer(&name, result),
             Asked::Devices(name) => self.devices_answer(&name, result),

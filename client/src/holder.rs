@@ -22,7 +22,7 @@ use crate::api::{Command, Error, ErrorCode, Event};
 use crate::link::Proxy;
 use line::{Asked, Told};
 
-pub use crate::store::Profile;
+pub use crate::store::{Header, Profile, Progress};
 pub(crate) use line::LineReader;
 pub use owner::Holder;
 pub use sealpost_crypto::Zeroizing;
@@ -321,6 +321,103 @@ pub async fn create(
     created.await.map_err(|_| Error::new(ErrorCode::Failed, "making the profile was interrupted"))?
 }
 
+/// The version of the database that is built in.
+pub fn sqlite() -> &'static str {
+    rusqlite::version()
+}
+
+/// Whether a process holds the profile and can be reached.
+pub async fn is_held(dir: &Path) -> bool {
+    socket::connect(dir, socket::NAME).await.is_some()
+}
+
+/// Deletes the profile, after its holder has let go; returns what else is in the folder.
+///
+/// # Errors
+/// `InUse`: the holder does not let go; what the disk says.
+pub async fn wipe(dir: &Path) -> Result<Vec<String>, Error> {
+    let deadline = Instant::now() + CHANGING;
+    loop {
+        if let Some(stream) = socket::connect(dir, socket::NAME).await {
+            let (reader, writer) = stream.into_split();
+            let mut holder = Session::new(Box::new(reader), Box::new(writer), None);
+            let mut each = |_| Ok::<(), Error>(());
+            // However it ends: whether the holder has let go is seen from its lock.
+            let _ = timeout(UNRESPONSIVE, holder.carry_out(&Command::Stop, &mut each)).await;
+        }
+        match crate::store::wipe(dir) {
+            Err(error) if error.code == ErrorCode::InUse && Instant::now() < deadline => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// How far a backup or a restore has come is told to this.
+pub type Meter = Box<dyn FnMut(Progress) + Send>;
+
+/// Writes the profile, whoever holds it, into a file that is not there yet, for its owner alone; `-` is standard output.
+///
+/// # Errors
+/// As [`Profile::open`], `InUse` excepted; the file is there, or can't be written.
+pub async fn backup(dir: &Path, passphrase: &Zeroizing<String>, file: &Path, mut meter: Meter) -> Result<(), Error> {
+    let (dir, passphrase, file) = (dir.to_owned(), passphrase.clone(), file.to_owned());
+    let mut write = move |out: &mut dyn std::io::Write| {
+        let (cost, now) = (Cost::RECOMMENDED, owner::now());
+        crate::store::write_backup(&dir, passphrase.as_bytes(), cost, out, &mut rand::rng(), now, &mut *meter)
+    };
+    let written = tokio::task::spawn_blocking(move || match file == Path::new("-") {
+        true => write(&mut std::io::stdout().lock()),
+        false => crate::store::appear(&file, write),
+    });
+    written.await.map_err(|_| Error::new(ErrorCode::Failed, "the backup was interrupted"))?
+}
+
+/// Makes a profile of a backup; `-` is standard input.
+///
+/// # Errors
+/// As [`Profile::restore`].
+pub async fn restore(
+    dir: &Path,
+    passphrase: &Zeroizing<String>,
+    file: &Path,
+    mut meter: Meter,
+) -> Result<Profile, Error> {
+    let (dir, passphrase, file) = (dir.to_owned(), passphrase.clone(), file.to_owned());
+    let restored = tokio::task::spawn_blocking(move || {
+        let mut from: Box<dyn std::io::Read> = match file == Path::new("-") {
+            true => Box::new(std::io::stdin().lock()),
+            false => Box::new(std::io::BufReader::new(std::fs::File::open(&file).map_err(|cause| {
+                Error::new(ErrorCode::Usage, format!("{} can't be read", file.display())).because(cause.to_string())
+            })?)),
+        };
+        let (cost, now) = (Cost::RECOMMENDED, owner::now());
+        Profile::restore(&dir, passphrase.as_bytes(), cost, &mut *from, &mut rand::rng(), now, &mut *meter)
+    });
+    restored.await.map_err(|_| Error::new(ErrorCode::Failed, "restoring was interrupted"))?
+}
+
+/// Makes a profile of an account's recovery words.
+///
+/// # Errors
+/// As [`Profile::recover`].
+pub async fn recover(
+    dir: &Path,
+    passphrase: &Zeroizing<String>,
+    name: &Name,
+    words: &Zeroizing<String>,
+    relay: &Address,
+) -> Result<Profile, Error> {
+    let (dir, passphrase, name, words, relay) =
+        (dir.to_owned(), passphrase.clone(), name.clone(), words.clone(), relay.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let (cost, now) = (Cost::RECOMMENDED, owner::now());
+        Profile::recover(&dir, passphrase.as_bytes(), cost, (&name, &words), &relay, &mut rand::rng(), now)
+    });
+    made.await.map_err(|_| Error::new(ErrorCode::Failed, "making the profile was interrupted"))?
+}
+
 /// Opens the profile in this process; the passphrase's key derivation takes a moment.
 ///
 /// # Errors
@@ -332,7 +429,29 @@ pub async fn unlock(dir: &Path, passphrase: &Zeroizing<String>) -> Result<Profil
     opened.map_err(|_| Error::new(ErrorCode::Failed, "opening the profile was interrupted"))?
 }
 
-fn no_profile(dir: &Path) -> Error {
+/// Opens the vault alone, while another process may hold the profile.
+///
+/// # Errors
+/// As [`Header::open`].
+pub async fn unlock_header(dir: &Path, passphrase: &Zeroizing<String>) -> Result<Header, Error> {
+    let (dir, passphrase) = (dir.to_owned(), passphrase.clone());
+    let opened = tokio::task::spawn_blocking(move || Header::open(&dir, passphrase.as_bytes())).await;
+    opened.map_err(|_| Error::new(ErrorCode::Failed, "opening the profile was interrupted"))?
+}
+
+/// Gives the profile another passphrase.
+///
+/// # Errors
+/// As [`Header::change`].
+pub async fn change_passphrase(header: Header, new: &Zeroizing<String>) -> Result<(), Error> {
+    let new = new.clone();
+    let changed =
+        tokio::task::spawn_blocking(move || header.change(new.as_bytes(), Cost::RECOMMENDED, &mut rand::rng())).await;
+    changed.map_err(|_| Error::new(ErrorCode::Failed, "changing the passphrase was interrupted"))?
+}
+
+/// Nothing is there yet.
+pub fn no_profile(dir: &Path) -> Error {
     Error::new(ErrorCode::NoProfile, "there is no profile here yet")
         .because(format!("{} is empty", dir.display()))
         .advise("sealpost init")

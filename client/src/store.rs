@@ -1,13 +1,16 @@
 //! The encrypted profile: one folder, held by one process, in which every row is sealed.
 //!
-//! The folder has three files. `vault` is the header that turns a passphrase into the storage key; it is written once,
-//! and a wrong passphrase never touches it. `profile.db` is SQLite: whoever reads it without the key sees how many rows
+//! The folder has three files. `vault` is the header that turns a passphrase into the storage key; only another
+//! passphrase writes it anew. `profile.db` is SQLite: whoever reads it without the key sees how many rows
 //! each table has, in which order they came and about how long they are, nothing else. `lock` is held while the profile
 //! is open.
 
 pub(crate) mod account;
+mod backup;
 pub(crate) mod changes;
 pub(crate) mod files;
+mod header;
+mod health;
 pub(crate) mod messages;
 pub(crate) mod outbox;
 pub(crate) mod people;
@@ -17,9 +20,9 @@ mod schema;
 pub(crate) mod search;
 #[cfg(test)]
 mod tests;
+mod wipe;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -31,13 +34,19 @@ use sealpost_spec::account::{DeviceId, DeviceList, Name};
 use sealpost_spec::relay::Address;
 
 use crate::api::{Error, ErrorCode};
-use account::Own;
+use account::{Own, Restoring};
+pub use backup::{Progress, appear, write as write_backup};
+pub use header::Header;
+use header::write_new;
 pub use rows::Watcher;
 pub(crate) use rows::{Dice, Rows, StoreError, Stored};
+pub use wipe::wipe;
 
 const HEADER: &str = "vault";
 const DATABASE: &str = "profile.db";
 const LOCK: &str = "lock";
+/// The database with the files that SQLite keeps beside it.
+const DATABASES: [&str; 3] = [DATABASE, "profile.db-wal", "profile.db-shm"];
 
 /// Where a test may let the machine die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +64,8 @@ pub type Faults = Box<dyn FnMut(CrashPoint) -> bool + Send>;
 pub struct Profile {
     dir: PathBuf,
     own: Own,
+    /// The account was unregistered.
+    left: bool,
     address: Address,
     pub(crate) rows: Rows,
     faults: Option<Faults>,
@@ -82,6 +93,45 @@ impl Profile {
         rng: &mut dyn CryptoRng,
         now: u64,
     ) -> Result<Self, Error> {
+        Self::found(dir, passphrase, cost, rng, |rows, rng| {
+            let account = AccountSecret::generate(rng);
+            generate(rows, name, relay, &account, rng, now).map_err(|error| error.told())
+        })
+    }
+
+    /// Makes a profile of an account that there is already: its words restore name and key, and no history. The device
+    /// is a new one, which the relay and all contacts are told of when it registers. **[ACCT-21]**
+    ///
+    /// # Errors
+    /// As [`Profile::create`]; `Usage`: these are no recovery words.
+    pub fn recover(
+        dir: &Path,
+        passphrase: &[u8],
+        cost: Cost,
+        (name, words): (&Name, &str),
+        relay: &Address,
+        rng: &mut dyn CryptoRng,
+        now: u64,
+    ) -> Result<Self, Error> {
+        let account = AccountSecret::from_words(words).map_err(|_| {
+            Error::new(ErrorCode::Usage, "these are no recovery words")
+                .because("there are 24 of them, in their order; one is misspelt, missing or in another place")
+                .advise("compare them with the paper, and give them again")
+        })?;
+        Self::found(dir, passphrase, cost, rng, |rows, rng| {
+            rows.put_restoring(Some(&Restoring { number: 0, receipt: None })).map_err(|error| error.told())?;
+            generate(rows, name, relay, &account, rng, now).map_err(|error| error.told())
+        })
+    }
+
+    /// Makes the folder and its files; `fill` writes the first rows, all of them or none.
+    fn found(
+        dir: &Path,
+        passphrase: &[u8],
+        cost: Cost,
+        rng: &mut dyn CryptoRng,
+        fill: impl FnOnce(&Rows, &mut dyn CryptoRng) -> Result<Own, Error>,
+    ) -> Result<Self, Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|cause| trouble(dir, &cause))?;
         closed_to_others(dir)?;
         let lock = hold(dir)?;
@@ -90,18 +140,22 @@ impl Profile {
                 .advise("sealpost status"));
         }
         // Without its header a database can't be read: it is what a crash left of an earlier attempt.
-        for stale in [DATABASE, "profile.db-wal", "profile.db-shm"] {
-            match std::fs::remove_file(dir.join(stale)) {
-                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(trouble(dir, &cause)),
-                _ => {}
-            }
-        }
+        remove(dir, &DATABASES)?;
         let (vault, header) =
             Vault::create(passphrase, cost, rng).map_err(|_| Error::new(ErrorCode::Failed, "no key could be made"))?;
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
-        let own = generate(&rows, name, relay, rng, now).map_err(|error| error.told())?;
+        let own = match rows.all_or_nothing(|rows| fill(rows, rng)) {
+            Ok(own) => own,
+            Err(error) => {
+                drop(rows);
+                // The error that is told is the one that matters.
+                let _ = remove(dir, &DATABASES);
+                return Err(error);
+            }
+        };
         write_new(&dir.join(HEADER), &header).map_err(|cause| trouble(dir, &cause))?;
-        Ok(Self { dir: dir.to_owned(), own, address: relay.clone(), rows, faults: None, _lock: lock })
+        let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
+        Ok(Self { dir: dir.to_owned(), own, left: false, address, rows, faults: None, _lock: lock })
     }
 
     /// Opens a profile and holds it.
@@ -110,29 +164,21 @@ impl Profile {
     /// `NoProfile`; `InUse`: another process holds it; `Locked`: wrong passphrase or altered files; `Failed`: open to
     /// other users of the machine, written by a newer version, or the disk fails.
     pub fn open(dir: &Path, passphrase: &[u8], rng: &mut dyn CryptoRng) -> Result<Self, Error> {
-        if !Self::exists(dir) {
-            return Err(Error::new(ErrorCode::NoProfile, format!("there is no profile in {}", dir.display()))
-                .advise("sealpost init"));
-        }
-        closed_to_others(dir)?;
-        for file in [HEADER, DATABASE, LOCK] {
+        header::there(dir)?;
+        for file in [DATABASE, LOCK] {
             let path = dir.join(file);
             if path.exists() {
                 closed_to_others(&path)?;
             }
         }
         let lock = hold(dir)?;
-        let header = std::fs::read(dir.join(HEADER)).map_err(|cause| trouble(dir, &cause))?;
-        let vault = Vault::unlock(&header, passphrase).map_err(|_| {
-            Error::new(ErrorCode::Locked, "the profile does not open")
-                .because("the passphrase is wrong, or the file `vault` was altered")
-                .advise("give the passphrase again; nothing was changed")
-        })?;
+        let vault = header::unlock(dir, passphrase)?;
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
         let own = rows.own().map_err(|error| error.told())?.ok_or_else(|| StoreError::Sealed.told())?;
         rows.name_lines().map_err(|error| error.told())?;
+        let left = rows.leaving().map_err(|error| error.told())?.is_some_and(|leaving| leaving.done_at.is_some());
         let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
-        Ok(Self { dir: dir.to_owned(), own, address, rows, faults: None, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), own, left, address, rows, faults: None, _lock: lock })
     }
 
     /// The account's name.
@@ -145,9 +191,10 @@ impl Profile {
         &self.address
     }
 
-    /// Whether the relay has confirmed the name; as it was when the profile was opened.
+    /// Whether the relay has confirmed the name, or did before the account was unregistered; as it was when the profile
+    /// was opened.
     pub fn registered(&self) -> bool {
-        self.own.receipt.is_some()
+        self.own.receipt.is_some() || self.left
     }
 
     /// The 24 recovery words.
@@ -165,17 +212,12 @@ impl Profile {
     /// It is registered, or a file can't be deleted.
     pub fn discard(self) -> Result<(), Error> {
         let registered = self.rows.own().map_err(|error| error.told())?.is_some_and(|own| own.receipt.is_some());
-        if registered {
+        if registered || self.left {
             return Err(Error::new(ErrorCode::Failed, "a registered profile is not thrown away"));
         }
         // The header goes first: from then on there is no profile.
-        for file in [HEADER, DATABASE, "profile.db-wal", "profile.db-shm"] {
-            match std::fs::remove_file(self.dir.join(file)) {
-                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(trouble(&self.dir, &cause)),
-                _ => {}
-            }
-        }
-        Ok(())
+        remove(&self.dir, &[HEADER])?;
+        remove(&self.dir, &DATABASES)
     }
 
     /// For tests: commits without waiting for the disk.
@@ -229,9 +271,15 @@ fn dice(rng: &mut dyn CryptoRng) -> Dice {
     Box::new(rand::rngs::StdRng::from_seed(*seed))
 }
 
-/// A new account with its first device, in one transaction.
-fn generate(rows: &Rows, name: &Name, relay: &Address, rng: &mut dyn CryptoRng, now: u64) -> Stored<Own> {
-    let account = AccountSecret::generate(rng);
+/// A new device of an account, its first one unless the account is restored.
+fn generate(
+    rows: &Rows,
+    name: &Name,
+    relay: &Address,
+    account: &AccountSecret,
+    rng: &mut dyn CryptoRng,
+    now: u64,
+) -> Stored<Own> {
     let secret = DeviceSecret::generate(rng);
     let device = secret.public(DeviceId::FIRST);
     let list = DeviceList { number: 1, name: name.clone(), account: account.key(), devices: vec![device] };
@@ -245,11 +293,9 @@ fn generate(rows: &Rows, name: &Name, relay: &Address, rng: &mut dyn CryptoRng, 
         token: delivery_token(rng),
         ..Own::unregistered(name, relay, account.key(), device)
     };
-    rows.connection().execute_batch("BEGIN IMMEDIATE")?;
-    rows.put_account_secret(&account)?;
+    rows.put_account_secret(account)?;
     rows.put_device_secret(&secret)?;
     rows.put_own(&own)?;
-    rows.connection().execute_batch("COMMIT")?;
     Ok(own)
 }
 
@@ -281,6 +327,17 @@ fn hold(dir: &Path) -> Result<Lock, Error> {
     }
 }
 
+/// Deletes files that may be there.
+fn remove(dir: &Path, files: &[&str]) -> Result<(), Error> {
+    for file in files {
+        match std::fs::remove_file(dir.join(file)) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(trouble(dir, &cause)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn closed_to_others(path: &Path) -> Result<(), Error> {
     let mode = std::fs::metadata(path).map_err(|cause| trouble(path, &cause))?.mode();
     if mode & 0o077 == 0 {
@@ -290,19 +347,6 @@ fn closed_to_others(path: &Path) -> Result<(), Error> {
     Err(Error::new(ErrorCode::Failed, format!("{} is open to other users of this machine", path.display()))
         .because(format!("its mode is {:03o}", mode & 0o777))
         .advise(format!("chmod {wanted} '{}'", path.display())))
-}
-
-/// Writes a file that appears whole or not at all.
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    match path.parent() {
-        Some(dir) => File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 fn trouble(path: &Path, cause: &std::io::Error) -> Error {

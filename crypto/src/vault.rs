@@ -128,7 +128,7 @@ impl Vault {
 
     /// Seals a row, padded to a size class. `key`: its blinded key; both are authenticated.
     pub fn seal(&self, table: &str, key: &[u8; 32], row: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
-        self.sealed(&self.associated(label::VAULT_ROW, table, key), row, rng)
+        self.sealed(&self.of_row(table, key), row, rng)
     }
 
     /// Opens a row.
@@ -136,12 +136,12 @@ impl Vault {
     /// # Errors
     /// Altered, another profile's, moved from another table or key, or one that holds a secret.
     pub fn open(&self, table: &str, key: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
-        self.opened(&self.associated(label::VAULT_ROW, table, key), sealed)
+        self.opened(&self.of_row(table, key), sealed)
     }
 
     /// Seals a secret as a row.
     pub fn seal_secret<S: Keep>(&self, table: &str, key: &[u8; 32], secret: &S, rng: &mut dyn CryptoRng) -> Vec<u8> {
-        self.sealed(&self.associated(label::VAULT_SECRET, table, key), &secret.leave(door::Pass::new()), rng)
+        self.sealed(&self.of_secret(table, key), &secret.leave(door::Pass::new()), rng)
     }
 
     /// Opens a row that holds a secret.
@@ -149,7 +149,12 @@ impl Vault {
     /// # Errors
     /// As [`Self::open`]; or the row holds no secret, another kind of it, or a newer version.
     pub fn open_secret<S: Keep>(&self, table: &str, key: &[u8; 32], sealed: &[u8]) -> Result<S, Refused> {
-        S::enter(&self.opened(&self.associated(label::VAULT_SECRET, table, key), sealed)?, door::Pass::new())
+        S::enter(&self.opened(&self.of_secret(table, key), sealed)?, door::Pass::new())
+    }
+
+    /// Whether a row opens, be it a secret or not.
+    pub fn opens(&self, table: &str, key: &[u8; 32], sealed: &[u8]) -> bool {
+        [self.of_row(table, key), self.of_secret(table, key)].iter().any(|data| self.opened(data, sealed).is_ok())
     }
 
     fn sealed(&self, associated: &[u8], row: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
@@ -184,6 +189,14 @@ impl Vault {
         let rows = hkdf(&[0; 32], &[storage.expose()], &[label::VAULT_ROWS]);
         let blind = hkdf(&[0; 32], &[storage.expose()], &[label::VAULT_BLIND]);
         Self { storage, rows, blind, profile }
+    }
+
+    fn of_row(&self, table: &str, key: &[u8; 32]) -> Vec<u8> {
+        self.associated(label::VAULT_ROW, table, key)
+    }
+
+    fn of_secret(&self, table: &str, key: &[u8; 32]) -> Vec<u8> {
+        self.associated(label::VAULT_SECRET, table, key)
     }
 
     /// A row opens as what it was sealed: no secret as plain bytes, and no plain bytes as a secret.

@@ -307,6 +307,15 @@ pub enum Command {
     Files,
     /// Connection, transport and queue. Answered by `Event::Status`.
     Status,
+    /// Looks what is wrong with the profile and its connection. Answered by `Event::Check` each.
+    Doctor,
+    /// One's own devices. Answered by `Event::Device` each.
+    Devices,
+    /// Deletes the account at the relay, for good. Answered by `Event::Done`.
+    Unregister {
+        /// One's own name, so that nobody does it by mistake.
+        name: String,
+    },
     /// Makes a token with which a program may speak in some conversations and nowhere else. Answered by `Event::Bot`.
     BotAdd {
         /// What the person calls the program.

@@ -58,6 +58,9 @@ pub enum Event {
         name: String,
         /// Its number.
         device: u32,
+        /// It is their only one: those before are gone.
+        #[serde(default)]
+        replaces: bool,
     },
     /// One's own name and key.
     Me {
@@ -268,6 +271,39 @@ pub enum Event {
     },
     /// How far a file came.
     Progress(Transfer),
+    /// What a self-check found; it names nobody.
+    Check {
+        /// What was looked at, in a word or two.
+        what: String,
+        /// How it is.
+        found: Found,
+        /// In a sentence.
+        detail: String,
+        /// What to do, where it is not well.
+        #[serde(rename = "try", skip_serializing_if = "Option::is_none", default)]
+        advice: Option<String>,
+    },
+    /// A device of one's own account.
+    Device {
+        /// Its number.
+        device: u32,
+        /// It is this one.
+        this: bool,
+    },
+    /// A relay that is saved under a name.
+    Relay {
+        /// What the person calls it.
+        name: String,
+        /// Its address.
+        address: String,
+    },
+    /// A profile of this user.
+    Profile {
+        /// What the person calls it.
+        name: String,
+        /// A process holds it.
+        held: bool,
+    },
     /// Where a face can be reached from now on.
     Listening {
         /// The path of a socket.
@@ -304,6 +340,19 @@ pub enum Event {
     Error(Error),
     /// The last event of a command.
     End,
+}
+
+/// What a self-check makes of what it looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// It is well.
+    Ok,
+    /// It works, and not as it should.
+    Warn,
+    /// It does not work.
+    Fail,
 }
 
 /// A program that has a token: what it may do on the daemon's socket.

@@ -8,6 +8,7 @@ use sealpost_spec::mailbox::{EnvelopeId, MAX_ACKNOWLEDGE, Seq};
 use sealpost_spec::relay::{Answer, Login, Notice, Refusal, Registration, RelayHello, Request};
 
 use super::command::Waiting;
+use super::doctor::{SKEW, against_relay};
 use super::timers::Timer;
 use super::{Asked, Engine, Failure, Transmit};
 use crate::api::{Error, ErrorCode, Event};
@@ -18,7 +19,7 @@ use crate::store::Stored;
 const QUIET: u64 = 300;
 
 /// Pause before another login after one that the relay did not take, in milliseconds.
-const LOGIN_PAUSE: u64 = 2_000;
+pub(super) const LOGIN_PAUSE: u64 = 2_000;
 
 /// How often the end of a mailbox is put off while the directory has not answered.
 const PATIENCE: u32 = 30;
@@ -53,6 +54,10 @@ pub(super) struct Standing {
     /// Nothing more is expected in the mailbox.
     pub(super) drained: bool,
     patience: u32,
+    /// By how much this machine's clock is ahead of the relay's, in milliseconds.
+    pub(super) skew: i64,
+    /// One-time keys that the relay had at the last count.
+    pub(super) stock: Option<PrekeyCounts>,
     /// New prekeys are on their way.
     pub(super) publishing: bool,
     /// The operator's notice, while there is nobody to show it to.
@@ -88,8 +93,10 @@ impl Engine {
         if self.own.relay_key != Some(relay) {
             self.own_mut().relay_key = Some(relay);
         }
+        let ahead = i128::from(self.now) - i128::from(hello.time);
         self.standing = Standing {
             phase: Phase::Open,
+            skew: i64::try_from(ahead).unwrap_or(if ahead > 0 { i64::MAX } else { i64::MIN }),
             hello: Some(hello),
             relay,
             channel,
@@ -106,7 +113,14 @@ impl Engine {
         if self.standing.phase != Phase::Open {
             return Ok(());
         }
-        if self.own.receipt.is_some() && self.own.store == Some(store) {
+        if self.restoring.is_some() {
+            if self.own.registering.is_some() {
+                self.ask_own_list();
+            }
+            return Ok(());
+        }
+        // Who leaves publishes nothing anew, whatever the relay has lost. [ACCT-20]
+        if self.own.receipt.is_some() && (self.own.store == Some(store) || self.is_leaving()) {
             self.log_in()
         } else if self.own.receipt.is_some() || self.own.registering.is_some() {
             self.register()
@@ -152,7 +166,7 @@ impl Engine {
             list: self.own.list.clone(),
             keys,
             token: token_hash(&self.own.token),
-            receipt: self.own.receipt.clone(),
+            receipt: self.own.receipt.clone().or_else(|| self.restoring.as_ref()?.receipt.clone()),
             invite: self.own.registering.clone().flatten(),
             login,
         };
@@ -173,6 +187,8 @@ impl Engine {
                 }
                 let first = self.own.receipt.is_none();
                 let store = self.standing.hello.as_ref().map(|hello| hello.store);
+                let same_store = self.own.store == store;
+                let restored = self.restoring.is_some();
                 let own = self.own_mut();
                 own.receipt = Some(receipt);
                 own.registering = None;
@@ -180,14 +196,22 @@ impl Engine {
                 own.token_is_new = false;
                 self.prekeys.unpublished = false;
                 self.rows().put_prekeys(&self.prekeys)?;
-                if first {
+                if restored {
+                    self.restored()?;
+                }
+                if first && self.rooms.is_empty() {
                     self.join_lobby()?;
-                } else {
+                } else if !(restored && same_store) {
                     self.forget_acceptance()?;
                 }
                 self.logged_in(generation, keys)
             }
             Ok(_) => self.no_login(Error::new(ErrorCode::Refused, "the relay answered something else than asked")),
+            // Somebody else has restored it in this very moment: the list is looked at once more.
+            Err(Failure::Refused(Refusal::StaleDeviceList)) if self.restoring.is_some() => {
+                self.timers.set(Timer::Login, self.now + LOGIN_PAUSE);
+                Ok(())
+            }
             Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
             Err(Failure::Refused(refusal)) => self.no_login(refused(&refusal)),
             // The link tells by itself that it is down, and comes back.
@@ -199,6 +223,8 @@ impl Engine {
         match result {
             Ok(Answer::LoggedIn { generation, keys }) => self.logged_in(generation, keys),
             Ok(_) => self.no_login(Error::new(ErrorCode::Refused, "the relay answered something else than asked")),
+            // It was asked for, and the answer was lost. [ACCT-20]
+            Err(Failure::Refused(Refusal::NoSuchName | Refusal::BadSignature)) if self.is_leaving() => self.left(),
             // The relay lost the account and kept its store: it gets it anew.
             Err(Failure::Refused(Refusal::NoSuchName)) => {
                 self.forget_acceptance()?;
@@ -213,7 +239,7 @@ impl Engine {
     }
 
     /// The relay does not let one in for now: the same is tried again on this link.
-    fn not_yet(&mut self, refusal: &Refusal) -> bool {
+    pub(super) fn not_yet(&mut self, refusal: &Refusal) -> bool {
         let pause = match refusal {
             Refusal::TooFast { retry_after_ms } => u64::from(*retry_after_ms),
             Refusal::Internal { .. } | Refusal::Stopping | Refusal::TooManyLinks | Refusal::TimedOut => 0,
@@ -225,7 +251,7 @@ impl Engine {
     }
 
     /// The relay does not let one in: nothing is tried again before the next command.
-    fn no_login(&mut self, error: Error) -> Stored<()> {
+    pub(super) fn no_login(&mut self, error: Error) -> Stored<()> {
         self.standing = Standing { reason: error.message.clone(), ..Standing::default() };
         self.own_mut().registering = None;
         self.transmit(Transmit::Disconnect);
@@ -237,9 +263,18 @@ impl Engine {
     fn logged_in(&mut self, generation: u64, keys: PrekeyCounts) -> Stored<()> {
         self.standing.phase = Phase::LoggedIn;
         self.standing.reason = "connected".into();
-        self.tell(None, Event::Connection { online: true, detail: "connected".into() });
+        self.standing.stock = Some(keys);
+        // Nothing leans on the clock but the times that people see: these would be wrong, so it is said.
+        let detail = match self.standing.skew.unsigned_abs() {
+            0..SKEW => "connected".to_owned(),
+            _ => format!("connected; this machine's clock is {}", against_relay(self.standing.skew)),
+        };
+        self.tell(None, Event::Connection { online: true, detail });
         if generation >= self.own.generation {
             self.was_copied(generation)?;
+        }
+        if self.wants_to_leave() {
+            return self.ask_to_leave();
         }
         if self.own.token_is_new {
             self.set_token();
@@ -446,6 +481,9 @@ pub(super) fn refused(refusal: &Refusal) -> Error {
             error("the relay takes nothing so large").because(format!("its limit is {limit}"))
         }
         Refusal::NoSuchName => Error::new(ErrorCode::NoSuchName, "nobody has this name at this relay"),
+        Refusal::StaleDeviceList => error("this device belongs to the account no more")
+            .because("the account was restored on another one, which has taken its place")
+            .advise("sealpost history NAME still shows what was said; sealpost wipe deletes it"),
         Refusal::NoSuchRoom => Error::new(ErrorCode::NoSuchRoom, "there is no such room").advise("sealpost rooms"),
         Refusal::NotCreator => {
             error("only who made the room does this").advise("sealpost who '#ROOM' shows who that is")

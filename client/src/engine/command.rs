@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sealpost_crypto::identity::fingerprint;
-use sealpost_spec::account::Name;
+use sealpost_spec::account::{DeviceList, Name};
 use sealpost_spec::message::ContentId;
 use sealpost_spec::room::{PostId, PostKind, RoomName};
 
@@ -25,6 +25,7 @@ const STATUS_WAITS: u64 = 5_000;
 #[derive(Debug)]
 pub(super) enum Waiting {
     Register,
+    Unregister,
     Send {
         message: ContentId,
         conversation: String,
@@ -70,6 +71,7 @@ pub(super) enum Waiting {
         left: BTreeSet<PostId>,
     },
     Status,
+    Doctor,
 }
 
 /// What somebody's key is asked for.
@@ -85,6 +87,7 @@ impl Waiting {
         matches!(
             self,
             Self::Register
+                | Self::Unregister
                 | Self::Verify { .. }
                 | Self::Look { .. }
                 | Self::Rooms { .. }
@@ -185,6 +188,9 @@ impl Engine {
             }
             Command::Files => self.list_files(id),
             Command::Status => self.status(id),
+            Command::Doctor => self.doctor(id),
+            Command::Devices => self.list_devices(id),
+            Command::Unregister { name } => self.unregister(id, &name),
             Command::BotAdd { name, conversations, read_only } => self.add_bot(id, &name, conversations, read_only),
             Command::Bots => self.list_bots(id),
             Command::BotRemove { name } => self.remove_bot(id, &name),
@@ -199,6 +205,9 @@ impl Engine {
     }
 
     fn begin_register(&mut self, id: CommandId, invite: Option<String>) -> Stored<()> {
+        if self.has_left() {
+            return self.end_with(id, Self::gone());
+        }
         if self.own.receipt.is_some() {
             self.tell_me(id);
             self.end(id);
@@ -207,7 +216,7 @@ impl Engine {
         self.own_mut().registering = Some(invite);
         self.wait_a_while(id, Waiting::Register);
         match self.standing.phase {
-            Phase::Open => self.register(),
+            Phase::Open => self.introduce(),
             _ => {
                 self.go_online();
                 Ok(())
@@ -226,6 +235,9 @@ impl Engine {
     }
 
     pub(super) fn not_registered(&mut self, id: CommandId) -> Stored<()> {
+        if self.has_left() {
+            return self.end_with(id, Self::gone());
+        }
         let error = Error::new(ErrorCode::NoProfile, "this profile is not registered at its relay yet")
             .advise(format!("sealpost register {} {}", self.own.relay, self.own.name));
         self.end_with(id, error)
@@ -291,6 +303,16 @@ impl Engine {
         };
         self.tell(Some(id), event);
         self.end(id);
+    }
+
+    /// One's own devices.
+    fn list_devices(&mut self, id: CommandId) -> Stored<()> {
+        let own = self.own.device.id;
+        for device in DeviceList::parse(&self.own.list.body.0).map(|list| list.devices).unwrap_or_default() {
+            self.tell(Some(id), Event::Device { device: device.id.0, this: device.id == own });
+        }
+        self.end(id);
+        Ok(())
     }
 
     pub(super) fn wait(&mut self, id: CommandId, waiting: Waiting, until: u64) {
@@ -407,6 +429,7 @@ impl Engine {
                     self.end(id);
                 }
                 Some(Waiting::Status) => self.tell_status(id),
+                Some(Waiting::Doctor) => self.tell_checks(id)?,
                 Some(Waiting::Verify { name, .. } | Waiting::Look { name, .. }) => {
                     let name = name.clone();
                     self.fetch_devices(&name);
@@ -466,6 +489,8 @@ impl Engine {
                 self.tell_status(id);
                 Ok(())
             }
+            Waiting::Doctor => self.tell_checks(id),
+            Waiting::Unregister => self.unregister_timeout(id),
             Waiting::Membership { room, .. } => {
                 let error = Error::new(ErrorCode::Waiting, format!("the relay has not confirmed it for {room} yet"))
                     .because(reason.clone())

@@ -9,6 +9,7 @@ use sealpost_spec::relay::{Answer, Refusal, Request};
 use sealpost_spec::wire::Signed;
 
 use super::account::refused;
+use super::timers::Timer;
 use super::{Asked, DAY, Engine, Failure};
 use crate::api::{Error, ErrorCode, Event};
 use crate::store::Stored;
@@ -196,9 +197,9 @@ impl Engine {
         match failure {
             Failure::Refused(Refusal::NoSuchName) => {
                 self.fetching.show(name, self.now, None);
-                self.nobody(name)?;
+                let why = self.nobody(name)?;
                 self.read_parked(name)?;
-                self.pause(name, 0, None);
+                self.pause(name, 0, why);
             }
             Failure::Refused(Refusal::TooFast { retry_after_ms }) => self.pause(name, u64::from(retry_after_ms), None),
             Failure::Refused(refusal) => self.pause(name, 0, Some(refused(&refusal))),
@@ -209,14 +210,17 @@ impl Engine {
 
     /// The relay knows nobody of this name. Whom one knows may come back to a relay that lost its store; whom one
     /// never saw does not exist.
-    fn nobody(&mut self, name: &Name) -> Stored<()> {
-        let known = self.contacts.get(name).is_some_and(|contact| contact.account.is_some());
+    fn nobody(&mut self, name: &Name) -> Stored<Option<Error>> {
+        if self.contacts.get(name).is_some_and(|contact| contact.account.is_some()) {
+            let error = Error::new(ErrorCode::Waiting, format!("nobody at this relay has the name {name} now"))
+                .because("they have unregistered, or the relay has lost its store and they were not there since")
+                .advise("nothing: what is queued goes out if they come back within 30 days");
+            self.fail_waits_about(name, &error, true);
+            return Ok(Some(error));
+        }
         let error = Error::new(ErrorCode::NoSuchName, format!("nobody at this relay has the name {name}"))
             .advise("ask them for their contact link, then: sealpost add LINK");
-        self.fail_waits_about(name, &error, !known);
-        if known {
-            return Ok(());
-        }
+        self.fail_waits_about(name, &error, true);
         let queued: Vec<_> = self.outbox.pendings_to(name).map(|pending| pending.id).collect();
         for id in queued {
             self.give_up(&id)?;
@@ -225,7 +229,7 @@ impl Engine {
             self.contacts.remove(name);
             self.contacts_touched.insert(name.clone());
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Checks a bundle against what is pinned and remembers what it brings.
@@ -323,7 +327,7 @@ impl Engine {
         }
         match judge(self.contacts.get(name), signed, list) {
             Verdict::Same => {}
-            Verdict::First | Verdict::Newer => self.pin_list(name, signed, list),
+            Verdict::First | Verdict::Newer => self.pin_list(name, signed, list)?,
             Verdict::Older => {
                 let error = Error::new(ErrorCode::Refused, "the relay shows an outdated device list")
                     .because("it is older than one that was seen before");
@@ -340,12 +344,22 @@ impl Engine {
     }
 
     /// Takes a list that follows what is pinned, or the first one.
-    pub(super) fn pin_list(&mut self, name: &Name, signed: &Signed, list: &DeviceList) {
+    pub(super) fn pin_list(&mut self, name: &Name, signed: &Signed, list: &DeviceList) -> Stored<()> {
         let known = self.contacts.get(name).and_then(|contact| contact.list.as_ref());
         if let Some(known) = known.and_then(|known| DeviceList::parse(&known.body.0).ok()) {
+            let gone: Vec<PeerId> = known
+                .devices
+                .iter()
+                .filter(|old| list.device(old.id).is_none())
+                .map(|old| (known.account, old.id))
+                .collect();
             // [ACCT-8] a device that nobody announced might be a thief's.
             for device in list.devices.iter().filter(|device| known.device(device.id).is_none()) {
-                self.tell(None, Event::NewDevice { name: name.to_string(), device: device.id.0 });
+                let replaces = list.devices.len() == 1 && !gone.is_empty();
+                self.tell(None, Event::NewDevice { name: name.to_string(), device: device.id.0, replaces });
+            }
+            for device in gone {
+                self.device_gone(name, &device)?;
             }
         }
         if let Some(contact) = self.contact_mut(name) {
@@ -353,5 +367,33 @@ impl Engine {
             contact.number = list.number;
             contact.list = Some(signed.clone());
         }
+        Ok(())
+    }
+
+    /// Nothing is sent to this device any more, and what it did not confirm is encrypted anew, for those that the list
+    /// names. **[ACCT-23]**
+    fn device_gone(&mut self, name: &Name, device: &PeerId) -> Stored<()> {
+        let mut contents = BTreeSet::new();
+        for parcel in self.outbox.parcels_to(name, device) {
+            self.outbox.remove_parcel(name, parcel.order);
+            self.rows().delete_parcel(&parcel.envelope)?;
+            contents.extend(parcel.content);
+        }
+        // Once the step is over: what brings the new list may be a message that is read just now.
+        self.timers.set_sooner(Timer::Retry(name.clone()), self.now);
+        for content in contents {
+            let elsewhere = self.outbox.parcels(name).any(|parcel| parcel.content == Some(content));
+            let confirmed = self.outbox.pending(&content).is_none_or(|pending| pending.delivered);
+            if !elsewhere
+                && !confirmed
+                && let Some(pending) = self.outbox.change_pending(&content, |pending| pending.encrypted = false)
+            {
+                self.rows().put_pending(&pending)?;
+            }
+        }
+        let Some(peer) = self.peer_mut(device) else { return Ok(()) };
+        peer.box_key = None;
+        let sessions = std::mem::take(&mut peer.sessions);
+        sessions.iter().try_for_each(|note| self.rows().delete_session(&note.id).map(drop))
     }
 }

@@ -66,10 +66,11 @@ impl Outbox {
     pub(super) fn change_pending(&mut self, id: &ContentId, change: impl FnOnce(&mut Pending)) -> Option<Pending> {
         let pending = self.pendings.get_mut(id)?;
         change(pending);
-        if pending.encrypted
-            && let Some(queue) = self.queue.get_mut(&pending.to)
-        {
+        let queue = self.queue.entry(pending.to.clone()).or_default();
+        if pending.encrypted {
             queue.remove(&pending.number);
+        } else {
+            queue.insert(pending.number, pending.id);
         }
         Some(pending.clone())
     }

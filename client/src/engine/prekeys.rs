@@ -49,7 +49,9 @@ impl Engine {
         let (mut made, mut changed) = (false, false);
         for role in ROTATING {
             let current = self.prekeys.current.iter().position(|note| note.role == role);
-            if current.is_some_and(|i| self.prekeys.current[i].made_at + ROTATION > now) {
+            // One that was made by a clock that ran far ahead would else live for as long.
+            let fresh = |note: &KeyNote| note.made_at <= now + DAY && note.made_at + ROTATION > now;
+            if current.is_some_and(|i| fresh(&self.prekeys.current[i])) {
                 continue;
             }
             self.make_prekey(role)?;
@@ -160,6 +162,7 @@ impl Engine {
         self.standing.publishing = false;
         match result {
             Ok(Answer::Published { keys }) => {
+                self.standing.stock = Some(keys);
                 self.all_published()?;
                 self.replenish(keys)
             }

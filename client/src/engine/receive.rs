@@ -223,7 +223,7 @@ impl Engine {
             Ok(opened) => opened,
             Err(Refused) => {
                 if session::session_id(&sealing.message).is_ok_and(|id| id.is_some()) {
-                    self.meet_stranger(claim);
+                    self.meet_stranger(claim)?;
                 }
                 self.acknowledge(seq, id);
                 return self.unreadable(&peer, id);
@@ -235,7 +235,7 @@ impl Engine {
             self.acknowledge(seq, id);
             return Ok(());
         }
-        self.pin_sender(claim);
+        self.pin_sender(claim)?;
         if let Some(named) = &opened.accepted {
             self.use_up(named)?;
             let repairs = opened.content.as_ref().is_some_and(|content| matches!(content.body, Body::Repair(_)));
@@ -337,29 +337,31 @@ impl Engine {
 
     /// A first message that does not open, because it names a key that is gone: also a stranger's is remembered, to be
     /// asked for again once one has answered, but not of any number of them. **[MSG-30]**
-    fn meet_stranger(&mut self, claim: &Claim) {
+    fn meet_stranger(&mut self, claim: &Claim) -> Stored<()> {
         if self.peers.contains_key(&claim.peer()) {
-            return;
+            return Ok(());
         }
         if self.now >= self.parked.strangers_since + HOUR {
             (self.parked.strangers_since, self.parked.strangers) = (self.now, 0);
         }
         self.parked.strangers += 1;
         if self.parked.strangers <= MAX_STRANGERS && self.strangers() < MAX_REQUESTS {
-            self.pin_sender(claim);
+            self.pin_sender(claim)?;
         }
+        Ok(())
     }
 
     /// The message opened in a session: its sender is who the list says. **[MSG-23]**
-    fn pin_sender(&mut self, claim: &Claim) {
+    fn pin_sender(&mut self, claim: &Claim) -> Stored<()> {
         let name = &claim.list.name;
         if !self.contacts.contains_key(name) {
             self.contacts.insert(name.clone(), Contact::new(name.clone()));
         }
         if claim.verdict != Verdict::Same {
-            self.pin_list(name, &claim.signed, &claim.list);
+            self.pin_list(name, &claim.signed, &claim.list)?;
         }
         self.know_peer(name, claim.list.account, claim.device);
+        Ok(())
     }
 
     /// Says that something was refused, once in a while.

@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// A membership begins or ends.
-    fn post_membership(&mut self, room: &RoomName, kind: PostKind) -> Stored<PostId> {
+    pub(super) fn post_membership(&mut self, room: &RoomName, kind: PostKind) -> Stored<PostId> {
         let line = if kind == PostKind::Join { Kind::Join } else { Kind::Leave };
         self.post(room, kind, &Say { kind: line, ..Say::text(String::new()) })
     }

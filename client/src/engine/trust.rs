@@ -208,8 +208,7 @@ impl Engine {
         let archive = format!("@{name}~{}", contact.era);
         *contact = Contact { era: contact.era, blocked: contact.blocked, accepted: true, ..Contact::new(name.clone()) };
         self.rows().move_lines(&format!("@{name}"), &archive)?;
-        self.pin_list(name, signed, list);
-        Ok(())
+        self.pin_list(name, signed, list)
     }
 
     /// `verify [NAME] [--mark NUMBER]` **[ACCT-11]**
@@ -285,7 +284,7 @@ impl Engine {
         if let Some(signed) = self.fetching.shown(name).and_then(|(_, shown)| shown).cloned()
             && self.contacts.get(name).is_some_and(|contact| contact.account.is_none())
         {
-            self.pin_list(name, &signed, list);
+            self.pin_list(name, &signed, list)?;
         }
         for (id, mark) in waiting {
             self.verify_known(id, name, mark.as_deref())?;

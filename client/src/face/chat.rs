@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Stop;
 use super::cli::interrupted;
+use super::notify::{Notifier, Notify};
 use super::screen::Screen;
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::holder::{Opening, PAUSE, Session};
@@ -30,11 +31,15 @@ pub(super) async fn run(
     screen: Screen,
     drain: Option<Duration>,
     may_ask: bool,
+    notify: Notify,
 ) -> Result<u8, Stop> {
     let screen = Screen { slash: true, ..screen };
     let mut session = Session::open(&mut opening).await?;
     let mut input = Input::start(screen, may_ask);
     let mut talk = Talk::new(screen, input.printer());
+    if screen.terminal && !screen.json {
+        talk.notify_with(Notifier::new(notify, &std::env::var("TERM").unwrap_or_default()));
+    }
     let outcome = converse(&mut session, &mut opening, &mut input, &mut talk, drain.unwrap_or(DRAIN)).await;
     // The terminal first: it must not stay raw, whatever happens next.
     input.stop().await;

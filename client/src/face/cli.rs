@@ -1,9 +1,12 @@
 //! The command line: arguments in, exit code out.
 
 mod arguments;
+mod doctor;
 mod file;
 mod online;
+mod profile;
 mod register;
+mod restore;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -19,7 +22,7 @@ use super::screen::Screen;
 use super::{Stop, chat, daemon, place, process, tui, web};
 use crate::api::{Error, ErrorCode};
 use crate::holder::{Opening, Profile};
-use arguments::{Cli, Global, Verb};
+use arguments::{Cli, Global, Passphrase, Verb};
 pub(super) use online::interrupted;
 
 /// How long a command that asks the relay may take, where `--timeout` does not say.
@@ -74,13 +77,31 @@ async fn carry_out(global: Global, verb: Verb, screen: Screen) -> Result<u8, Sto
     let context = Context::new(&global, screen)?;
     match verb {
         Verb::Init => register::init(context).await,
+        Verb::Passphrase { passphrase: Passphrase::Change { new_passphrase_file, new_passphrase_fd } } => {
+            profile::change_passphrase(context, new_passphrase_file, new_passphrase_fd).await
+        }
+        Verb::Doctor => doctor::run(context, global.timeout.unwrap_or(TIMEOUT)).await,
+        Verb::Relay { relay } => profile::relay(&context, relay),
+        Verb::Profiles => profile::profiles(&context).await,
+        Verb::Backup { file } => restore::backup(context, file).await,
+        Verb::Restore { words: false, from: Some(file), .. } => restore::from_file(context, file.into()).await,
+        Verb::Restore { from: relay, name, words_file: file, words_fd: descriptor, invite, .. } => {
+            restore::from_words(context, restore::ByWords { relay, name, file, descriptor, invite }).await
+        }
+        Verb::Unregister { name: None } => {
+            let name = profile::asks_to_unregister(&context).await?;
+            let verb = Verb::Unregister { name: Some(name) };
+            online::run(context, verb, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await
+        }
+        Verb::Wipe { yes } => profile::wipe(context, yes).await,
         Verb::Register { address, name, invite } => register::register(context, &address, name, invite).await,
-        Verb::Web { listen, open } => {
-            let options = web::Options { listen, open, may_ask: !global.no_input };
+        Verb::Web { listen, open, lock } => {
+            let lock = lock.0.filter(|_| context.passphrase.is_asked_for());
+            let options = web::Options { listen, open, may_ask: !global.no_input, lock };
             web::run(context.opening(), screen, options).await
         }
         Verb::Daemon { socket } => daemon::run(context.opening(), screen, socket).await,
-        Verb::Chat => chat::run(context.opening(), screen, global.timeout, !global.no_input).await,
+        Verb::Chat { notify } => chat::run(context.opening(), screen, global.timeout, !global.no_input, notify).await,
         Verb::Tui(look) => full_screen(context, look).await,
         verb => online::run(context, verb, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await,
     }
@@ -113,6 +134,7 @@ async fn full_screen(context: Context, look: tui::Look) -> Result<u8, Stop> {
 /// What every command needs.
 struct Context {
     screen: Screen,
+    profile: String,
     dir: std::path::PathBuf,
     passphrase: Source,
     proxy: Option<crate::link::Proxy>,
@@ -124,10 +146,12 @@ impl Context {
     fn new(global: &Global, screen: Screen) -> Result<Self, Error> {
         Ok(Self {
             screen,
+            profile: global.profile.clone(),
             dir: place::profile_dir(global.home.as_deref(), &global.profile)?,
             passphrase: Source {
                 file: global.passphrase_file.clone(),
                 descriptor: global.passphrase_fd,
+                variable: Some("SEALPOST_PASSPHRASE"),
                 ask: !global.no_input,
             },
             proxy: global.proxy.clone(),

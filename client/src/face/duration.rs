@@ -23,6 +23,18 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration looks like 500ms, 10s, 2m, 1h or 1d, and is at most a year".to_owned())
 }
 
+/// A time after which something happens, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::face) struct After(pub(in crate::face) Option<Duration>);
+
+impl std::str::FromStr for After {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" { Ok(Self(None)) } else { parse(text).map(|after| Self(Some(after))) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -14,6 +14,8 @@ const MAX: u64 = 4096;
 pub(super) struct Source {
     pub(super) file: Option<PathBuf>,
     pub(super) descriptor: Option<u32>,
+    /// The environment variable that is the last resort.
+    pub(super) variable: Option<&'static str>,
     pub(super) ask: bool,
 }
 
@@ -45,6 +47,12 @@ impl Source {
         }
     }
 
+    /// Whether it is a person who gives it.
+    pub(super) fn is_asked_for(&self) -> bool {
+        let given = self.variable.is_some_and(|variable| std::env::var_os(variable).is_some());
+        self.ask && self.file.is_none() && self.descriptor.is_none() && !given
+    }
+
     /// What was given instead of asking a person.
     pub(super) fn given(&self) -> Result<Option<Zeroizing<String>>, Error> {
         let given = if let Some(descriptor) = self.descriptor {
@@ -52,7 +60,7 @@ impl Source {
         } else if let Some(file) = &self.file {
             Some(if file == Path::new("-") { read_all(&mut std::io::stdin())? } else { read_file(file)? })
         } else {
-            std::env::var("SEALPOST_PASSPHRASE").ok().map(Zeroizing::new)
+            self.variable.and_then(|variable| std::env::var(variable).ok()).map(Zeroizing::new)
         };
         if given.as_ref().is_some_and(|given| given.is_empty()) {
             return Err(Error::new(ErrorCode::Usage, "the passphrase is empty")

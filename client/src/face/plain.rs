@@ -7,7 +7,7 @@ use super::names::{beside, decision, of_oneself};
 use super::screen::Screen;
 use super::{qr, slash};
 use crate::api::{
-    Bot, Error, Event, Kind, Message, Shown, State, Text, Transfer, Trust, Way, bytes_in_words, in_words,
+    Bot, Error, Event, Found, Kind, Message, Shown, State, Text, Transfer, Trust, Way, bytes_in_words, in_words,
 };
 
 /// The lines of an event; `None` where there is nothing to say.
@@ -36,8 +36,9 @@ fn words(event: &Event, screen: &Screen) -> Option<String> {
             format!("--- {place}something was refused: {} ---", said(reason))
         }
         Event::KeyChanged { name, old, new } => key_changed(name, old, new, screen.slash),
-        Event::NewDevice { name, device } => {
-            format!("--- {} has a new device, number {device}, of the same key ---", account(name))
+        Event::NewDevice { name, device, replaces } => {
+            let before = if *replaces { "; the one before is gone" } else { "" };
+            format!("--- {} has a new device, number {device}, of the same key{before} ---", account(name))
         }
         Event::Contact { name, fingerprint, trust, blocked, accepted, unread, changed, label, display } => {
             let mut marks = vec![trust.words().to_owned()];
@@ -92,6 +93,25 @@ fn words(event: &Event, screen: &Screen) -> Option<String> {
             if *drained { "read to its end" } else { "not read to its end yet" },
         ),
         Event::Progress(transfer) => self::transfer(transfer),
+        Event::Check { what, found, detail, advice } => {
+            let mark = match found {
+                Found::Ok => "ok  ",
+                Found::Warn => "warn",
+                Found::Fail => "FAIL",
+            };
+            let line = format!("{mark}  {:<14} {}", said(what), said(detail));
+            match advice {
+                Some(advice) => format!("{line}\n      try: {}", said(&advised(advice, screen.slash))),
+                None => line,
+            }
+        }
+        Event::Device { device, this } => {
+            format!("device {device}{}", if *this { ", this one" } else { "" })
+        }
+        Event::Relay { name, address } => format!("{:<20} {}", said(name), said(address)),
+        Event::Profile { name, held } => {
+            format!("{}{}", said(name), if *held { "  in use" } else { "" })
+        }
         Event::Listening { at } => said(at).to_string(),
         Event::Bot(bot) => self::bot(bot),
         Event::BotRemoved { name } => format!("--- the program {} has no token any more ---", said(name)),

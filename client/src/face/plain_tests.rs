@@ -1,5 +1,5 @@
 use super::{line, message};
-use crate::api::{Bot, Error, ErrorCode, Event, Kind, Message, Reaction, State, Text, Transfer, Trust, Way};
+use crate::api::{Bot, Error, ErrorCode, Event, Found, Kind, Message, Reaction, State, Text, Transfer, Trust, Way};
 use crate::face::json;
 use crate::face::screen::{Colour, Screen};
 
@@ -192,7 +192,11 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
         Event::Progress(file(Way::Moving)),
         Event::Progress(file(Way::Done)),
         Event::Progress(file(Way::Failed)),
-        Event::NewDevice { name: text(), device: 2 },
+        Event::NewDevice { name: text(), device: 2, replaces: true },
+        Event::Check { what: text(), found: Found::Warn, detail: text(), advice: Some(text()) },
+        Event::Device { device: 2, this: true },
+        Event::Relay { name: text(), address: text() },
+        Event::Profile { name: text(), held: true },
         Event::Listening { at: text() },
         Event::Bot(Bot { name: text(), conversations: vec![text()], read_only: true, token: Some(text()) }),
         Event::BotRemoved { name: text() },

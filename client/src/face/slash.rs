@@ -46,6 +46,8 @@ pub enum Meaning {
     Help(Option<&'static Entry>),
     /// What the keys do.
     Keys,
+    /// Forget what is shown, and ask for the passphrase.
+    Lock,
     /// Leave.
     Quit,
 }
@@ -93,6 +95,7 @@ fn meaning(entry: &'static Entry, rest: &str, here: Here<'_>) -> Result<Option<M
         ("help", []) => Some(Meaning::Help(None)),
         ("help", [name]) => Entry::find(name.trim_start_matches('/')).map(|entry| Meaning::Help(Some(entry))),
         ("keys", []) => Some(Meaning::Keys),
+        ("lock", []) => Some(Meaning::Lock),
         ("quit", []) => Some(Meaning::Quit),
         ("reply" | "react" | "edit", _) => about_message(name, rest, here)?.map(Meaning::Command),
         ("file", [_, ..]) => {
@@ -182,6 +185,9 @@ fn command(name: &str, words: &[&str], rest: &str, here: Here<'_>) -> Option<Com
         }
         ("nick", [_, ..]) => Command::Nick { display: or_nothing(rest.trim()) },
         ("away", _) => Command::Away { why: rest.trim().to_owned() },
+        ("doctor", []) => Command::Doctor,
+        ("devices", []) => Command::Devices,
+        ("unregister", [name]) => Command::Unregister { name: bare(name) },
         _ => return None,
     })
 }

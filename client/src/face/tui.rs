@@ -11,6 +11,7 @@ mod help;
 mod ink;
 mod jump;
 mod keys;
+mod lock;
 mod messages;
 mod mouse;
 mod people;
@@ -30,6 +31,8 @@ use tokio::time::Instant;
 
 use super::Stop;
 use super::cli::interrupted;
+use super::duration::After;
+use super::notify::{Notifier, Notify};
 use super::passphrase::Source;
 use super::view::{Entry, View};
 use crate::api::{Command, Error, ErrorCode, Shown};
@@ -40,9 +43,9 @@ use composer::Composer;
 use files::Files;
 use help::Help;
 use jump::Jump;
+use lock::Room;
 use people::People;
 use select::About;
-use session::Conversation;
 use terminal::Taken;
 use theme::{Background, Theme};
 use unlock::Unlock;
@@ -66,9 +69,18 @@ pub(in crate::face) struct Look {
     /// Leave the mouse to the terminal
     #[arg(long, env = "SEALPOST_NO_MOUSE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     no_mouse: bool,
+    /// Tell the desktop of messages that you do not look at: bell, on (nothing of them), content, off
+    #[arg(long, value_enum, value_name = "HOW", default_value = "on", env = "SEALPOST_NOTIFY")]
+    notify: Notify,
+    /// Forget what is shown after so long without a key, and ask for the passphrase: 10m, 1h, off
+    ///
+    /// Where the passphrase is given by a file, a descriptor or the environment, nothing is locked.
+    #[arg(long, value_name = "DUR|off", default_value = "15m", env = "SEALPOST_LOCK")]
+    lock: After,
 }
 
 /// What opens the profile.
+#[derive(Clone)]
 pub(super) struct Start {
     pub(super) dir: PathBuf,
     pub(super) passphrase: Source,
@@ -87,6 +99,8 @@ enum Next {
     Suspend,
     /// Draw everything anew.
     Redraw,
+    /// Forget what is shown, and ask for the passphrase.
+    Lock,
 }
 
 /// What stands over the conversation.
@@ -141,11 +155,15 @@ struct App {
     unlocked: Option<Zeroizing<String>>,
     next: Next,
     failed: Option<Error>,
+    notifier: Notifier,
+    /// What the desktop is to be told.
+    notice: Option<String>,
     dirty: bool,
 }
 
 impl App {
-    fn new(theme: Theme) -> Self {
+    fn new(theme: Theme, notify: Notify) -> Self {
+        let term = std::env::var("TERM").unwrap_or_default();
         Self {
             view: View::new(),
             theme,
@@ -168,8 +186,15 @@ impl App {
             unlocked: None,
             next: Next::Stay,
             failed: None,
+            notifier: Notifier::new(notify, &term),
+            notice: None,
             dirty: true,
         }
+    }
+
+    /// One that knows nothing.
+    fn locked(theme: Theme, notify: Notify) -> Self {
+        Self { stage: Stage::Locked(Unlock::new(None)), ..Self::new(theme, notify) }
     }
 
     /// Says something in a conversation, for oneself alone.
@@ -202,9 +227,9 @@ pub(super) async fn run(start: Start, look: Look, colour: bool) -> Result<u8, St
             Some(told.unwrap_or(false))
         }
     };
-    let mut app = App::new(Theme::new(light, look.ascii));
+    let mut app = App::new(Theme::new(light, look.ascii), look.notify);
     typed.into_iter().for_each(|key| app.input(key));
-    let mut conversation = Conversation::start(start);
+    let mut conversation = Room::open(start, look.lock.0);
     let outcome = talk(&mut taken, &mut app, &mut conversation).await;
     // The terminal first: it must not stay taken, whatever happens next.
     drop(taken);
@@ -212,7 +237,7 @@ pub(super) async fn run(start: Start, look: Look, colour: bool) -> Result<u8, St
     outcome
 }
 
-async fn talk(taken: &mut Taken, app: &mut App, conversation: &mut Conversation) -> Result<u8, Stop> {
+async fn talk(taken: &mut Taken, app: &mut App, conversation: &mut Room) -> Result<u8, Stop> {
     let mut inputs = terminal::inputs();
     let stop = interrupted();
     tokio::pin!(stop);
@@ -221,9 +246,13 @@ async fn talk(taken: &mut Taken, app: &mut App, conversation: &mut Conversation)
         if std::mem::take(&mut app.dirty) {
             taken.terminal.draw(|frame| draw::screen(frame, app)).map_err(terminal::unusable)?;
         }
+        let due = conversation.due().filter(|_| matches!(app.stage, Stage::Talking));
         tokio::select! {
             input = inputs.recv() => match input {
-                Some(input) => app.input(input),
+                Some(input) => {
+                    conversation.touched();
+                    app.input(input);
+                }
                 None => return Ok(0),
             },
             heard = conversation.next() => match heard {
@@ -234,6 +263,7 @@ async fn talk(taken: &mut Taken, app: &mut App, conversation: &mut Conversation)
                 app.ask_newest();
                 again = Instant::now() + AGAIN;
             }
+            () = tokio::time::sleep_until(due.unwrap_or(again)), if due.is_some() => app.next = Next::Lock,
             () = &mut stop => return Err(Error::new(ErrorCode::Interrupted, "interrupted").into()),
         }
         for _ in 0..AT_ONCE {
@@ -244,6 +274,9 @@ async fn talk(taken: &mut Taken, app: &mut App, conversation: &mut Conversation)
             } else {
                 break;
             }
+        }
+        if let Some(notice) = app.notice.take() {
+            terminal::tell(&notice);
         }
         if let Some(passphrase) = app.unlocked.take() {
             conversation.unlock(passphrase);
@@ -270,6 +303,17 @@ async fn talk(taken: &mut Taken, app: &mut App, conversation: &mut Conversation)
                 taken.redraw()?;
                 app.dirty = true;
             }
+            Next::Lock if conversation.locks() => {
+                app.keep_draft();
+                for (number, command) in std::mem::take(&mut app.out) {
+                    conversation.give(number, command);
+                }
+                *app = App::locked(app.theme, app.notifier.how());
+                taken.redraw()?;
+                taken.terminal.draw(|frame| draw::screen(frame, app)).map_err(terminal::unusable)?;
+                conversation.lock().await;
+            }
+            Next::Lock => app.note_here("error: the passphrase came from a file, so nothing is locked; /quit leaves"),
         }
     }
 }

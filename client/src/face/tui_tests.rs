@@ -10,10 +10,11 @@ use super::theme::Theme;
 use super::verify::Verify;
 use super::{App, Next, Panel, Stage, draw};
 use crate::api::{Command, Error, ErrorCode, Event, Kind, Message, State, Text, Trust};
+use crate::face::notify::Notify;
 use crate::face::plain::tests::{everywhere, payloads};
 
 fn talking() -> App {
-    let mut app = App::new(Theme::new(Some(false), false));
+    let mut app = App::new(Theme::new(Some(false), false), Notify::On);
     app.heard(Heard::Open);
     app.out.clear();
     app
@@ -125,7 +126,7 @@ fn every_size_is_drawn() {
 /// While the profile is opened there is a frame already, and a locked one says so.
 #[test]
 fn opening_shows_a_frame() {
-    let mut app = App::new(Theme::new(None, true));
+    let mut app = App::new(Theme::new(None, true), Notify::Off);
     assert!(drawn(&mut app, 80, 24).concat().contains("opening the profile"));
     app.heard(Heard::Locked(None));
     assert!(drawn(&mut app, 80, 24).concat().contains("Passphrase:"));
@@ -226,7 +227,7 @@ fn a_forged_line_is_indented() {
 /// Nothing is asked of the relay before what is stored was asked for.
 #[test]
 fn history_comes_before_the_network() {
-    let mut app = App::new(Theme::new(None, false));
+    let mut app = App::new(Theme::new(None, false), Notify::Off);
     app.heard(Heard::Open);
     let asked: Vec<&Command> = app.out.iter().map(|(_, command)| command).collect();
     let history = asked.iter().position(|command| matches!(command, Command::History { .. })).unwrap();

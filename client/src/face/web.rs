@@ -8,6 +8,7 @@ mod ask;
 mod files;
 mod gate;
 mod live;
+mod lock;
 mod pages;
 mod shown;
 
@@ -30,6 +31,7 @@ use crate::api::{Command, Error, ErrorCode, Event};
 use crate::holder::{self, Opening, PAUSE, Session};
 use ask::Ask;
 use gate::Gate;
+use lock::Lock;
 
 /// Longest form in bytes: a text that fits no message is refused in words.
 const MAX_FORM: usize = 256 * 1024;
@@ -44,6 +46,7 @@ const MAX_HOLDERS: u32 = 200;
 struct Web {
     gate: Gate,
     ask: Ask,
+    lock: Lock,
 }
 
 /// Where it listens, and whether it opens a browser.
@@ -51,6 +54,8 @@ pub(super) struct Options {
     pub(super) listen: SocketAddr,
     pub(super) open: bool,
     pub(super) may_ask: bool,
+    /// After how long without a request of a person's pages are locked.
+    pub(super) lock: Option<Duration>,
 }
 
 pub(super) async fn run(mut opening: Opening, screen: Screen, options: Options) -> Result<u8, Stop> {
@@ -77,7 +82,7 @@ async fn serve(session: &mut Session, opening: &mut Opening, screen: Screen, opt
             .advise("sealpost web --listen 127.0.0.1:0")
     })?;
     session.give(Command::Subscribe).await?;
-    let web = Arc::new(Web { gate: Gate::new(address), ask: Ask::new(&opening.dir) });
+    let web = Arc::new(Web { gate: Gate::new(address), ask: Ask::new(&opening.dir), lock: Lock::new(options.lock) });
     files::sweep(&web).await;
     tell(&web, screen)?;
     let door = if options.open { Some(Door::open(&opening.dir, &web.gate)?) } else { None };
@@ -104,6 +109,7 @@ async fn serve(session: &mut Session, opening: &mut Opening, screen: Screen, opt
                     session.give(Command::Subscribe).await?;
                 }
             },
+            () = web.lock.idle() => web.lock.lock(),
             Some(()) = lines.recv() => tell(&web, screen)?,
             () = &mut stop => break,
             _ = &mut served => break,
@@ -195,6 +201,7 @@ fn routes(web: &Arc<Web>) -> Router {
         .route("/say", post(acts::say))
         .route("/file", post(files::bring).layer(DefaultBodyLimit::disable()))
         .route("/file/{id}", get(files::give))
+        .route(lock::UNLOCK, post(lock::unlock))
         .route("/events", get(live::events))
         .route("/style.css", get(pages::style))
         .route("/page.js", get(pages::script))

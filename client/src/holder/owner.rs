@@ -130,6 +130,39 @@ struct Owner {
     unanswered: usize,
     finishing: Option<Instant>,
     lingering: Option<Instant>,
+    clock: Clock,
+}
+
+/// The time as the engine is given it: it goes on steadily where somebody sets the machine's clock back, since nothing
+/// would be due for as long; and it jumps ahead with it.
+struct Clock {
+    /// Unix milliseconds, then.
+    began: u64,
+    at: Instant,
+}
+
+/// So far the machine's clock may be ahead before it is followed, in milliseconds.
+const AHEAD: u64 = 1_000;
+
+impl Clock {
+    /// `wall`: Unix milliseconds as the machine has them, here and below.
+    fn new(wall: u64, at: Instant) -> Self {
+        Self { began: wall, at }
+    }
+
+    fn now(&mut self, wall: u64, at: Instant) -> u64 {
+        let steady = self.steady(at);
+        if wall <= steady + AHEAD {
+            return steady;
+        }
+        *self = Self::new(wall, at);
+        wall
+    }
+
+    fn steady(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.at).as_millis();
+        self.began.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
 }
 
 impl Owner {
@@ -145,6 +178,7 @@ impl Owner {
             unanswered: 0,
             finishing: None,
             lingering: None,
+            clock: Clock::new(now(), Instant::now()),
         }
     }
 
@@ -164,7 +198,7 @@ impl Owner {
                 _ = transmits.reserve(), if self.blocked => {}
                 () = sleep_until(due) => {}
             }
-            let now = now();
+            let now = self.clock.now(now(), Instant::now());
             let calls: Vec<Call> = given.drain(..).flat_map(|input| self.admit(input)).collect();
             for event in &heard {
                 self.unanswered -= usize::from(matches!(event, LinkEvent::Answer { .. }) && self.unanswered > 0);
@@ -323,7 +357,8 @@ impl Owner {
     fn engine_due(&self) -> Option<Instant> {
         let due = self.engine.poll_timeout()?;
         // A clock that jumped must not make this thread sleep for years.
-        Some(Instant::now() + Duration::from_millis(due.saturating_sub(now())).min(Duration::from_secs(3600)))
+        let now = Instant::now();
+        Some(now + Duration::from_millis(due.saturating_sub(self.clock.steady(now))).min(Duration::from_secs(3600)))
     }
 
     fn due(&self) -> Option<Instant> {
@@ -346,4 +381,26 @@ async fn sleep_until(due: Option<Instant>) {
 /// Unix milliseconds.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::Clock;
+
+    /// What is due in a second is due in a second, also where somebody sets the clock back by hours.
+    #[test]
+    fn a_clock_that_is_set_back_delays_nothing() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let mut clock = Clock::new(10_000_000, begin);
+        assert_eq!(clock.now(10_005_000, after(5)), 10_005_000);
+        assert_eq!(clock.now(5_000, after(5)), 10_005_000, "hours back");
+        assert_eq!(clock.now(6_000, after(6)), 10_006_000);
+        assert_eq!(clock.now(20_000_000, after(7)), 20_000_000, "the machine slept");
+        assert_eq!(clock.now(20_001_400, after(8)), 20_001_000, "a little ahead");
+    }
 }

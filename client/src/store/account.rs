@@ -68,6 +68,24 @@ impl Own {
     }
 }
 
+/// The account is to go, or is gone. [ACCT-20]
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Leaving {
+    /// Unix milliseconds.
+    pub(crate) asked_at: u64,
+    /// When the relay had nothing of it any more, Unix milliseconds.
+    pub(crate) done_at: Option<u64>,
+}
+
+/// The account is to be given a new device, which is its only one. [ACCT-21]
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Restoring {
+    /// The highest number of a device list that is known; 0 for none.
+    pub(crate) number: u64,
+    /// The relay's word for the name, where a backup had it.
+    pub(crate) receipt: Option<Signed>,
+}
+
 /// What one wants others to learn; nothing, unless one says otherwise.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Choices {
@@ -126,6 +144,24 @@ impl Rows {
     }
     pub(crate) fn put_own(&self, own: &Own) -> Stored<()> {
         self.put(SETTING, b"own", own)
+    }
+    pub(crate) fn leaving(&self) -> Stored<Option<Leaving>> {
+        self.get(SETTING, b"leaving")
+    }
+    pub(crate) fn put_leaving(&self, leaving: Option<&Leaving>) -> Stored<()> {
+        match leaving {
+            Some(leaving) => self.put(SETTING, b"leaving", leaving),
+            None => self.delete(SETTING, b"leaving").map(drop),
+        }
+    }
+    pub(crate) fn restoring(&self) -> Stored<Option<Restoring>> {
+        self.get(SETTING, b"restoring")
+    }
+    pub(crate) fn put_restoring(&self, restoring: Option<&Restoring>) -> Stored<()> {
+        match restoring {
+            Some(restoring) => self.put(SETTING, b"restoring", restoring),
+            None => self.delete(SETTING, b"restoring").map(drop),
+        }
     }
     pub(crate) fn choices(&self) -> Stored<Choices> {
         Ok(self.get(SETTING, b"choices")?.unwrap_or_default())

@@ -129,6 +129,11 @@ impl Rows {
         Ok(opinions)
     }
 
+    /// What people think of all messages.
+    pub(super) fn all_opinions(&self) -> Stored<Vec<Opinion>> {
+        self.all(REACTION)
+    }
+
     pub(crate) fn delete_opinion(&self, opinion: &Opinion) -> Stored<bool> {
         self.delete(REACTION, &opinion_key(&opinion.target, &opinion.account, &opinion.conversation))
     }

@@ -109,9 +109,6 @@ impl Rows {
     /// Stores a new line.
     pub(crate) fn add_line(&self, line: &Line, place: Place) -> Stored<()> {
         let conversation = self.blind(CONVERSATION, line.conversation.as_bytes());
-        let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
-        let row = self.seal(MESSAGE, &key, line)?;
-        let turn = (line.number > 0).then(|| self.turn_of(line, line.number));
         let place = match place {
             Place::Before(number) => self.place_before(&conversation, &self.turn_of(line, number))?,
             Place::Last => None,
@@ -124,6 +121,15 @@ impl Rows {
                 last.query_row(params![conversation], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0) + SPACING
             }
         };
+        self.restore_line(line, place)
+    }
+
+    /// Stores a line at its place.
+    pub(super) fn restore_line(&self, line: &Line, place: i64) -> Stored<()> {
+        let conversation = self.blind(CONVERSATION, line.conversation.as_bytes());
+        let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
+        let row = self.seal(MESSAGE, &key, line)?;
+        let turn = (line.number > 0).then(|| self.turn_of(line, line.number));
         self.connection()
             .prepare_cached(
                 "INSERT INTO message (key, row, conversation, turn, place, name) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -351,6 +357,10 @@ impl Rows {
     /// After how many seconds a line is deleted, once it has been read or sent.
     pub(crate) fn put_countdown(&self, account: &AccountKey, id: &ContentId, seconds: u32) -> Stored<()> {
         self.put(COUNTDOWN, &line_key(account, id), &seconds)
+    }
+    /// The same, to look at.
+    pub(super) fn countdown(&self, account: &AccountKey, id: &ContentId) -> Stored<Option<u32>> {
+        self.get(COUNTDOWN, &line_key(account, id))
     }
     /// Takes it: it begins now, or never.
     pub(crate) fn take_countdown(&self, account: &AccountKey, id: &ContentId) -> Stored<Option<u32>> {

@@ -72,6 +72,15 @@ impl Rows {
         &self.connection
     }
 
+    /// One transaction, outside of an engine's steps.
+    pub(super) fn all_or_nothing<T>(&self, work: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        let execute = |sql| self.connection.execute_batch(sql).map_err(|cause| StoreError::from(cause).told());
+        execute("BEGIN IMMEDIATE")?;
+        let done = work(self);
+        execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        done
+    }
+
     /// Replaces the generator.
     pub(crate) fn throw_with(&self, dice: Dice) {
         *self.dice.borrow_mut() = dice;
@@ -96,6 +105,11 @@ impl Rows {
 
     pub(super) fn blind(&self, table: Table, key: &[u8]) -> [u8; 32] {
         self.vault.blind(table.0, key)
+    }
+
+    /// Whether a sealed value opens. `word`: what it was sealed under.
+    pub(super) fn opens(&self, word: &str, key: &[u8; 32], sealed: &[u8]) -> bool {
+        self.vault.opens(word, key, sealed)
     }
 
     pub(super) fn seal<T: Serialize>(&self, table: Table, blinded: &[u8; 32], row: &T) -> Stored<Vec<u8>> {

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use crate::api::{Error, ErrorCode};
@@ -67,6 +67,26 @@ CREATE TABLE acquaintance (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row
 CREATE TABLE persona (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
 ";
 
+/// How many steps there are.
+const NEWEST: i64 = 5;
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Opens the database beside its holder, to read as it is in one moment.
+pub(super) fn look(path: &Path) -> Result<Connection, Error> {
+    let failed = |cause: String| {
+        Error::new(ErrorCode::Locked, "the profile's database can't be read").because(cause).advise("sealpost doctor")
+    };
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|cause| failed(cause.to_string()))?;
+    match version(&connection).map_err(|cause| failed(cause.to_string()))? {
+        NEWEST => Ok(connection),
+        _ => Err(failed("another version of this program holds the profile".to_owned())),
+    }
+}
+
 /// Opens the database, makes it one of one's own where it is new, and brings it up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let failed = |cause: String| {
@@ -82,12 +102,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
     let steps = Migrations::new(vec![M::up(FIRST), M::up(CHANGES), M::up(READING), M::up(FILES), M::up(PEOPLE)]);
-    let newest = 5_i64;
-    let version: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|cause| failed(cause.to_string()))?;
-    if version > newest {
+    let version = version(&connection).map_err(|cause| failed(cause.to_string()))?;
+    if version > NEWEST {
         return Err(Error::new(ErrorCode::Failed, "the profile was written by a newer version of this program")
-            .because(format!("its schema has number {version}, this program knows {newest}"))
+            .because(format!("its schema has number {version}, this program knows {NEWEST}"))
             .advise("install the newer version again; nothing was changed"));
     }
     connection

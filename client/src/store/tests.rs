@@ -11,16 +11,16 @@ fn dice(seed: u64) -> rand::rngs::StdRng {
     rand::SeedableRng::seed_from_u64(seed)
 }
 
-fn create(dir: &Path) -> Result<Profile, Error> {
+pub(super) fn create(dir: &Path) -> Result<Profile, Error> {
     let relay = format!("sealpost://localhost:7443/{}", "a".repeat(52)).parse().unwrap();
     Profile::create(dir, b"right", Cost::FLOOR, &"marker-alice".parse().unwrap(), &relay, &mut dice(1), 1_000)
 }
 
-fn open(dir: &Path, passphrase: &[u8]) -> Result<Profile, Error> {
+pub(super) fn open(dir: &Path, passphrase: &[u8]) -> Result<Profile, Error> {
     Profile::open(dir, passphrase, &mut dice(2))
 }
 
-fn home() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn home() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("profile");
     (dir, home)
@@ -32,7 +32,7 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-fn code(opened: Result<Profile, Error>) -> Option<ErrorCode> {
+pub(super) fn code(opened: Result<Profile, Error>) -> Option<ErrorCode> {
     opened.err().map(|error| error.code)
 }
 

@@ -1,9 +1,12 @@
 //! What a conversation in line mode knows: where typed text goes, what was said already, whom one may believe.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::io::Write as _;
+use std::time::Instant;
 
 use super::{give, is_end};
-use crate::api::{Command, Event, Kind, Shown, State, Trust};
+use crate::api::{Command, Error, ErrorCode, Event, Kind, Message, Shown, State, Trust};
+use crate::face::notify::Notifier;
 use crate::face::screen::Screen;
 use crate::face::slash::{self, ENTRIES, Entry, Here, LOBBY, Meaning, PATIENCE_MS};
 use crate::face::{Stop, columns, plain};
@@ -58,6 +61,9 @@ pub(super) struct Talk {
     queued: Option<u32>,
     /// The last message of somebody else, by conversation.
     last: HashMap<String, String>,
+    /// Conversations that draw no attention.
+    muted: HashSet<String>,
+    notifier: Option<Notifier>,
 }
 
 impl Talk {
@@ -76,6 +82,24 @@ impl Talk {
             number: None,
             queued: None,
             last: HashMap::new(),
+            muted: HashSet::new(),
+            notifier: None,
+        }
+    }
+
+    /// From now on the desktop is told of messages.
+    pub(super) fn notify_with(&mut self, notifier: Notifier) {
+        self.notifier = Some(notifier);
+    }
+
+    /// Tells the desktop that somebody has written; nobody knows whether the terminal is looked at, but the terminal.
+    fn notify(&mut self, message: &Message) {
+        let Some(notifier) = &mut self.notifier else { return };
+        let muted = self.muted.contains(&message.conversation);
+        if let Some(notice) = notifier.about(message, muted, Instant::now()) {
+            // It moves no cursor, so that it tears no line that is being typed.
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(notice.as_bytes()).and_then(|()| out.flush());
         }
     }
 
@@ -94,6 +118,10 @@ impl Talk {
             }
         }
         self.ask(session, Command::Rooms, Asked::Rooms).await;
+        if self.notifier.is_some() {
+            // Which of them draw no attention.
+            self.ask(session, Command::Conversations, Asked::Silent).await;
+        }
         Ok(())
     }
 
@@ -146,6 +174,12 @@ impl Talk {
             Ok(Meaning::Command(command)) => command,
             Ok(Meaning::Nothing) => return Ok(Next::Stay),
             Ok(Meaning::Quit) => return Ok(Next::Leave),
+            Ok(Meaning::Lock) => {
+                let error =
+                    Error::new(ErrorCode::Usage, "line mode locks nothing: what was printed stays on the terminal");
+                self.show(&Event::Error(error.advise("/quit")))?;
+                return Ok(Next::Stay);
+            }
             Ok(Meaning::Open(place)) => {
                 self.open(place)?;
                 return Ok(Next::Stay);
@@ -203,7 +237,14 @@ impl Talk {
                 if self.own.contains(&message.id) && !self.screen.json {
                     return Ok(());
                 }
-                if self.is_new(&message.id, "") { self.show(event) } else { Ok(()) }
+                if !self.is_new(&message.id, "") {
+                    return Ok(());
+                }
+                // What waited is no news: whoever opens this is there.
+                if re.is_none() {
+                    self.notify(message);
+                }
+                self.show(event)
             }
             (_, Event::State { id, state, .. }) => {
                 let said = self.screen.json || self.own.contains(id) && *state != State::Queued;
@@ -227,7 +268,8 @@ impl Talk {
                 if self.is_new(&file.id, &format!("{:?} {tenth}", file.state)) { self.show(event) } else { Ok(()) }
             }
             (Some(Asked::Queue), Event::Status { .. }) | (_, Event::Taken | Event::Queued { .. }) => Ok(()),
-            (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. }) | (Some(Asked::Rooms), _) => Ok(()),
+            (Some(Asked::Silent), Event::Contact { .. } | Event::Room { .. } | Event::Conversation { .. })
+            | (Some(Asked::Rooms), _) => Ok(()),
             // Another face has read or muted something.
             (None, Event::Conversation { .. }) if !self.screen.json => Ok(()),
             (_, Event::Done) if !self.screen.json => Ok(()),
@@ -266,6 +308,8 @@ impl Talk {
                     self.rooms.insert(message.conversation.clone());
                 }
             }
+            Event::Conversation { name, muted: true, .. } => drop(self.muted.insert(name.clone())),
+            Event::Conversation { name, .. } => drop(self.muted.remove(name)),
             Event::KeyChanged { name, .. } => {
                 self.trust.insert(bare(name), Trust::KeyChanged);
             }

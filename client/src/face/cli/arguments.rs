@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::face::duration;
+use crate::face::duration::{self, After};
+use crate::face::notify::Notify;
 use crate::face::screen::Colour;
 use crate::face::tui::Look;
 use crate::link::Proxy;
@@ -105,7 +106,7 @@ pub(super) enum Verb {
     #[command(before_long_help = "Examples:\n  sealpost register sealpost://relay.example.org:7443/KEY alice\n  \
         sealpost --passphrase-file pass.txt register ADDRESS alice --invite TOKEN")]
     Register {
-        /// The relay's address, or a contact link that carries an invite
+        /// The relay's address, the name of a saved one, or a contact link that carries an invite
         address: String,
         /// The name to register
         name: String,
@@ -122,7 +123,11 @@ pub(super) enum Verb {
     },
     /// Talk: type lines, /help lists the commands; works in a pipe too
     #[command(before_long_help = "Examples:\n  sealpost chat\n  printf '/dm bob hello\\n' | sealpost chat")]
-    Chat,
+    Chat {
+        /// Tell the desktop of messages, on a terminal: bell, on (nothing of them), content, off
+        #[arg(long, value_enum, value_name = "HOW", default_value = "on", env = "SEALPOST_NOTIFY")]
+        notify: Notify,
+    },
     /// Open the full-screen interface, as without a command; F1 shows the keys
     Tui(Look),
     /// Send a message, files, or both
@@ -256,7 +261,7 @@ pub(super) enum Verb {
         with: String,
         /// 30s, 1h, 7d; or off
         #[arg(value_name = "DUR|off")]
-        after: Expiry,
+        after: After,
     },
     /// Show or change what the people you accepted learn of you
     #[command(before_long_help = "Examples:\n  sealpost settings\n  sealpost settings --read-receipts on --typing off")]
@@ -403,6 +408,11 @@ pub(super) enum Verb {
         /// Open a browser
         #[arg(long)]
         open: bool,
+        /// Lock pages after so long without a request of yours, and ask for the passphrase: 10m, 1h, off
+        ///
+        /// Where the passphrase is given by a file, a descriptor or the environment, nothing is locked.
+        #[arg(long, value_name = "DUR|off", default_value = "15m", env = "SEALPOST_LOCK")]
+        lock: After,
     },
     /// Hold the profile, so that other commands are quick and ask nothing, and let programs in
     #[command(before_long_help = "Examples:\n  sealpost daemon\n  sealpost daemon --socket /run/user/1000/alice\n\n\
@@ -414,6 +424,76 @@ pub(super) enum Verb {
         /// Where the socket is made, instead of `rpc` in the profile's folder
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
+    },
+    /// Check that everything works, to be pasted into a report: it names nobody
+    #[command(before_long_help = "Examples:\n  sealpost doctor\n  sealpost --json doctor\n\n\
+        Each line is ok, warn or fail, with what to try. Exit code 1 where something fails.")]
+    Doctor,
+    /// Relays that are saved under a name, for init, register and restore
+    Relay {
+        #[command(subcommand)]
+        relay: Relay,
+    },
+    /// List the profiles that -p may name
+    Profiles,
+    /// List your own devices
+    Devices,
+    /// Write contacts, marks, settings and history into one sealed file
+    #[command(
+        before_long_help = "Examples:\n  sealpost backup alice.sealpost\n  sealpost backup - | ssh host 'cat > alice'\n\n\
+        It opens with the passphrase that the profile has now, and holds the account's key: keep it as you keep the \
+        recovery words. The profile may be in use meanwhile. Queued messages, sessions and prekeys are not in it."
+    )]
+    Backup {
+        /// The file, which must not be there yet (- is stdout)
+        file: PathBuf,
+    },
+    /// Make a profile of a backup, or of the recovery words, as a new device of the same account
+    #[command(before_long_help = "Examples:\n  sealpost restore alice.sealpost\n  \
+        sealpost restore --words sealpost://relay.example.org:7443/KEY alice\n\n\
+        A backup brings back contacts, marks and history. The words bring back name and key alone. Either way this is a \
+        new device, and the one before can do nothing any more; people who have verified you keep their mark.")]
+    Restore {
+        /// A file that backup has written (- is stdin); with --words the relay's address, or your own contact link
+        #[arg(required_unless_present = "words", value_name = "FILE|ADDRESS")]
+        from: Option<String>,
+        /// With --words: the name
+        #[arg(requires = "words")]
+        name: Option<String>,
+        /// Restore by the 24 recovery words, which are asked for
+        #[arg(long)]
+        words: bool,
+        /// Read the words from this file (- is stdin)
+        #[arg(long, value_name = "FILE", requires = "words")]
+        words_file: Option<PathBuf>,
+        /// Read the words from this open file descriptor
+        #[arg(long, value_name = "N", requires = "words", conflicts_with = "words_file")]
+        words_fd: Option<u32>,
+        /// Invite token, where the relay knows the name no more and asks for one
+        #[arg(long, value_name = "TOKEN", requires = "words")]
+        invite: Option<String>,
+    },
+    /// Delete the account at the relay: name, keys and what waits there; not what is stored here
+    #[command(before_long_help = "Examples:\n  sealpost unregister\n  sealpost unregister alice\n\n\
+        The name is free then, and to your contacts whoever takes it has a changed key. Posts in rooms stay; delete them \
+        before. History stays on this machine until `sealpost wipe`.")]
+    Unregister {
+        /// Your name, so that nobody does it by mistake; asked for where it is not given
+        name: Option<String>,
+    },
+    /// Delete the profile on this machine: keys first, then everything
+    #[command(before_long_help = "Examples:\n  sealpost wipe\n  sealpost -p old wipe --yes\n\n\
+        The relay goes on to know the name and keeps what waits for it: `sealpost unregister` before this deletes that. \
+        Backups and the recovery words still restore the account.")]
+    Wipe {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The passphrase that protects the profile on this machine
+    Passphrase {
+        #[command(subcommand)]
+        passphrase: Passphrase,
     },
     /// Programs that may speak for you, each with a token
     Bot {
@@ -437,6 +517,44 @@ pub(super) enum Verb {
         /// The folder, which must be there
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
+    },
+}
+
+/// `relay`
+#[derive(Debug, Subcommand)]
+pub(super) enum Relay {
+    /// Save a relay's address under a name
+    #[command(before_long_help = "Examples:\n  sealpost relay add home sealpost://relay.example.org:7443/KEY\n  \
+        sealpost register home alice\n\nThe list is kept as plain text, beside the profiles.")]
+    Add {
+        /// What you call it
+        name: String,
+        /// The relay's address, or a link to it
+        address: String,
+    },
+    /// List the saved relays
+    List,
+    /// Forget a saved relay; profiles that are registered there go on
+    Remove {
+        /// What you call it
+        name: String,
+    },
+}
+
+/// `passphrase`
+#[derive(Debug, Subcommand)]
+pub(super) enum Passphrase {
+    /// Take another passphrase; whoever holds the profile goes on
+    #[command(before_long_help = "Examples:\n  sealpost passphrase change\n  \
+        sealpost --passphrase-file old.txt passphrase change --new-passphrase-file new.txt\n\n\
+        Copies of the profile's folder and backups that were made before still open with the old one.")]
+    Change {
+        /// Read the new passphrase from this file (- is stdin); else from SEALPOST_NEW_PASSPHRASE, else you are asked
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+        /// Read the new passphrase from this open file descriptor
+        #[arg(long, value_name = "N", conflicts_with = "new_passphrase_file")]
+        new_passphrase_fd: Option<u32>,
     },
 }
 
@@ -477,18 +595,6 @@ pub(super) enum Wait {
     Delivered,
     /// Read by the recipient, who tells that only if they want to
     Read,
-}
-
-/// `1d` or `off`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Expiry(pub(super) Option<Duration>);
-
-impl std::str::FromStr for Expiry {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" { Ok(Self(None)) } else { duration::parse(text).map(|after| Self(Some(after))) }
-    }
 }
 
 impl Wait {
@@ -544,7 +650,7 @@ mod tests {
     fn help_lists_only_what_exists_and_long_help_begins_with_examples() {
         let long = Cli::command().render_long_help().to_string();
         assert!(long.starts_with("Examples:"));
-        for planned in ["doctor", "backup", "wipe"] {
+        for planned in ["device add", "group"] {
             assert!(!long.contains(planned), "{planned}");
         }
     }

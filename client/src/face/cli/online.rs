@@ -153,7 +153,15 @@ fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error
         Verb::Init
         | Verb::Send { .. }
         | Verb::Register { .. }
-        | Verb::Chat
+        | Verb::Passphrase { .. }
+        | Verb::Backup { .. }
+        | Verb::Doctor
+        | Verb::Relay { .. }
+        | Verb::Profiles
+        | Verb::Restore { .. }
+        | Verb::Wipe { .. }
+        | Verb::Unregister { name: None }
+        | Verb::Chat { .. }
         | Verb::Daemon { .. }
         | Verb::Tui(_)
         | Verb::Web { .. }
@@ -209,6 +217,8 @@ fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error
         Verb::Unblock { name } => Command::Unblock { name: person(name) },
         Verb::Search { words, with, limit } => Command::Search { words: words.join(" "), with, limit },
         Verb::Status => Command::Status,
+        Verb::Devices => Command::Devices,
+        Verb::Unregister { name: Some(name) } => Command::Unregister { name: person(name) },
         Verb::Bot { bot: Bot::Add { name, conversations, for_all: _, read_only } } => {
             Command::BotAdd { name, conversations, read_only }
         }

@@ -10,19 +10,28 @@ use tokio::time::timeout;
 use super::{Context, Stop};
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::face::place;
+use crate::face::relays::Relays;
 use crate::holder::{self, CarriedOut, Profile, Session, Zeroizing};
 
 /// To reach the relay and be registered.
 const REGISTER: Duration = Duration::from_secs(40);
 
 /// A relay, and the invite that a link to it may carry.
-struct Relay {
-    address: Address,
-    invite: Option<String>,
+pub(super) struct Relay {
+    pub(super) address: Address,
+    pub(super) invite: Option<String>,
 }
 
 impl Relay {
-    fn parse(text: &str) -> Result<Self, Error> {
+    /// An address, a link to a relay, or the name of a saved one.
+    pub(super) fn parse(text: &str, context: &Context) -> Result<Self, Error> {
+        if let Some(address) = Relays::read(&context.dir)?.find(text) {
+            return Ok(Self { address: address.clone(), invite: None });
+        }
+        Self::of(text)
+    }
+
+    pub(super) fn of(text: &str) -> Result<Self, Error> {
         if let Ok(link) = text.parse::<ContactLink>() {
             return Ok(Self { address: link.relay, invite: link.invite });
         }
@@ -44,7 +53,7 @@ pub(super) async fn register(
     name: String,
     invite: Option<String>,
 ) -> Result<u8, Stop> {
-    let mut relay = Relay::parse(address)?;
+    let mut relay = Relay::parse(address, &context)?;
     relay.invite = invite.or(relay.invite);
     let name = parse_name(&name)?;
     let fresh = !Profile::exists(&context.dir);
@@ -80,7 +89,7 @@ pub(super) async fn wizard(context: &Context) -> Result<Zeroizing<String>, Stop>
     }
     eprintln!("This makes a Sealpost profile in {}.", context.dir.display());
     let relay = loop {
-        match Relay::parse(&ask("Relay address, or a link with an invite: ")?) {
+        match Relay::parse(&ask("Relay address, or a link with an invite: ")?, context) {
             Ok(relay) => break relay,
             Err(error) => context.screen.complain(&error),
         }
@@ -122,9 +131,21 @@ async fn make(
 ) -> Result<Zeroizing<String>, Stop> {
     let profile = fitting(context, relay, name, passphrase).await?;
     let words = profile.words()?;
+    enrol(context, profile, passphrase, relay.invite.clone()).await?;
+    Ok(words)
+}
+
+/// Registers a profile that is not, and shows who one is. One that the relay refuses is thrown away.
+pub(super) async fn enrol(
+    context: &Context,
+    profile: Profile,
+    passphrase: &Zeroizing<String>,
+    invite: Option<String>,
+) -> Result<(), Stop> {
+    let again = format!("sealpost register {} {}, with the same passphrase", profile.relay(), profile.name());
     let mut session = Session::hold(profile, &context.opening()).await?;
     let mut failed = None;
-    let command = Command::Register { invite: relay.invite.clone() };
+    let command = Command::Register { invite };
     let screen = context.screen;
     let mut each = |event: Event| -> Result<(), Stop> {
         match event {
@@ -141,7 +162,7 @@ async fn make(
         Ok(Err(stop)) => return Err(stop),
         Err(_) => failed = Some(Error::new(ErrorCode::Unreachable, "the relay did not answer in time")),
     }
-    let Some(error) = failed else { return Ok(words) };
+    let Some(error) = failed else { return Ok(()) };
     // Only where the relay may have registered this key is it kept.
     if !matches!(error.code, ErrorCode::Unreachable | ErrorCode::Waiting | ErrorCode::Failed | ErrorCode::Interrupted) {
         let profile = holder::unlock(&context.dir, passphrase).await?;
@@ -150,7 +171,6 @@ async fn make(
         }
         return Err(error.into());
     }
-    let again = "give the same command again, with the same name and passphrase";
     Err(if error.advice.is_none() { error.advise(again) } else { error }.into())
 }
 
@@ -181,7 +201,7 @@ fn taken_place(profile: &Profile) -> Error {
         .advise("sealpost --profile OTHER register ADDRESS NAME")
 }
 
-fn parse_name(text: &str) -> Result<Name, Error> {
+pub(super) fn parse_name(text: &str) -> Result<Name, Error> {
     text.trim().parse().map_err(|error: sealpost_spec::account::InvalidName| {
         Error::new(ErrorCode::Usage, "that is no name")
             .because(error.to_string())

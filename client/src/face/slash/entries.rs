@@ -115,8 +115,16 @@ pub const ENTRIES: &[Entry] = &[
     Entry { names: &["chats"], arguments: "", does: "list conversations, with what is unread" },
     Entry { names: &["search"], arguments: "WORDS", does: "find messages by their words" },
     Entry { names: &["status"], arguments: "", does: "connection, transport and queue" },
+    Entry { names: &["doctor"], arguments: "", does: "check that everything works; it names nobody" },
+    Entry { names: &["devices"], arguments: "", does: "list your own devices" },
+    Entry {
+        names: &["unregister"],
+        arguments: "NAME",
+        does: "delete your account at the relay, for good; NAME is your own",
+    },
     Entry { names: &["help"], arguments: "[COMMAND]", does: "this list" },
     Entry { names: &["keys"], arguments: "", does: "what the keys do" },
+    Entry { names: &["lock"], arguments: "", does: "forget what is shown, and ask for the passphrase" },
     Entry { names: &["quit"], arguments: "", does: "leave; Ctrl-D does too" },
 ];
 

@@ -191,6 +191,7 @@ impl App {
             Ok(Meaning::Command(command)) => self.typed(place, command),
             Ok(Meaning::Nothing) => {}
             Ok(Meaning::Quit) => self.next = Next::Leave,
+            Ok(Meaning::Lock) => self.next = Next::Lock,
             Ok(Meaning::Open(place)) => self.open(&place),
             Ok(Meaning::Help(Some(entry))) => self.note_here(entry.described()),
             Ok(Meaning::Help(None) | Meaning::Keys) => self.panel = Panel::Help(super::Help::new()),

@@ -128,6 +128,13 @@ impl App {
     /// Something happened by itself.
     fn unasked(&mut self, event: Event) {
         let here = self.view.here().to_owned();
+        if let Event::Message(message) = &event
+            && !(self.looking && message.conversation == here)
+        {
+            let muted = self.view.conversation(&message.conversation).is_some_and(|one| one.muted);
+            let notice = self.notifier.about(message, muted, std::time::Instant::now());
+            self.notice = notice.or(self.notice.take());
+        }
         match &event {
             Event::Message(message) if message.state == State::Received && message.conversation == here => self.seen(),
             Event::Message(message) if message.kind == Kind::Timer => self.ask(Command::Conversations, Asked::Silent),
@@ -140,6 +147,8 @@ impl App {
             Event::Progress(file) if file.incoming && file.state == Way::Done => self.show(&here, &event),
             Event::About { conversation, .. } => self.show(conversation, &event),
             Event::Notice { .. } | Event::Error(_) => self.show(&here, &event),
+            // There is something to say of it, such as that a clock is wrong.
+            Event::Connection { online: true, detail } if detail != "connected" => self.show(&here, &event),
             _ => {}
         }
     }

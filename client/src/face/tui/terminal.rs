@@ -95,6 +95,12 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
+/// Writes what moves no cursor.
+pub(super) fn tell(notice: &str) {
+    // A terminal that is gone is noticed when it is drawn on.
+    let _ = stdout().write_all(notice.as_bytes()).and_then(|()| stdout().flush());
+}
+
 pub(super) fn unusable(error: std::io::Error) -> Error {
     Error::new(ErrorCode::Failed, "the terminal can't be used").because(error.to_string()).advise("sealpost chat")
 }

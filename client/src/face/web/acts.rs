@@ -99,6 +99,13 @@ pub(super) async fn say(State(web): State<Arc<Web>>, headers: HeaderMap, Form(sa
             let all: Vec<String> = ENTRIES.iter().map(Entry::usage).collect();
             told(&web, &headers, &stay, all.join("\n"))
         }
+        Ok(Meaning::Lock) if web.lock.can() => {
+            web.lock.lock();
+            done(&web, &headers, &stay, &[])
+        }
+        Ok(Meaning::Lock) => {
+            told(&web, &headers, &stay, "nothing is locked: the passphrase came from a file, or --lock off")
+        }
         Ok(Meaning::Quit) => told(&web, &headers, &stay, "close the tab to leave the page"),
         Err(error) => failed(&web, &headers, &error),
     }

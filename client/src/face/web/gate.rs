@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use rand::RngExt as _;
 use serde::Deserialize;
 
-use super::Web;
+use super::{Web, lock};
 
 /// Ways in that were printed and not taken.
 const MAX_TOKENS: usize = 16;
@@ -167,7 +167,18 @@ pub(super) async fn guard(State(web): State<Arc<Web>>, request: Request, next: N
     let mut response = match stranger {
         // Whoever follows the link out of a mail or a terminal's window comes from somewhere else.
         Some(why) if !(way_in && gate.is_own_host(host(&request))) => refused(StatusCode::MISDIRECTED_REQUEST, why),
-        _ if way_in || gate.knows(request.headers()) => next.run(request).await,
+        _ if !way_in && gate.knows(request.headers()) => match web.lock.is_locked() && !opens(&web, &request) {
+            true => lock::page(&web, None),
+            false => {
+                // What a page asks for by itself is nobody's presence.
+                let path = request.uri().path().strip_prefix(web.gate.base()).unwrap_or_default();
+                if !["/events", "/style.css", "/page.js", "/icon.svg"].contains(&path) {
+                    web.lock.touch();
+                }
+                next.run(request).await
+            }
+        },
+        _ if way_in => next.run(request).await,
         _ => refused(
             StatusCode::FORBIDDEN,
             "this page is for whoever started it: take the link that `sealpost web` printed",
@@ -186,6 +197,12 @@ pub(super) async fn guard(State(web): State<Arc<Web>>, request: Request, next: N
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// Whether a locked page needs it: how it looks, and the passphrase.
+fn opens(web: &Web, request: &Request) -> bool {
+    let path = request.uri().path().strip_prefix(web.gate.base()).unwrap_or_default();
+    matches!(path, "/style.css" | "/icon.svg") || path == lock::UNLOCK && request.method() == Method::POST
 }
 
 fn host(request: &Request) -> &str {

@@ -35,6 +35,7 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Query(Open { with }): Qu
     };
     tokio::spawn(async move {
         let mut ended = web.ask.ended();
+        let mut locked = web.lock.told();
         if session.give(Command::Subscribe).await.is_ok() {
             loop {
                 tokio::select! {
@@ -49,6 +50,11 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Query(Open { with }): Qu
                         }
                     }
                     _ = ended.changed() => break,
+                    // It is loaded again, and is the page that asks for the passphrase then.
+                    _ = locked.changed() => {
+                        let _ = told.try_send(Ok(Sent::default().event("again").data("{}")));
+                        break;
+                    }
                     () = told.closed() => break,
                 }
             }

@@ -232,14 +232,18 @@ impl Line {
             Event::Refused { conversation: Some(conversation), reason } => {
                 Self::about(conversation, format!("something was refused: {}", plain::said(reason)))
             }
-            Event::About { conversation, from, display, away } => {
+Event::About { conversation, from, display, away } => {
                 let words = names::of_oneself(display.as_ref(), away.as_ref());
                 Self::about(conversation, format!("{} {words}", plain::account(from)))
             }
-            Event::NewDevice { name, device } => Self::about(
-                &format!("@{name}"),
-                format!("{} has a new device, number {device}, of the same key", plain::account(name)),
-            ),
+            Event::NewDevice { name, device, replaces } => {
+                let before = if *replaces { "; the one before is gone" } else { "" };
+                let who = plain::account(name);
+                Self::about(
+                    &format!("@{name}"),
+                    format!("{who} has a new device, number {device}, of the same key{before}"),
+                )
+            }
             _ => return None,
         })
     }
