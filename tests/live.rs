@@ -5,6 +5,7 @@ mod backup;
 mod daemon;
 mod demo;
 mod disk;
+mod everyday;
 mod faces;
 mod failures;
 mod files;

@@ -2,6 +2,8 @@
 //!
 //! `SEALPOST_SEEDS=0..5000` sets the seeds; a failing one prints the command that replays it.
 
+mod accounts;
+mod clocks;
 mod decisions;
 mod stories;
 

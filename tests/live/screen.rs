@@ -96,6 +96,68 @@ fn the_first_start_is_a_wizard() {
     assert_eq!(again.ends(), 0);
 }
 
+/// `/lock` forgets what is shown, also where another process holds the profile; the passphrase brings it back, with what was
+/// typed and not sent.
+#[test]
+fn a_locked_screen_shows_nothing() {
+    let pair = Pair::acquainted();
+    let (program, home) = (programs().client.to_str().unwrap(), pair.alice.home.to_str().unwrap());
+    let passphrase = std::fs::read_to_string(&pair.alice.passphrase).unwrap().replace('\n', "\r");
+    for held in [false, true] {
+        let _holder = held.then(|| pair.alice.holds());
+        let arguments = ["--home", home, "tui", "--lock", "off"];
+        let mut terminal = Terminal::sized(WIDE, &[], program, arguments.into_iter());
+        if !held {
+            terminal.shows("This profile is locked");
+            terminal.types(&passphrase);
+        }
+        terminal.shows("connected");
+        terminal.types("/query bob\r");
+        terminal.shows("E2E unverified");
+        terminal.types("\u{15}half of a thought");
+        terminal.shows("half of a thought");
+        // What is typed stays with its conversation, once another one is opened.
+        terminal.types("\u{b}");
+        terminal.shows("Jump to");
+        terminal.types("lobby\r");
+        terminal.hides("Jump to");
+        terminal.types("\u{15}/lock\r");
+        terminal.shows("This profile is locked");
+        let shown = terminal.shown();
+        assert!(!shown.contains("hello") && !shown.contains("thought") && !shown.contains("@bob"), "{shown}");
+        terminal.types("a wrong one\r");
+        terminal.shows("the passphrase is wrong");
+        terminal.types(&passphrase);
+        terminal.shows("connected");
+        terminal.types("/query bob\r");
+        terminal.shows("hello");
+        terminal.shows("half of a thought");
+        terminal.types("\u{3}");
+        assert_eq!(terminal.ends(), 0);
+    }
+}
+
+/// Without a key for long enough the screen locks by itself; with a passphrase from a file it does not.
+#[test]
+fn an_idle_screen_locks() {
+    let pair = Pair::new();
+    let (program, home) = (programs().client.to_str().unwrap(), pair.alice.home.to_str().unwrap());
+    let passphrase = std::fs::read_to_string(&pair.alice.passphrase).unwrap().replace('\n', "\r");
+    let arguments = ["--home", home, "tui", "--lock", "3s"];
+    let terminal = Terminal::sized(WIDE, &[], program, arguments.into_iter());
+    terminal.shows("This profile is locked");
+    for _ in 0..2 {
+        terminal.types(&passphrase);
+        terminal.hides("This profile is locked");
+        terminal.shows("This profile is locked");
+    }
+    drop(terminal);
+    let terminal = open(&pair.alice, WIDE, &[], &["--lock", "1s"]);
+    terminal.shows("connected");
+    terminal.types("/lock\r");
+    terminal.shows("nothing is locked");
+}
+
 /// Without a terminal there is nothing to draw on: short help, and exit 2.
 #[test]
 fn without_a_terminal_there_is_short_help() {

@@ -19,7 +19,11 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn of(person: &Person) -> Self {
-        let mut process = Following::start(person.command(&["--json", "web"]));
+        Self::started(person.command(&["--json", "web"]))
+    }
+
+    fn started(command: std::process::Command) -> Self {
+        let mut process = Following::start(command);
         let line = process.lines.until(|line| line.contains("\"listening\""));
         let line: Value = serde_json::from_str(&line).unwrap();
         Self { process, link: line["at"].as_str().unwrap().to_owned() }
@@ -383,4 +387,33 @@ fn other_pages_and_other_people_stay_outside() {
     assert_eq!(pair.alice.history("bob").len(), 2, "nothing was said");
     // A page for the whole network would show everything to everybody.
     let _ = pair.alice.run(&["web", "--listen", "0.0.0.0:0"]).expect(2);
+}
+
+/// After a while without anybody, a page shows nothing until the passphrase was given; by itself it keeps nothing open.
+#[test]
+fn an_idle_page_locks() {
+    let pair = Pair::acquainted();
+    let passphrase = std::fs::read_to_string(&pair.alice.passphrase).unwrap();
+    // Somebody else holds the profile: nothing but the page asks for the passphrase.
+    let _holder = pair.alice.holds();
+    let mut command = std::process::Command::new(&sealpost_tests::processes::programs().client);
+    command.arg("--home").arg(&pair.alice.home).args(["--json", "web", "--lock", "3s"]);
+    command.env_remove("SEALPOST_PASSPHRASE");
+    let page = Page::started(command);
+    let entered = page.enter();
+    let (status, shown) = entered.get(&page, "/with/bob");
+    assert!(status == 200 && shown.contains("hello"), "{shown}");
+    // What a page loads by itself is nobody's presence.
+    until("the page is locked", || (entered.get(&page, "/page.js").0 == 403).then_some(()));
+    for path in ["/", "/with/bob", "/people", "/events?with=@bob"] {
+        let (status, shown) = entered.get(&page, path);
+        assert!(status == 403 && shown.contains("This page is locked") && !shown.contains("bob"), "{path}: {shown}");
+    }
+    let (status, _) = entered.post(&page, "/say", "here=%40bob&text=hi");
+    assert_eq!(status, 403);
+    let (status, shown) = entered.post(&page, "/unlock", "passphrase=wrong");
+    assert!(status == 403 && shown.contains("the passphrase is wrong"), "{shown}");
+    let right = passphrase.trim_end().replace(' ', "+");
+    assert_eq!(entered.post(&page, "/unlock", &format!("passphrase={right}")).0, 303);
+    assert!(entered.get(&page, "/with/bob").1.contains("hello"));
 }

@@ -71,6 +71,19 @@ impl Person {
         Following::start(self.command(&["--json", "recv", "--follow"]))
     }
 
+    /// The same, once it holds the profile: others need no passphrase.
+    ///
+    /// # Panics
+    /// It does not, in time.
+    pub fn holds(&self) -> Following {
+        let following = self.follow();
+        super::until(&format!("{} holds the profile", self.name), || {
+            let profiles = self.json(&["profiles"]).expect(0);
+            profiles.events("profile").iter().any(|one| one["held"] == true).then_some(())
+        });
+        following
+    }
+
     /// Texts of a conversation as `history` has them, with the names of their senders.
     ///
     /// # Panics

@@ -1,14 +1,14 @@
 //! People's clients: engines over profiles on a disk, which die and come back.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use sealpost_client::api::{Command, ErrorCode, Event};
 use sealpost_client::engine::{CommandId, Engine};
-use sealpost_client::store::{CrashPoint, Profile};
+use sealpost_client::store::{CrashPoint, Profile, write_backup};
 use sealpost_crypto::session::chain_id;
 use sealpost_crypto::vault::Cost;
 use sealpost_spec::account::Name;
@@ -45,6 +45,8 @@ pub(super) struct Person {
     /// Died by a fault, and comes back by itself.
     pub(super) returns: bool,
     pub(super) crashes: u32,
+    /// By how many milliseconds their clock is ahead.
+    ahead: i64,
     /// Session messages that left, as [`Profile::watch_session_messages`] shows them.
     pub(super) session_messages: Arc<Mutex<Vec<Vec<u8>>>>,
 }
@@ -54,7 +56,7 @@ const PASSPHRASE: &[u8] = b"a long walk by the sea";
 
 impl Person {
     pub(super) fn timeout(&self) -> Option<u64> {
-        self.engine.as_ref().and_then(Engine::poll_timeout)
+        self.engine.as_ref().and_then(Engine::poll_timeout).map(|due| due.saturating_add_signed(-self.ahead))
     }
 }
 
@@ -114,9 +116,60 @@ impl World {
             anonymous: BTreeMap::new(),
             returns: false,
             crashes: 0,
+            ahead: 0,
             session_messages: Arc::default(),
         };
         self.people.insert(person.to_owned(), person_);
+    }
+
+    /// Sets somebody's clock, by so many milliseconds ahead. The client has to be closed.
+    pub(crate) fn sets_clock(&mut self, person: &str, ahead: i64) {
+        let them = self.people.get_mut(person).unwrap();
+        assert!(them.engine.is_none(), "a clock that is set while the client runs is the holder's to smooth");
+        them.ahead = ahead;
+    }
+
+    /// Somebody's recovery words, as they stand on their paper. The client has to be closed.
+    pub(crate) fn words_of(&mut self, person: &str) -> String {
+        let mut rng = self.new_rng();
+        let profile = Profile::open(&self.people[person].folder, PASSPHRASE, &mut rng).unwrap();
+        profile.words().unwrap().to_string()
+    }
+
+    /// Somebody's profile in a file, whether their client runs or not.
+    pub(crate) fn backs_up(&mut self, person: &str) -> Vec<u8> {
+        let mut rng = self.new_rng();
+        let (mut file, folder) = (Vec::new(), &self.people[person].folder);
+        write_backup(folder, PASSPHRASE, Cost::FLOOR, &mut file, &mut rng, self.now, &mut |_| ()).unwrap();
+        file
+    }
+
+    /// Somebody's disk is gone, and their words are not.
+    pub(crate) fn restores_by_words(&mut self, person: &str, words: &str) -> Vec<Event> {
+        let (name, address, now) = (self.people[person].name.clone(), self.address.clone(), self.now);
+        self.restores(person, |folder, rng| {
+            Profile::recover(folder, PASSPHRASE, Cost::FLOOR, (&name, words), &address, rng, now).unwrap()
+        })
+    }
+
+    /// Somebody's disk is gone, and a backup is not.
+    pub(crate) fn restores_a_backup(&mut self, person: &str, mut file: &[u8]) -> Vec<Event> {
+        let now = self.now;
+        self.restores(person, |folder, rng| {
+            Profile::restore(folder, PASSPHRASE, Cost::FLOOR, &mut file, rng, now, &mut |_| ()).unwrap()
+        })
+    }
+
+    fn restores(&mut self, person: &str, make: impl FnOnce(&Path, &mut ChaCha20Rng) -> Profile) -> Vec<Event> {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let mut rng = self.new_rng();
+        let folder = home.path().join("profile");
+        drop(make(&folder, &mut rng));
+        let them = self.people.get_mut(person).unwrap();
+        assert!(them.engine.is_none(), "the old disk is gone");
+        (them.folder, them._home) = (folder, Some(home));
+        self.opens(person);
+        self.command(person, Command::Register { invite: None })
     }
 
     /// A copy of somebody's profile, as a backup or a thief makes it, becomes a client of its own: not yet open.
@@ -212,7 +265,7 @@ impl World {
 
     /// One call of an engine, and all that follows from it. A crash in it ends the client's life.
     pub(super) fn engine_step(&mut self, person: &str, call: impl FnOnce(&mut Engine, u64)) {
-        let now = self.now;
+        let now = self.now.saturating_add_signed(self.people[person].ahead);
         if self.faults.client_crash > 0 && self.dice.random_range(0..1_000) < self.faults.client_crash {
             let point = if self.dice.random() { CrashPoint::BeforeCommit } else { CrashPoint::AfterCommit };
             let commits = self.dice.random_range(1..=3);

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Random in every world.
 const KEYS: [&str; 10] = ["fingerprint", "link", "relay", "number", "code", "token", "old", "new", "changed", "path"];
 /// Told by a clock, or by how fast a world is.
-const TIMES: [&str; 10] = [
+const TIMES: [&str; 13] = [
     "sent_at",
     "time",
     "expires_at",
@@ -21,6 +21,9 @@ const TIMES: [&str; 10] = [
     "queued",
     "unconfirmed",
     "drained",
+    "detail",
+    "found",
+    "try",
 ];
 /// How long and how much a face asks for, which is its own business.
 const PATIENCE: [&str; 4] = ["wait", "timeout_ms", "limit", "follow"];

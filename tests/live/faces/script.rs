@@ -134,11 +134,15 @@ pub(super) fn steps() -> Vec<Step> {
         }),
         alone("bot", |_| Command::Bots),
         alone("done", |_| Command::BotRemove { name: "dice".to_owned() }),
+        alone("device", |_| Command::Devices),
+        alone("check", |_| Command::Doctor),
         after(
             "message",
             |world| world.bob_says("are you there?"),
             |_| Command::Recv { from: None, limit: None, follow: false, timeout_ms: 30_000 },
         ),
+        // The last of all: nothing is asked of the relay after that.
+        alone("done", |_| Command::Unregister { name: "alice".to_owned() }),
     ]
 }
 

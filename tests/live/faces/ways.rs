@@ -111,6 +111,11 @@ pub(super) fn ways(command: &Command) -> Ways {
         Command::Contacts => Ways::by(&["contacts"], "/contacts"),
         Command::Conversations => Ways::by(&["conversations"], "/chats").on_page(OnPage::Visit("/")),
         Command::Status => Ways::by(&["status"], "/status"),
+        Command::Devices => Ways::by(&["devices"], "/devices"),
+        // In a shell it says more: what this machine is like, too.
+        Command::Doctor => Ways { shell: Err("it adds checks of its own"), ..Ways::by(&["doctor"], "/doctor") },
+        Command::Unregister { name } => Ways::by(&["unregister", name], format!("/unregister {name}"))
+            .not_for_programs("an account is ended by its person alone"),
         Command::Settings { read_receipts, typing } => match (read_receipts, typing) {
             (Some(on), _) => {
                 let on = if *on { "on" } else { "off" };
