@@ -71,7 +71,7 @@ pub(super) async fn wipe(context: Context, yes: bool) -> Result<u8, Stop> {
     let left = holder::wipe(&context.dir).await?;
     if !left.is_empty() {
         let left: Vec<String> = left.iter().map(|name| plain::said(name).to_string()).collect();
-        context.screen.note(&format!("Not deleted, since it is none of its files: {}", left.join(", ")));
+        context.screen.note(format!("Not deleted, since it is none of its files: {}", left.join(", ")));
     }
     context.screen.note(
         "Wiped. The relay goes on to know the name until its operator releases it. Copies of the folder, backups and the \

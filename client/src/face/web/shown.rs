@@ -232,7 +232,7 @@ impl Line {
             Event::Refused { conversation: Some(conversation), reason } => {
                 Self::about(conversation, format!("something was refused: {}", plain::said(reason)))
             }
-Event::About { conversation, from, display, away } => {
+            Event::About { conversation, from, display, away } => {
                 let words = names::of_oneself(display.as_ref(), away.as_ref());
                 Self::about(conversation, format!("{} {words}", plain::account(from)))
             }
