@@ -40,7 +40,7 @@ pub(super) type Start = fn(&World) -> Box<dyn Face>;
 
 pub(super) const FACES: [(&str, Start); 5] = [
     ("the command line", |world| Box::new(Shell::of(&world.alice))),
-    ("line mode", |world| Box::new(Line::of(&world.alice))),
+    ("line mode", |world| Box::new(Line::of(world))),
     ("the whole screen", |world| Box::new(Screen::of(&world.alice))),
     ("the page", |world| Box::new(OnThePage::of(&world.alice))),
     ("a program", |world| Box::new(Program::of(world))),
@@ -69,8 +69,14 @@ impl Face for Shell {
 struct Line(Following);
 
 impl Line {
-    fn of(alice: &Person) -> Self {
-        Self(Following::start(alice.command(&["chat"])))
+    fn of(world: &World) -> Self {
+        let since = world.ears.count();
+        let chat = Following::start(world.alice.command(&["chat"]));
+        // It asks by itself, too: what is typed comes after that.
+        until("line mode has asked for what it begins with", || {
+            world.ears.first(since, |given| *given == Command::Rooms).map(|_| ())
+        });
+        Self(chat)
     }
 }
 
