@@ -201,6 +201,24 @@ fn a_backup_is_restored() {
     assert!(devices.len() == 1 && devices[0]["device"] == 2 && devices[0]["this"] == true, "{devices:?}");
 }
 
+/// A device that was replaced promises nothing: what is sent there stays, and the person is told why and what is left to do.
+#[test]
+fn the_device_before_says_what_became_of_it() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, folder, .. } = &pair;
+    let file = folder.path().join("alice.backup");
+    let file = file.to_str().unwrap();
+    let _ = alice.run(&["backup", file]).expect(0);
+    let next =
+        Person { name: "alice".to_owned(), home: folder.path().join("next"), passphrase: alice.passphrase.clone() };
+    let _ = next.run(&["restore", file]).expect(0);
+    let before = alice.run(&["send", "bob", "from the old one", "--timeout", "5s"]).expect(75);
+    assert!(before.err.contains("this device belongs to the account no more"), "{}", before.err);
+    assert!(before.err.contains("sealpost wipe") && !before.err.contains("goes out by itself"), "{}", before.err);
+    let _ = next.run(&["send", "bob", "from the new one"]).expect(0);
+    assert_eq!(bob.receives(1), ["from the new one"]);
+}
+
 /// [ACCT-4] [ACCT-21] the 24 words of a terminal become the account again, for a person and for a script; who has verified it
 /// sees that, and one line about the device.
 #[test]

@@ -51,6 +51,8 @@ pub(super) struct Standing {
     pub(super) transport: String,
     /// Why there is no link, or nobody logged in.
     pub(super) reason: String,
+    /// The relay lets nobody in, for good as far as it says.
+    pub(super) shut_out: Option<Error>,
     /// Nothing more is expected in the mailbox.
     pub(super) drained: bool,
     patience: u32,
@@ -252,7 +254,8 @@ impl Engine {
 
     /// The relay does not let one in: nothing is tried again before the next command.
     pub(super) fn no_login(&mut self, error: Error) -> Stored<()> {
-        self.standing = Standing { reason: error.message.clone(), ..Standing::default() };
+        let reason = error.message.clone();
+        self.standing = Standing { reason, shut_out: Some(error.clone()), ..Standing::default() };
         self.own_mut().registering = None;
         self.transmit(Transmit::Disconnect);
         self.tell(None, Event::Error(error.clone()));
@@ -263,6 +266,7 @@ impl Engine {
     fn logged_in(&mut self, generation: u64, keys: PrekeyCounts) -> Stored<()> {
         self.standing.phase = Phase::LoggedIn;
         self.standing.reason = "connected".into();
+        self.standing.shut_out = None;
         self.standing.stock = Some(keys);
         // Nothing leans on the clock but the times that people see: these would be wrong, so it is said.
         let detail = match self.standing.skew.unsigned_abs() {
@@ -491,7 +495,9 @@ pub(super) fn refused(refusal: &Refusal) -> Error {
         Refusal::BannedFromRoom { reason } => error("whoever made the room keeps you out of it")
             .because(words(reason))
             .advise("ask them; sealpost rooms lists the others"),
-        Refusal::NotMember => Error::new(ErrorCode::NoSuchRoom, "only members post in this room"),
+        Refusal::NotMember => {
+            Error::new(ErrorCode::NoSuchRoom, "only members post in this room").advise("sealpost join '#ROOM'")
+        }
         Refusal::Unsupported => error("the relay does not do this").advise("ask its operator to update it"),
         Refusal::Internal { id } => {
             error("the relay has trouble of its own").because(format!("its operator finds number {id} in the log"))

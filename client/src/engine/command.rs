@@ -472,9 +472,12 @@ impl Engine {
                     Wait::Read => "read",
                 };
                 self.tell(Some(id), Event::State { id: message.to_string(), conversation, state });
+                let shut_out = self.standing.shut_out.as_ref().and_then(|error| error.advice.clone());
+                let by_itself =
+                    "nothing: it stays queued and goes out by itself; sealpost status shows how far it came";
                 let error = Error::new(ErrorCode::Waiting, format!("the message is not {wanted} yet"))
                     .because(if self.online() { "nobody has confirmed it".to_owned() } else { reason.clone() })
-                    .advise("nothing: it stays queued and goes out by itself; sealpost status shows how far it came");
+                    .advise(shut_out.unwrap_or_else(|| by_itself.to_owned()));
                 self.end_with(id, error)
             }
             Waiting::Recv { from, limit } => {
