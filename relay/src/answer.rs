@@ -350,6 +350,7 @@ impl<S: Store> Relay<S> {
             Request::DropBlob(blob) => self.drop_blob(caller, blob).await,
             Request::Room { room, receipt } => self.room_made(caller, room, receipt).await,
             Request::Unregister => self.unregister(caller).await,
+            Request::SetDevices { list, token } => self.set_devices(caller, list, token).await,
         };
         caller.paid = false;
         self.told(outcome)

@@ -93,7 +93,7 @@ pub const KINDS: [&str; 2] = ["authenticated", "anonymous"];
 /// Ends of a handshake.
 pub const HANDSHAKES: [&str; 4] = ["done", "failed", "timed_out", "made_room"];
 /// Requests, in the order of [`Request`].
-pub const REQUESTS: [&str; 18] = [
+pub const REQUESTS: [&str; 19] = [
     "register",
     "login",
     "publish",
@@ -112,6 +112,7 @@ pub const REQUESTS: [&str; 18] = [
     "drop_blob",
     "room",
     "unregister",
+    "set_devices",
 ];
 /// `acknowledge` among [`REQUESTS`].
 pub const ACKNOWLEDGE: usize = 4;
@@ -244,6 +245,7 @@ impl Metrics {
             Request::DropBlob(_) => 15,
             Request::Room { .. } => 16,
             Request::Unregister => 17,
+            Request::SetDevices { .. } => 18,
         };
         self.requests.add(kind, 1);
     }

@@ -69,11 +69,13 @@ pub enum Request {
     SetToken(TokenHash),
     /// Logged in. Trims the mailbox: each pair must match. Answered by [`Answer::Done`].
     Acknowledge(Vec<(Seq, EnvelopeId)>),
-    /// Anonymous link, with work. One of each one-time prekey is used up. Answered by [`Answer::Bundle`].
+    /// Anonymous link, with work. One of each one-time prekey is used up. Answered by [`Answer::Bundle`]. Logged in: the
+    /// keys of the account's other devices. **[RELAY-27]**
     FetchBundle(Name),
     /// Either link; on an anonymous one with work. Answered by [`Answer::Devices`]: the device list alone.
     FetchDevices(Name),
-    /// Anonymous link, with token or work. Answered by [`Answer::Accepted`] once durable.
+    /// Anonymous link, with token or work. Answered by [`Answer::Accepted`] once durable. Logged in: to a device of the
+    /// account itself. **[RELAY-27]**
     Deliver {
         /// The account's delivery token, where the sender has one.
         token: Option<DeliveryToken>,
@@ -140,6 +142,13 @@ pub enum Request {
     /// Logged in: removes the account with all that is its, and frees the name. Answered by [`Answer::Done`]; nobody is
     /// logged in on the link then. **[ACCT-19]**
     Unregister,
+    /// Logged in: the account's next device list, with its delivery token. Answered by [`Answer::Done`]. **[RELAY-26]**
+    SetDevices {
+        /// The account's [`crate::account::DeviceList`].
+        list: Signed,
+        /// Of the account's delivery token.
+        token: TokenHash,
+    },
 }
 
 /// Most entries of one page of a list.

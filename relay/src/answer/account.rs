@@ -1,5 +1,6 @@
 //! Accounts: registration, login, and the keys that people fetch before they write.
 
+mod devices;
 mod leave;
 mod prekeys;
 
@@ -159,7 +160,7 @@ impl<S: Store> Relay<S> {
             self.presence.end(&evicted, None, &Refusal::Replaced);
         }
         for old in dropped {
-            self.presence.end(name, Some(old.id), &Refusal::Replaced);
+            self.presence.end(name, Some(old.id), &Refusal::StaleDeviceList);
         }
         Ok(Some((account, before)))
     }
@@ -237,16 +238,23 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn fetch_bundle(&self, caller: &mut Caller, name: Name) -> Outcome {
-        only(LinkKind::Anonymous, caller)?;
-        price(caller.paid, self.rules.load().work.fetch)?;
-        caller.recipient.may_serve(&name)?;
+        let asks = match caller.kind {
+            LinkKind::Authenticated => Some(self.asks_for_others(caller, &name)?),
+            LinkKind::Anonymous => {
+                price(caller.paid, self.rules.load().work.fetch)?;
+                caller.recipient.may_serve(&name)?;
+                None
+            }
+        };
         let account = self.row::<Account>(row::account(&name)).await?.ok_or(Refusal::NoSuchName)?.row;
-        caller.recipient.serves(&name)?;
+        if asks.is_none() {
+            caller.recipient.serves(&name)?;
+        }
         let list = DeviceList::parse(&account.list.body.0).map_err(|_| Fault::Damaged(Account::TABLE))?;
         // [RELAY-10] [THREAT-18] whoever asks too often gets last-resort keys, and never a refusal.
         let one_time = self.quota.load().one_time_keys(caller.from, &name);
         let mut devices = Vec::with_capacity(list.devices.len());
-        for device in &list.devices {
+        for device in list.devices.iter().filter(|device| asks != Some(device.id)) {
             devices.extend(self.device_bundle(&name, device, one_time).await?);
         }
         Ok(Answer::Bundle(Bundle { list: account.list, devices }))

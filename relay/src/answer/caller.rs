@@ -154,7 +154,9 @@ impl Caller {
 
     /// What a delivery needs of its link.
     pub(super) fn sender(&self) -> Sender {
-        Sender { kind: self.kind, from: self.from, paid: self.paid, recipient: self.recipient.clone() }
+        let own = self.login.as_ref().filter(|login| login.present.ended().is_none());
+        let own = own.map(|login| login.name.clone());
+        Sender { kind: self.kind, from: self.from, paid: self.paid, recipient: self.recipient.clone(), own }
     }
 }
 
@@ -217,4 +219,6 @@ pub(super) struct Sender {
     /// The request came with the work that it costs.
     pub(super) paid: bool,
     pub(super) recipient: Recipient,
+    /// Whose device is logged in on it, and writes to that account's others alone. [RELAY-27]
+    pub(super) own: Option<Name>,
 }

@@ -104,9 +104,15 @@ impl Inbox {
 impl<S: Store> Relay<S> {
     /// Whether a box of this size is looked at: all that is known without the store.
     pub(super) fn lets_in(&self, sender: &Sender, token: Option<&DeliveryToken>, size: usize) -> Result<(), Refusal> {
-        if sender.kind != LinkKind::Anonymous {
-            return Err(Refusal::WrongLink);
-        }
+        let own = match (sender.kind, &sender.own) {
+            (LinkKind::Anonymous, _) => false,
+            // [RELAY-27]
+            (LinkKind::Authenticated, Some(own)) if token.is_none() => {
+                self.quota.load().request(own)?;
+                true
+            }
+            (LinkKind::Authenticated, _) => return Err(Refusal::WrongLink),
+        };
         // [BOX-10]
         if !BOX_SIZES.contains(&size) {
             let limit = *BOX_SIZES.last().unwrap_or(&0);
@@ -114,6 +120,7 @@ impl<S: Store> Relay<S> {
         }
         match token {
             Some(_) => Ok(()),
+            None if own => Ok(()),
             None => price(sender.paid, self.rules.load().work.deliver),
         }
     }
@@ -123,15 +130,24 @@ impl<S: Store> Relay<S> {
         let Delivery { token, mailbox: to, id, entry } = delivery;
         let owner = self.taker(&sender.recipient, &to).await?;
         let holds = |token| identity::same_token(&identity::token_hash(token), &owner.token);
-        let contact = token.as_ref().is_some_and(holds);
+        let own = sender.own.as_ref().is_some_and(|own| *own == owner.name);
+        // [RELAY-27] whoever is logged in delivers to nobody else.
+        if sender.own.is_some() && !own {
+            return Err(Refusal::WrongLink.into());
+        }
+        let contact = own || token.as_ref().is_some_and(holds);
         if token.is_some() && !contact {
             // [BOX-6] who holds an old token works like a stranger.
             price(sender.paid, self.rules.load().work.deliver).map_err(|_| Refusal::UnknownToken)?;
         }
-        sender.recipient.may_serve(&owner.name)?;
+        if !own {
+            sender.recipient.may_serve(&owner.name)?;
+        }
         let log = log(&to);
         self.admit(now, &log, entry.len() - TIME, self.share(&owner.name, contact)).await?;
-        sender.recipient.serves(&owner.name)?;
+        if !own {
+            sender.recipient.serves(&owner.name)?;
+        }
         // [BOX-2] [BOX-3]
         let offer = Append { log, id: id.0, bytes: entry };
         let (Written::Appended(seq) | Written::Duplicate(seq)) = self.store.offer(offer).await? else {

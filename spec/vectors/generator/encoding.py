@@ -149,6 +149,8 @@ for number, (name, inner) in enumerate(REQUESTS):
     bent("request", name, variant(number, name, inner))
 takes("request", "Unregister", unit(len(REQUESTS), "Unregister"))
 bent("request", "Unregister", unit(len(REQUESTS), "Unregister"))
+takes("request", "SetDevices", variant(len(REQUESTS) + 1, "SetDevices", struct(list=the_list, token=key32)))
+bent("request", "SetDevices", variant(len(REQUESTS) + 1, "SetDevices", struct(list=the_list, token=key32)))
 takes(
     "request",
     "Register for the first time",

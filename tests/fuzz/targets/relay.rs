@@ -216,8 +216,11 @@ fn request(relay: &Relay<Memory>, link: &mut Link, now: u64, script: &mut Script
         // [RELAY-12]
         Err(refusal) => assert!(relay.store().contents() == before, "{refusal:?} has changed something"),
     }
-    if link.caller.name() != was.as_ref() {
-        let name = link.caller.name().expect("nobody is logged out by a request");
+    if link.caller.name().is_none() && was.is_some() {
+        // [ACCT-19]
+        assert!(answer.is_ok() && matches!(decode(&body), Ok(Request::Unregister)), "logged out by another request");
+    } else if link.caller.name() != was.as_ref() {
+        let name = link.caller.name().expect("somebody is logged in");
         // What else is in a registration is not signed on this link, and may be another's doing.
         let login = match decode(&body) {
             Ok(Request::Login(login) | Request::Register(Registration { login, .. })) => Some(login),
@@ -313,6 +316,10 @@ fn composed(relay: &Relay<Memory>, link: &Link, script: &mut Script<'_>) -> (Req
             bytes: Bytes(script.some().to_vec()),
         },
         17 if script.below(4) == 0 => Request::Unregister,
+        17 if script.below(2) == 0 => {
+            let list = if script.below(4) == 0 { &other.list } else { &person.list };
+            Request::SetDevices { list: list.clone(), token: token_hash(&DeliveryToken([5 + script.byte() % 2; 32])) }
+        }
         _ if script.below(3) == 0 => {
             Request::Room { room, receipt: (script.below(2) == 0).then(|| person.list.clone()) }
         }

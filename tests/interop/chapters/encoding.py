@@ -122,6 +122,7 @@ REQUEST = enum(
     ("DropBlob", ID),
     ("Room", struct(room=ROOM, receipt=option(SIGNED))),
     "Unregister",
+    ("SetDevices", struct(list=SIGNED, token=KEY)),
 )
 ANSWER = enum(
     "Done",

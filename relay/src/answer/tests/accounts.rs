@@ -508,7 +508,7 @@ fn a_dropped_device_is_gone() {
     assert_eq!(bundle(), [1, 2]);
     let mut alice = alice;
     register(&mut alice, one);
-    assert_eq!(other.ended(), Some(Refusal::Replaced));
+    assert_eq!(other.ended(), Some(Refusal::StaleDeviceList));
     let mut caller = link(&relay, LinkKind::Authenticated);
     let login = second.login(&relay, &caller, 2);
     assert_eq!(ask(&relay, &mut caller, Request::Login(login)), Err(Refusal::NoSuchName));
