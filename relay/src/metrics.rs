@@ -61,8 +61,29 @@ pub struct Metrics {
     pub accepted: Histogram<{ SECONDS.len() }>,
     /// What the store does.
     pub store: Store,
+    /// What its cluster does, where it has one.
+    pub cluster: Cluster,
     /// Whether the relay takes no new links because it is to stop.
     pub draining: Gauge,
+}
+
+/// What the NATS servers do that keep a relay's store.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Attempts that were made again, as nobody answered or an election was under way.
+    pub retries: Counter,
+    /// 1 while the relay keeps its store in a cluster.
+    pub joined: Gauge,
+    /// 1 while it can't be written.
+    pub refusing: Gauge,
+    /// Milliseconds for which it could not.
+    pub refusing_ms: Counter,
+    /// Messages by which the slowest replica of a stream is behind its leader.
+    pub lag: Gauge,
+    /// Replicas that are missing or behind.
+    pub missing: Gauge,
+    /// 1 while it is not known that every server syncs before it answers.
+    pub unsynced: Gauge,
 }
 
 /// What the store does.
@@ -207,6 +228,15 @@ impl Metrics {
                 blob_bytes: Gauge::new(),
                 blobs_expired: Counter::new(),
                 refusing: Gauge::new(),
+            },
+            cluster: Cluster {
+                retries: Counter::new(),
+                joined: Gauge::new(),
+                refusing: Gauge::new(),
+                refusing_ms: Counter::new(),
+                lag: Gauge::new(),
+                missing: Gauge::new(),
+                unsynced: Gauge::new(),
             },
             draining: Gauge::new(),
         }

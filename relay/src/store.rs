@@ -36,6 +36,7 @@
 pub mod bell;
 pub mod conformance;
 pub mod crash;
+pub mod jetstream;
 pub mod memory;
 pub mod sqlite;
 
@@ -46,6 +47,7 @@ use bytes::Bytes;
 
 pub use bell::{Bell, Tags, Watch};
 pub use crash::{CrashPoint, CrashPoints};
+pub use jetstream::JetStream;
 pub use memory::Memory;
 use sealpost_spec::mailbox::{Seq, StoreId};
 pub use sqlite::Sqlite;

@@ -195,6 +195,15 @@ impl Bells {
         lock(&self.register).logs.contains_key(log)
     }
 
+    /// Rings all bells at the logs for which this is true.
+    pub(super) fn ring_those(&self, which: impl Fn(&Log) -> bool) {
+        for (log, watchers) in &lock(&self.register).logs {
+            if which(log) {
+                watchers.iter().for_each(|(_, bell, tag)| bell.ring(*tag));
+            }
+        }
+    }
+
     /// Rings all bells at a log. [STORE-7]
     pub fn ring(&self, log: &Log) {
         for (_, bell, tag) in lock(&self.register).logs.get(log).into_iter().flatten() {
