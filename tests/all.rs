@@ -8,6 +8,7 @@ mod interop;
 mod live;
 mod replay;
 mod simulation;
+mod stores;
 #[path = "fuzz/targets/mod.rs"]
 mod targets;
 mod vectors;

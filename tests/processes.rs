@@ -4,6 +4,7 @@
 //! until a deadline that no healthy machine meets.
 
 mod browser;
+mod nats;
 mod person;
 mod programs;
 mod relay;
@@ -15,6 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 pub use browser::Browser;
+pub use nats::{Nats, Setup, nats_server};
 pub use person::{Following, Person};
 pub use programs::{Programs, programs};
 pub use relay::RelayProcess;
