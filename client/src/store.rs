@@ -13,6 +13,7 @@ mod header;
 mod health;
 pub(crate) mod messages;
 pub(crate) mod outbox;
+mod pages;
 pub(crate) mod people;
 pub(crate) mod rooms;
 mod rows;

@@ -196,6 +196,7 @@ impl Engine {
         self.prune_sessions()?;
         self.expire_skipped_keys()?;
         self.forget_old_files()?;
+        self.want_pages_later()?;
         let now = self.now;
         self.rows().prune_replays(now)?;
         // A sender gives up after 30 days: what comes later than that is no duplicate of an honest one.

@@ -41,6 +41,8 @@ pub(super) enum Timer {
     Login,
     /// Forget the index of words.
     ForgetIndex,
+    /// Make pages of what is said.
+    Pages,
     /// Try again to send or fetch a file.
     File(FileKey),
 }
@@ -132,6 +134,7 @@ impl Engine {
             Timer::Publish => self.publish(),
             Timer::Login => self.introduce(),
             Timer::ForgetIndex => self.forget_index(),
+            Timer::Pages => self.make_pages(),
             Timer::File(key) => self.file_due(key),
         }
     }

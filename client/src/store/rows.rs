@@ -3,8 +3,8 @@
 use std::cell::{RefCell, RefMut};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sealpost_crypto::CryptoRng;
 use sealpost_crypto::vault::{Keep, Vault};
+use sealpost_crypto::{CryptoRng, Zeroizing};
 use sealpost_spec::wire::{decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,12 +114,20 @@ impl Rows {
 
     pub(super) fn seal<T: Serialize>(&self, table: Table, blinded: &[u8; 32], row: &T) -> Stored<Vec<u8>> {
         let bytes = encode(row).ok_or(StoreError::TooLong)?;
-        Ok(self.vault.seal(table.0, blinded, &bytes, &mut **self.dice()))
+        Ok(self.seal_bytes(table, blinded, &bytes))
+    }
+
+    /// Of a row that is laid out by hand.
+    pub(super) fn seal_bytes(&self, table: Table, blinded: &[u8; 32], bytes: &[u8]) -> Vec<u8> {
+        self.vault.seal(table.0, blinded, bytes, &mut **self.dice())
     }
 
     pub(super) fn unseal<T: DeserializeOwned>(&self, table: Table, blinded: &[u8; 32], row: &[u8]) -> Stored<T> {
-        let bytes = self.vault.open(table.0, blinded, row).map_err(|_| StoreError::Sealed)?;
-        decode(&bytes).map_err(|_| StoreError::Sealed)
+        decode(&self.open(table, blinded, row)?).map_err(|_| StoreError::Sealed)
+    }
+
+    pub(super) fn open(&self, table: Table, blinded: &[u8; 32], row: &[u8]) -> Stored<Zeroizing<Vec<u8>>> {
+        self.vault.open(table.0, blinded, row).map_err(|_| StoreError::Sealed)
     }
 
     /// Writes the row of this key; one that is there keeps its place.

@@ -67,8 +67,16 @@ CREATE TABLE acquaintance (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row
 CREATE TABLE persona (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
 ";
 
+/// What history says, a page of 256 rows each: see `pages`. Whatever becomes of a row takes the page that it is in along.
+const PAGES: &str = "
+CREATE TABLE page (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TRIGGER page_of_new AFTER INSERT ON message BEGIN DELETE FROM page WHERE id = new.id >> 8; END;
+CREATE TRIGGER page_of_written AFTER UPDATE OF row ON message BEGIN DELETE FROM page WHERE id = new.id >> 8; END;
+CREATE TRIGGER page_of_gone AFTER DELETE ON message BEGIN DELETE FROM page WHERE id = old.id >> 8; END;
+";
+
 /// How many steps there are.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -101,7 +109,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .open(path)
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
-    let steps = Migrations::new(vec![M::up(FIRST), M::up(CHANGES), M::up(READING), M::up(FILES), M::up(PEOPLE)]);
+    let steps = [FIRST, CHANGES, READING, FILES, PEOPLE, PAGES].map(M::up);
+    let steps = Migrations::new(steps.into());
     let version = version(&connection).map_err(|cause| failed(cause.to_string()))?;
     if version > NEWEST {
         return Err(Error::new(ErrorCode::Failed, "the profile was written by a newer version of this program")
