@@ -116,7 +116,12 @@ impl<S: Store> Relay<S> {
             }
             let RoomReceipt { name: creator, account, time, .. } = shown.clone();
             let row = Founder { name: creator, account, time };
-            let mut batch = vec![put(founder(&name), Current::rev(known.as_ref()), &row)?];
+            // Whoever made the room in the meantime may have banned its creator.
+            let ban = room_ban(&name, &account);
+            let banned = self.row::<RoomBan>(room_ban(&name, &account)).await?;
+            let mut batch: Vec<Write> =
+                banned.map(|banned| Write::Delete { key: ban, expected: banned.rev }).into_iter().collect();
+            batch.push(put(founder(&name), Current::rev(known.as_ref()), &row)?);
             if !made {
                 batch.push(put(room(&name), None, &Room { made_at: time, maker: Some(account) })?);
             }

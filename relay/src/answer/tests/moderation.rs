@@ -146,6 +146,31 @@ fn a_receipt_outlives_the_store() {
     assert!(send(&empty, &mut a, &topic).is_ok(), "she moderates still");
 }
 
+/// [ROOM-14] whoever made the room while its creator was away, and banned her, keeps her out until her receipt is shown.
+#[test]
+fn a_usurpers_ban_ends_with_the_creators_receipt() {
+    let mut garden = Garden::new();
+    let receipt = made(&garden.relay, &mut garden.bob.1, "garden", None).unwrap();
+    let after = over(Memory::new([8; 16]), |_| {});
+    let (mut mallory, mut m) = enters(&after, "mallory", 66);
+    let joins = mallory.says(&after, "garden", PostKind::Join, b"", None);
+    ask_at(&after, NOW + 1, &mut m, Request::Post(joins)).unwrap();
+    let (alice, mut a) = enters(&after, "alice", 10);
+    let ban = about(&after, &mut mallory, PostKind::Ban, &alice, "mine now");
+    send(&after, &mut m, &ban).unwrap();
+    assert_eq!(
+        send(&after, &mut a, &garden.alices[0]),
+        Err(Refusal::BannedFromRoom { reason: "mine now".to_owned() }),
+        "nobody has shown whose it is"
+    );
+    made(&after, &mut a, "garden", receipt).unwrap();
+    for post in &garden.alices {
+        send(&after, &mut a, post).unwrap();
+    }
+    let again = about(&after, &mut mallory, PostKind::Ban, &alice, "mine");
+    assert_eq!(send(&after, &mut m, &again), Err(Refusal::NotCreator));
+}
+
 /// [ROOM-15] [THREAT-26] nobody but the creator moderates, not even in the lobby; and a creator who has left does not.
 #[test]
 fn only_the_creator_moderates() {
