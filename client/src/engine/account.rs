@@ -259,8 +259,10 @@ impl Engine {
         self.own_mut().registering = None;
         self.transmit(Transmit::Disconnect);
         self.tell(None, Event::Error(error.clone()));
-        self.fail_waits(&error, |waiting| !matches!(waiting, Waiting::Send { .. } | Waiting::Follow { .. }));
-        Ok(())
+        self.fail_waits(&error, |waiting| {
+            !matches!(waiting, Waiting::Send { .. } | Waiting::Follow { .. } | Waiting::Doctor)
+        });
+        self.doctors_go_on()
     }
 
     fn logged_in(&mut self, generation: u64, keys: PrekeyCounts) -> Stored<()> {
@@ -329,8 +331,8 @@ impl Engine {
             self.rows().put_parcel(&parcel)?;
         }
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.doubt_posts(&name)?;
             if let Some(room) = self.room_mut(&name) {
-                room.posted = 0;
                 room.cursor = Seq(0);
             }
         }
@@ -381,6 +383,7 @@ impl Engine {
                 self.tell(None, Event::Error(error.clone()));
             }
             self.fail_waits(&error, |waiting| waiting.needs_the_relay() || gives_up && waiting.ends_with_the_link());
+            self.doctors_go_on()?;
         }
         Ok(())
     }
@@ -484,7 +487,8 @@ pub(super) fn refused(refusal: &Refusal) -> Error {
         Refusal::TooLarge { limit } => {
             error("the relay takes nothing so large").because(format!("its limit is {limit}"))
         }
-        Refusal::NoSuchName => Error::new(ErrorCode::NoSuchName, "nobody has this name at this relay"),
+        Refusal::NoSuchName => Error::new(ErrorCode::NoSuchName, "nobody has this name at this relay")
+            .advise("ask them for their contact link, then: sealpost add LINK"),
         Refusal::StaleDeviceList => error("this device belongs to the account no more")
             .because("the account was restored on another one, which has taken its place")
             .advise("sealpost history NAME still shows what was said; sealpost wipe deletes it"),

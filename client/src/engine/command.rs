@@ -37,6 +37,8 @@ pub(super) enum Waiting {
         wait: Wait,
         patience: u64,
     },
+    /// For the mailbox to be drained: what is to be fetched may have been announced just now.
+    Offer(Get),
     Recv {
         from: Option<String>,
         limit: Option<u32>,
@@ -88,6 +90,7 @@ impl Waiting {
             self,
             Self::Register
                 | Self::Unregister
+                | Self::Offer(_)
                 | Self::Verify { .. }
                 | Self::Look { .. }
                 | Self::Rooms { .. }
@@ -98,7 +101,7 @@ impl Waiting {
 
     /// Whether it fails where the link is given up.
     pub(super) fn ends_with_the_link(&self) -> bool {
-        !matches!(self, Self::Send { .. } | Self::Posts { .. } | Self::Subscribe)
+        !matches!(self, Self::Send { .. } | Self::Posts { .. } | Self::Subscribe | Self::Doctor)
     }
 
     pub(super) fn is_about_file(&self, file: &FileKey) -> bool {
@@ -440,7 +443,7 @@ impl Engine {
         self.ask_lists()
     }
 
-    /// The mailbox is drained: `recv` gives what there is.
+    /// The mailbox is drained: `recv` gives what there is, and `get` knows what was announced.
     pub(super) fn drained_waits(&mut self) -> Stored<()> {
         let ids: Vec<CommandId> = self.waits.keys().copied().collect();
         for id in ids {
@@ -448,6 +451,9 @@ impl Engine {
                 let (from, limit) = (from.clone(), *limit);
                 self.give_fresh(id, from.as_deref(), limit)?;
                 self.end(id);
+            } else if let Some(Waiting::Offer(asked)) = self.waits.get(&id) {
+                let asked = asked.clone();
+                self.fetch_file(id, asked)?;
             }
         }
         Ok(())
@@ -509,6 +515,7 @@ impl Engine {
             }
             Waiting::Follow { .. } | Waiting::Subscribe => Ok(()),
             Waiting::Register
+            | Waiting::Offer(_)
             | Waiting::Look { .. }
             | Waiting::Verify { .. }
             | Waiting::Rooms { .. }

@@ -287,12 +287,12 @@ impl Engine {
 
 /// The error of a conversation that is not there.
 pub(super) fn no_conversation(conversation: &str) -> Error {
-    let (code, what) = if conversation.starts_with('#') {
-        (ErrorCode::NoSuchRoom, "room")
+    let (code, what, instead) = if conversation.starts_with('#') {
+        (ErrorCode::NoSuchRoom, "room", "sealpost rooms")
     } else {
-        (ErrorCode::NoSuchName, "conversation")
+        (ErrorCode::NoSuchName, "conversation", "sealpost contacts")
     };
-    Error::new(code, format!("there is no {what} {conversation} here")).advise("sealpost contacts")
+    Error::new(code, format!("there is no {what} {conversation} here")).advise(instead)
 }
 
 fn nobody_known(name: &Name) -> Error {

@@ -32,6 +32,13 @@ impl Engine {
         Ok(())
     }
 
+    /// There is no link, and none is waited for: whoever waits for the check is told how everything else is.
+    pub(super) fn doctors_go_on(&mut self) -> Stored<()> {
+        let waiting: Vec<CommandId> =
+            self.waits.iter().filter(|(_, waiting)| matches!(waiting, Waiting::Doctor)).map(|(id, _)| *id).collect();
+        waiting.into_iter().try_for_each(|id| self.tell_checks(id))
+    }
+
     pub(super) fn tell_checks(&mut self, id: CommandId) -> Stored<()> {
         self.check_rows(id)?;
         self.check_account(id);
@@ -73,12 +80,12 @@ impl Engine {
     }
 
     fn check_connection(&mut self, id: CommandId) {
+        if self.has_left() {
+            return;
+        }
         if self.standing.phase != Phase::LoggedIn {
-            let reason = if self.standing.reason.is_empty() { "offline" } else { self.standing.reason.as_str() };
-            // Causes of the link have the address in them: what is said here is only of which kind it is.
-            let reason = if reason.contains(':') { "the relay can't be reached" } else { reason };
-            let advice = "look whether the network is up and the relay runs; sealpost status says more";
-            self.check(id, "connection", Found::Fail, reason.to_owned(), Some(advice));
+            let (reason, advice) = self.no_connection();
+            self.check(id, "connection", Found::Fail, reason, Some(&advice));
             return;
         }
         self.check(id, "connection", Found::Ok, "logged in".to_owned(), None);
@@ -100,6 +107,26 @@ impl Engine {
         self.check(id, "clock", found, against_relay(self.standing.skew), Some(advice));
         let drained = if self.standing.drained { "read to its end" } else { "being read" };
         self.check(id, "mailbox", Found::Ok, drained.to_owned(), None);
+    }
+
+    /// Why there is no connection, and what to try.
+    fn no_connection(&self) -> (String, String) {
+        if let Some(error) = &self.standing.shut_out {
+            // What names somebody is told where it is not pasted into a report.
+            let reason = match error.message.contains(self.own.name.as_str()) {
+                true => "the relay does not let this account in".to_owned(),
+                false => error.message.clone(),
+            };
+            return (reason, "sealpost status says more".to_owned());
+        }
+        let reason = match self.standing.reason.as_str() {
+            "" => "offline",
+            // Causes of the link have the address in them: what is said here is only of which kind it is.
+            reason if reason.contains(':') => "the relay can't be reached",
+            reason => reason,
+        };
+        let advice = "look whether the network is up and the relay runs; sealpost status says more";
+        (reason.to_owned(), advice.to_owned())
     }
 
     fn check_keys(&mut self, id: CommandId) {

@@ -144,6 +144,8 @@ pub enum FileTrouble {
     Link(Failure),
     /// What the relay gave is not what was announced.
     Damaged,
+    /// What was there of it from an earlier time did not fit the rest: it is fetched from the start.
+    Stale,
     /// It can't be written, in words.
     Unwritable(String),
     /// The disk is full.

@@ -45,17 +45,19 @@ impl Engine {
 
     /// Not before there is a link: what somebody asked for in vain does not happen days later.
     pub(super) fn ask_to_leave(&mut self) -> Stored<()> {
-        if self.leaving.is_none() {
+        let first = self.leaving.is_none();
+        if first {
             // Committed before it leaves: no answer that is lost makes this client come back. [ACCT-20]
             self.set_leaving(Some(Leaving { asked_at: self.now, done_at: None }))?;
         }
-        if !self.asked.values().any(|asked| matches!(asked, Asked::Unregister)) {
-            self.ask(Asked::Unregister, Request::Unregister);
+        if !self.asked.values().any(|asked| matches!(asked, Asked::Unregister { .. })) {
+            self.ask(Asked::Unregister { first }, Request::Unregister);
         }
         Ok(())
     }
 
-    pub(super) fn unregister_answer(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
+    /// `first`: nobody has asked before.
+    pub(super) fn unregister_answer(&mut self, first: bool, result: Result<Answer, Failure>) -> Stored<()> {
         match result {
             Ok(_) | Err(Failure::Refused(Refusal::NoSuchName)) => self.left(),
             // It is asked again on the next link, unless the relay can't do it at all.
@@ -72,8 +74,9 @@ impl Engine {
                 self.fail_waits(&error, |waiting| matches!(waiting, Waiting::Unregister));
                 Ok(())
             }
-            Err(Failure::Unreachable(_)) => self.set_leaving(None),
-            Err(Failure::Unknown | Failure::WrongRelay) => Ok(()),
+            // It never left. What was asked before may have come through all the same. [ACCT-20]
+            Err(Failure::Unreachable(_)) if first => self.set_leaving(None),
+            Err(Failure::Unreachable(_) | Failure::Unknown | Failure::WrongRelay) => Ok(()),
         }
     }
 
@@ -97,11 +100,20 @@ impl Engine {
         let own = self.own_mut();
         own.receipt = None;
         own.registering = None;
+        // Who waits for something of it hears why that does not come, before each single thing is given up.
+        self.fail_waits(&Self::gone(), |waiting| {
+            !matches!(waiting, Waiting::Subscribe | Waiting::Unregister | Waiting::Doctor)
+        });
+        self.doctors_go_on()?;
         for name in self.outbox.names() {
             for id in self.outbox.pendings_to(&name).map(|pending| pending.id).collect::<Vec<_>>() {
                 self.give_up(&id)?;
             }
         }
+        for room in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.give_up_posts(&room)?;
+        }
+        self.give_up_files(&Self::gone())?;
         self.standing.phase = Phase::Off;
         self.standing.reason = LEFT.into();
         self.transmit(Transmit::Disconnect);
@@ -112,8 +124,6 @@ impl Engine {
             self.tell(Some(id), Event::Done);
             self.end(id);
         }
-        let error = Self::gone();
-        self.fail_waits(&error, |waiting| !matches!(waiting, Waiting::Subscribe));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use sealpost_spec::message::ContentId;
 use sealpost_spec::relay::{Answer, Refusal, Request};
 use sealpost_spec::room::{MAX_TOPIC, Person, Post, PostHash, PostHead, PostId, PostKind, RoomName, one_line};
 
+use super::change::stands_alone;
 use super::command::{Look, Waiting};
 use super::say::Say;
 use super::{Asked, CommandId, Engine, Failure};
@@ -145,6 +146,39 @@ impl Engine {
         }
         if !matches!(head.kind, PostKind::Leave) {
             self.seen_in(room, &head.account)?;
+        }
+        Ok(())
+    }
+
+    /// The operator has taken away what a post said that is more than talk: a topic, a reason, what its author is called or
+    /// why they are away. What it did stays done. **[ROOM-10]**
+    pub(super) fn decision_removed(&mut self, room: &RoomName, head: &PostHead) -> Stored<()> {
+        let Some(mut line) = self.rows().line(&head.account, &ContentId(head.id.0))? else { return Ok(()) };
+        let said = match line.kind {
+            Kind::Kick | Kind::Ban | Kind::Unban => true,
+            Kind::Topic => {
+                let this = |order: &Order| (order.device, order.number) == (head.device.id, head.number);
+                let shown = self.rules.get(room).and_then(|rule| rule.topic.as_ref());
+                if let Some((order, _)) = shown.filter(|(order, _)| this(order)).cloned() {
+                    self.rule_mut(room).topic = Some((order, String::new()));
+                    let event = self.conversation_event(&room.to_string())?;
+                    self.tell(None, event);
+                }
+                true
+            }
+            Kind::Name | Kind::Away => {
+                self.called_no_more(room, head, &line)?;
+                true
+            }
+            _ => false,
+        };
+        if said && !line.text.is_empty() {
+            line.text.clear();
+            self.rows().put_line(&line)?;
+            if stands_alone(line.kind) {
+                let message = self.view(&line)?;
+                self.tell(None, Event::Message(message));
+            }
         }
         Ok(())
     }

@@ -82,6 +82,23 @@ impl Engine {
         Ok(())
     }
 
+    /// What somebody wanted to be called, or why they are away, was taken away.
+    pub(super) fn called_no_more(&mut self, room: &RoomName, head: &PostHead, line: &Line) -> Stored<()> {
+        let mut gone = false;
+        self.change_persona(&head.account, |persona| {
+            let known = if line.kind == Kind::Name { &mut persona.display } else { &mut persona.away };
+            gone = (known.0, known.1.as_str()) == (head.time, line.text.as_str()) && !known.1.is_empty();
+            if gone {
+                known.1.clear();
+            }
+            gone
+        })?;
+        if gone && !self.is_hidden(line) {
+            self.tell_about(room, &head.author, &head.account);
+        }
+        Ok(())
+    }
+
     fn tell_about(&mut self, room: &RoomName, name: &Name, account: &AccountKey) {
         let event = Event::About {
             conversation: room.to_string(),

@@ -159,7 +159,7 @@ impl Engine {
                 return Ok(());
             }
             Err(Failure::Refused(refusal @ (Refusal::NotMember | Refusal::BannedFromRoom { .. })))
-                if self.was_sent(name, number)? =>
+                if self.may_be_known(name, number)? =>
             {
                 self.pass_over(name, number, &refusal)?;
             }
@@ -170,16 +170,34 @@ impl Engine {
         self.offer_posts(name)
     }
 
-    /// Whether a relay has taken this post before, so that others may have it.
-    fn was_sent(&self, name: &RoomName, number: u64) -> Stored<bool> {
+    /// Whether a relay has taken this post before, so that others may have it; or perhaps, since it has lost its store
+    /// after one's own answer was lost.
+    fn may_be_known(&self, name: &RoomName, number: u64) -> Stored<bool> {
         let Some(own) = self.rows().own_post(name, number)? else { return Ok(false) };
+        Ok(number <= self.rows().doubtful(name)? || self.is_sent(&own)?)
+    }
+
+    fn is_sent(&self, own: &OwnPost) -> Stored<bool> {
         let line = self.rows().line(&self.own.account, &ContentId(own.id.0))?;
         Ok(line.is_some_and(|line| line.state == State::Sent))
+    }
+
+    /// The relay has lost its store, and must be given all of one's own posts again. Those that it did not answer others may
+    /// have all the same.
+    pub(super) fn doubt_posts(&mut self, name: &RoomName) -> Stored<()> {
+        let Some(room) = self.room_mut(name) else { return Ok(()) };
+        let (posted, last) = (std::mem::take(&mut room.posted), room.number);
+        if posted < last { self.rows().put_doubtful(name, last) } else { Ok(()) }
     }
 
     /// A relay that lost its store does not take again what one posted before a kick or ban. Others have it under its
     /// number, which no other post gets: one's next join leaves it out. **[ROOM-4]**
     fn pass_over(&mut self, name: &RoomName, number: u64, refusal: &Refusal) -> Stored<()> {
+        if let Some(own) = self.rows().own_post(name, number)?
+            && !self.is_sent(&own)?
+        {
+            self.not_posted(name, &own, refusal)?;
+        }
         let last = self.rooms.get(name).map_or(number, |room| room.number);
         let returns = self.joins_among(name, number + 1..=last)?;
         if let Some(room) = self.room_mut(name) {
@@ -274,18 +292,7 @@ impl Engine {
     /// one before. **[ROOM-4]**
     fn drop_post(&mut self, name: &RoomName, number: u64, refusal: &Refusal) -> Stored<()> {
         let Some(refused_post) = self.rows().own_post(name, number)? else { return Ok(()) };
-        let id = refused_post.id;
-        let error = refused(refusal);
-        let is = |kind| PostHead::parse(&refused_post.post.head.body.0).is_ok_and(|head| head.kind == kind);
-        let (joins, about) = (is(PostKind::Join), name.to_string());
-        self.fail_waits(&error, |waiting| match waiting {
-            Waiting::Send { message, conversation, .. } => message.0 == id.0 && *conversation == about,
-            Waiting::Membership { room, post } => room == name && (*post == Some(id) || joins && post.is_none()),
-            Waiting::Posts { left } => left.contains(&id),
-            _ => false,
-        });
-        self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
-        self.set_state(&ContentId(id.0), State::NotDelivered)?;
+        let joins = self.not_posted(name, &refused_post, refusal)?;
         let before = match number.checked_sub(1) {
             None | Some(0) => Some(PostHash::default()),
             Some(before) => self.rows().own_post(name, before)?.map(|own| post_hash(&own.post.head.body.0)),
@@ -310,6 +317,34 @@ impl Engine {
             room.joined &= !joins && (!out || asked);
         }
         self.sign_again(name, again)
+    }
+
+    /// A post of one's own is not delivered: whoever waits for it is told. Whether it is a join.
+    fn not_posted(&mut self, name: &RoomName, own: &OwnPost, refusal: &Refusal) -> Stored<bool> {
+        let (id, about, error) = (own.id, name.to_string(), refused(refusal));
+        let joins = PostHead::parse(&own.post.head.body.0).is_ok_and(|head| head.kind == PostKind::Join);
+        self.fail_waits(&error, |waiting| match waiting {
+            Waiting::Send { message, conversation, .. } => message.0 == id.0 && *conversation == about,
+            Waiting::Membership { room, post } => room == name && (*post == Some(id) || joins && post.is_none()),
+            Waiting::Posts { left } => left.contains(&id),
+            _ => false,
+        });
+        self.tell(None, Event::Error(Error { message: format!("{name}: {}", error.message), ..error }));
+        self.set_state(&ContentId(id.0), State::NotDelivered)?;
+        Ok(joins)
+    }
+
+    /// Nothing is posted any more: what the relay has not taken is not delivered. **[ACCT-20]**
+    pub(super) fn give_up_posts(&mut self, name: &RoomName) -> Stored<()> {
+        let Some(room) = self.rooms.get(name) else { return Ok(()) };
+        for number in room.posted + 1..=room.number {
+            if let Some(own) = self.rows().own_post(name, number)?
+                && !self.is_sent(&own)?
+            {
+                self.set_state(&ContentId(own.id.0), State::NotDelivered)?;
+            }
+        }
+        Ok(())
     }
 
     /// Posts that the relay never took, after the last one that it has.

@@ -85,6 +85,9 @@ impl Engine {
         {
             self.rows().delete_opinion(&opinion)?;
         }
+        if post.body.is_none() {
+            self.decision_removed(name, head)?;
+        }
         if post.body.is_none()
             && let Some(mut line) = self.rows().line(&head.account, &ContentId(head.id.0))?
             && is_said(line.kind)

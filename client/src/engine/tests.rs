@@ -7,6 +7,7 @@ mod expiry;
 mod faults;
 mod files;
 mod hostile;
+mod leaving;
 mod moderation;
 mod notices;
 mod people;

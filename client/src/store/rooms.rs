@@ -14,6 +14,7 @@ const AUTHOR: Table = Table("author");
 const FIRST_AUTHOR: Table = Table("first_author");
 const POST: Table = Table("post");
 const RULE: Table = Table("rule");
+const SETTING: Table = Table("setting");
 
 /// A room that one is or was a member of.
 #[derive(Clone, Serialize, Deserialize)]
@@ -90,7 +91,18 @@ fn post_key(room: &RoomName, number: u64) -> Vec<u8> {
     [&number.to_le_bytes()[..], room.as_str().as_bytes()].concat()
 }
 
+fn doubt_key(room: &RoomName) -> Vec<u8> {
+    [b"doubtful posts ", room.as_str().as_bytes()].concat()
+}
+
 impl Rows {
+    /// Up to which number others may have one's own posts although no relay has answered them.
+    pub(crate) fn doubtful(&self, room: &RoomName) -> Stored<u64> {
+        Ok(self.get(SETTING, &doubt_key(room))?.unwrap_or_default())
+    }
+    pub(crate) fn put_doubtful(&self, room: &RoomName, number: u64) -> Stored<()> {
+        self.put(SETTING, &doubt_key(room), &number)
+    }
     pub(crate) fn rooms(&self) -> Stored<Vec<Room>> {
         self.all(ROOM)
     }

@@ -25,6 +25,7 @@ pub(in crate::engine) struct SendFile {
 }
 
 /// What `get` says.
+#[derive(Clone, Debug)]
 pub(in crate::engine) struct Get {
     pub(in crate::engine) id: Option<String>,
     pub(in crate::engine) within: Option<String>,
@@ -68,7 +69,12 @@ impl Engine {
             }
         }
         let key = match known {
-            Some(row) => row.key(),
+            Some(row) => {
+                // What was said last counts, where something was.
+                let row = FileRow { expire: expire.or(row.expire), ..row };
+                self.rows().put_file(&row)?;
+                row.key()
+            }
             None if unsent >= MOST_UNSENT => {
                 let error = Error::new(ErrorCode::Usage, format!("{MOST_UNSENT} files wait to be sent already"));
                 return self.end_with(id, error.advise("sealpost files"));
@@ -111,7 +117,7 @@ impl Engine {
 
     /// `get`: fetches a file, or goes on with it.
     pub(in crate::engine) fn fetch_file(&mut self, id: CommandId, asked: Get) -> Stored<()> {
-        let Get { id: which, within, to, keep, patience } = asked;
+        let Get { id: which, within, to, keep, patience } = asked.clone();
         if self.own.receipt.is_none() {
             return self.not_registered(id);
         }
@@ -125,6 +131,12 @@ impl Engine {
         };
         let mut row = match found {
             Ok(row) => row,
+            // It may have been announced, and waits in the mailbox.
+            Err(error) if error.code == ErrorCode::NoSuchFile && !self.standing.drained => {
+                self.go_online();
+                self.wait(id, Waiting::Offer(asked), self.now.saturating_add(patience));
+                return Ok(());
+            }
             Err(error) => return self.end_with(id, error),
         };
         let key = row.key();
@@ -159,9 +171,7 @@ impl Engine {
     fn named_file(&self, which: &str, within: Option<&str>) -> Stored<Result<FileRow, Error>> {
         let line = match self.find(which, within)? {
             Ok(line) => line,
-            Err(error) if error.code == ErrorCode::NoSuchMessage => {
-                return Ok(Err(no_such_file("no message has this id, or more than one")));
-            }
+            Err(error) if error.code == ErrorCode::NoSuchMessage => return Ok(Err(no_such_file(&error.message))),
             Err(error) => return Ok(Err(error)),
         };
         if line.account == self.own.account {

@@ -14,6 +14,9 @@ use crate::engine::{CommandId, Engine, Failure, Transmit};
 use crate::store::Stored;
 use crate::store::files::{FileKey, FileRow, Stage};
 
+/// So many characters of an id are told to a person.
+const SHORT: usize = 8;
+
 /// What a file that stopped does next.
 enum Next {
     /// It is tried again by itself. The error is told to who waits only once their patience is over.
@@ -157,6 +160,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Nothing is sent or fetched any more. **[ACCT-20]**
+    pub(in crate::engine) fn give_up_files(&mut self, error: &Error) -> Stored<()> {
+        self.stop_files();
+        for row in self.rows().files()?.into_iter().filter(|row| row.stage == Stage::Wanted) {
+            self.timers.clear(&Timer::File(row.key()));
+            self.file_fails(row, error.clone())?;
+        }
+        Ok(())
+    }
+
     fn fail_file_waits(&mut self, key: &FileKey, error: &Error) {
         for id in self.waiting_for_file(key) {
             self.tell(Some(id), Event::Error(error.clone()));
@@ -166,7 +179,11 @@ impl Engine {
 
     fn what_next(&self, row: &FileRow, trouble: FileTrouble) -> Next {
         let failed = |message: &str| Error::new(ErrorCode::Failed, message);
-        let again = if row.account == self.own.account { "sealpost send NAME -f FILE" } else { "sealpost get ID" };
+        let id: String = row.id.to_string().chars().take(SHORT).collect();
+        let again = match row.account == self.own.account {
+            true => format!("sealpost send {} -f FILE, as before", row.peer),
+            false => format!("sealpost get {id}"),
+        };
         match trouble {
             FileTrouble::Unreadable(cause) => {
                 let missing = cause == "there is no such file";
@@ -185,8 +202,15 @@ impl Engine {
                     .because("it was altered, at the relay or by its sender; nothing was saved")
                     .advise("ask its sender to send it again"),
             ),
+            FileTrouble::Stale => Next::Again(
+                failed("what was there of the file did not fit the rest")
+                    .because("the disk did not keep all of it; it is fetched from the start")
+                    .advise(again),
+            ),
             FileTrouble::Unwritable(cause) => Next::Never(
-                failed("the file can't be saved").because(cause).advise("sealpost get ID -o PATH, to another place"),
+                failed("the file can't be saved")
+                    .because(cause)
+                    .advise(format!("sealpost get {id} -o PATH, to another place")),
             ),
             FileTrouble::Full => Next::Never(
                 failed("the disk is full")
@@ -196,7 +220,7 @@ impl Engine {
             FileTrouble::Taken(path) => Next::Never(
                 Error::new(ErrorCode::Usage, "there is something under this name already")
                     .because(path)
-                    .advise("sealpost get ID -o PATH, with another name"),
+                    .advise(format!("sealpost get {id} -o PATH, with another name")),
             ),
             FileTrouble::Link(Failure::Unreachable(cause)) => Next::Again(
                 Error::new(ErrorCode::Unreachable, "the relay can't be reached").because(cause).advise(again),

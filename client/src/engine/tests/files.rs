@@ -198,6 +198,51 @@ fn a_fetched_file_is_dropped_at_the_relay() {
     assert!(world.people[1].orders.is_empty());
 }
 
+/// Who asks for a file at once need not have read of it: the mailbox is drained first. What is not in it either is not there, and
+/// said so then.
+#[test]
+fn what_waits_in_the_mailbox_can_be_fetched() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.go_offline(1);
+    send_file(&mut world, "bob");
+    uploads(&mut world);
+    let got = get(&mut world, None, None);
+    assert_eq!(error_of(&world.of(1, got)), None, "the mailbox is not read yet");
+    world.come_back(1);
+    world.pass(3_000);
+    assert!(matches!(order(&mut world, 1), FileOrder::Fetch { .. }));
+    let other = get(&mut world, Some("abcdef"), None);
+    assert_eq!(error_of(&world.of(1, other)), Some(ErrorCode::NoSuchFile), "it is drained by now");
+
+    world.go_offline(1);
+    world.relay.up = false;
+    let never = get(&mut world, Some("abcdef"), None);
+    let now = world.now;
+    world.engine(1).handle_link(now, LinkEvent::Disconnected(Failure::Unreachable("down".into())));
+    world.settle();
+    assert_eq!(error_of(&world.of(1, never)), Some(ErrorCode::Unreachable), "{:?}", world.of(1, never));
+}
+
+/// The same command with another expiry goes on with the same file, which expires as was said last.
+#[test]
+fn a_file_expires_as_was_said_last() {
+    let mut world = World::new(&["alice", "bob"]);
+    send_file(&mut world, "bob");
+    let again = |expire| Command::SendFile {
+        to: "bob".into(),
+        path: PATH.into(),
+        wait: Wait::Sent,
+        timeout_ms: 30_000,
+        expire,
+    };
+    for (said, kept) in [(Some(60), Some(60)), (None, Some(60)), (Some(90), Some(90))] {
+        world.give(0, again(said));
+        world.settle();
+        let rows = world.engine(0).rows().files().unwrap();
+        assert_eq!(rows.iter().map(|row| row.expire).collect::<Vec<_>>(), [kept]);
+    }
+}
+
 /// What can't be fetched says why, with the exit code of its kind; a second command for the same file joins the first.
 #[test]
 fn what_can_not_be_fetched_says_why() {

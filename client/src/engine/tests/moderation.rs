@@ -196,3 +196,90 @@ fn a_creator_is_pinned() {
         refusals(&world, 1)
     );
 }
+
+/// What somebody asks is taken by the relay, and its answers are lost.
+fn answers_are_lost(world: &mut World, who: usize) {
+    let now = world.now;
+    while let Some(transmit) = world.engine(who).poll_transmit() {
+        if let Transmit::Authenticated { request, .. } = transmit {
+            let _ = world.relay.authenticated(who, now, request);
+        }
+    }
+    world.go_offline(who);
+}
+
+/// [ROOM-4] [ROOM-5] what the relay took, and whose answer was lost, others have. Where it has lost its store since and does not
+/// take it again, its number is left out like that of any other post: nobody sees two posts under one number.
+#[test]
+fn a_number_that_others_may_know_is_not_used_again() {
+    let mut world = garden();
+    let say = |text: &str| Command::Send {
+        to: "#garden".into(),
+        text: text.into(),
+        wait: Wait::Sent,
+        timeout_ms: 600_000,
+        expire: None,
+    };
+    let sent = world.give(1, say("before"));
+    answers_are_lost(&mut world, 1);
+    world.settle();
+    assert!(world.history(2, "#garden").iter().any(|line| line.text.as_raw() == "before"), "carol has it");
+    world.relay.lose_store(8);
+    for who in [0, 2] {
+        world.go_offline(who);
+        world.come_back(who);
+        world.pass(5_000);
+    }
+    let ban = |kind: fn(String, String) -> Command| kind("#garden".into(), "bob".into());
+    assert_eq!(error_of(&world.run(0, ban(|room, name| Command::Ban { room, name, reason: None }))), None);
+    world.come_back(1);
+    world.pass(20_000);
+    assert_eq!(error_of(&world.of(1, sent)), Some(ErrorCode::Refused), "{:?}", world.of(1, sent));
+    assert!(!is_in(&mut world, 1));
+    assert_eq!(error_of(&world.run(0, ban(|room, name| Command::Unban { room, name, reason: None }))), None);
+    assert!(world.run(1, Command::Join { room: "#garden".into() }).contains(&Event::Done));
+    assert_eq!(error_of(&world.run(1, say("after"))), None);
+    world.pass(20_000);
+    for who in [0, 2] {
+        assert!(world.history(who, "#garden").iter().any(|line| line.text.as_raw() == "after"), "{who}");
+        assert_eq!(refusals(&world, who), [""; 0], "{who}");
+    }
+    let lost = world.history(1, "#garden").into_iter().find(|line| line.text.as_raw() == "before").unwrap();
+    assert_eq!(lost.state, State::NotDelivered);
+}
+
+/// [ROOM-10] the operator takes away a topic, a reason and a display name: whoever has them shows them no longer, and what was
+/// done stays done.
+#[test]
+fn what_the_operator_takes_away_is_shown_nowhere() {
+    let mut world = garden();
+    let mut posts = Vec::new();
+    world.run(0, Command::Topic { room: "#garden".into(), text: Some("roses".into()) });
+    posts.push(world.relay.last_post("garden"));
+    world.run(2, Command::Nick { display: "Rude".into() });
+    posts.push(world.relay.last_post("garden"));
+    assert_eq!(error_of(&kick(&mut world, 0, "bob", "something rude")), None);
+    posts.push(world.relay.last_post("garden"));
+    world.pass(100);
+    assert_eq!(topic(&mut world, 2), Some(Text::new("roses")));
+    let carol = world.engine(2).own.account;
+    assert_eq!(world.engine(0).display_of(&carol), Some(Text::new("Rude")));
+    for (seq, post) in (900..).zip(posts) {
+        let bare = sealpost_spec::room::Post { body: None, ..post };
+        for who in 0..3 {
+            let now = world.now;
+            let push = Push::Post { room: room(), seq: Seq(seq), post: bare.clone() };
+            world.engine(who).handle_link(now, LinkEvent::Push(push));
+            world.settle();
+        }
+    }
+    // Bob was put out: nothing of the room comes to him any more.
+    for who in [0, 2] {
+        assert_eq!(topic(&mut world, who), None, "{who}");
+        assert_eq!(world.engine(who).display_of(&carol), None, "{who}");
+        let said: Vec<String> =
+            world.history(who, "#garden").iter().map(|line| line.text.as_raw().to_owned()).collect();
+        assert!(said.iter().all(|text| !text.contains("rude") && !text.contains("roses")), "{said:?}");
+    }
+    assert_eq!((is_in(&mut world, 1), is_in(&mut world, 2)), (false, true));
+}

@@ -1,18 +1,18 @@
 //! A relay that keeps everything in memory and checks next to nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_crypto::identity::{
     RelaySecret, fingerprint, mailbox, post_hash, relay_pin, verify_devices, verify_prekey, verify_room,
 };
 use sealpost_spec::account::{
-    Bundle, DeviceBundle, DeviceId, Fingerprint, NameReceipt, PrekeyCounts, PrekeyRole, PublishedKeys,
+    AccountKey, Bundle, DeviceBundle, DeviceId, Fingerprint, NameReceipt, PrekeyCounts, PrekeyRole, PublishedKeys,
 };
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, MailboxId, Push, Seq, StoreId};
 use sealpost_spec::relay::{
     Address, Answer, Member, Refusal, Registering, RelayHello, Request, RoomSummary, WorkPrice,
 };
-use sealpost_spec::room::{Post, PostHead, RoomName, RoomReceipt};
+use sealpost_spec::room::{Post, PostHead, PostKind, RoomName, RoomReceipt};
 use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::Signed;
 
@@ -53,6 +53,10 @@ pub(super) struct FakeRelay {
     pub(super) repeats: bool,
     /// Does not take a post that says this.
     pub(super) refuses: Option<&'static [u8]>,
+    /// Lets nobody in, and says this.
+    pub(super) shuts_out: Option<Refusal>,
+    /// Whom their rooms' creators have banned.
+    banned: BTreeSet<(RoomName, AccountKey)>,
     /// What nobody was pushed is not given to whoever asks, either.
     pub(super) hide: bool,
     pub(super) delivered: u64,
@@ -82,6 +86,8 @@ impl FakeRelay {
             insatiable: false,
             repeats: false,
             refuses: None,
+            shuts_out: None,
+            banned: BTreeSet::new(),
             hide: false,
             delivered: 0,
         }
@@ -262,6 +268,9 @@ impl FakeRelay {
             return Ok(Answer::Registered { receipt, generation: 0, keys: self.counts(&name) });
         }
         if let Request::Login(login) = request {
+            if let Some(refusal) = &self.shuts_out {
+                return Err(Failure::Refused(refusal.clone()));
+            }
             let name = login.name.to_string();
             let Some(account) = self.accounts.get_mut(&name).filter(|account| account.who == who) else {
                 return Err(Failure::Refused(Refusal::NoSuchName));
@@ -307,6 +316,11 @@ impl FakeRelay {
                 Ok(Answer::Done)
             }
             Request::SetToken(_) => Ok(Answer::Done),
+            Request::Unregister => {
+                self.accounts.remove(&name);
+                self.logged_out(who);
+                Ok(Answer::Done)
+            }
             Request::DropBlob(blob) => {
                 self.dropped.push(blob);
                 Ok(Answer::Done)
@@ -366,11 +380,20 @@ impl FakeRelay {
         if let Some(at) = parsed.iter().position(|other| other.id == head.id) {
             return Ok(Answer::Posted { seq: Seq(at as u64 + 1), id: head.id });
         }
+        if self.banned.contains(&(head.room.clone(), head.account)) {
+            return Err(Failure::Refused(Refusal::BannedFromRoom { reason: "weeds".to_owned() }));
+        }
         let last = parsed.iter().rposition(|other| other.account == head.account);
         let wanted = last.map_or(1, |last| parsed[last].number + 1);
         let previous = last.map_or_else(Default::default, |last| post_hash(&posts[last].head.body.0));
-        if head.number != wanted || head.previous != previous {
+        let returns = head.kind == PostKind::Join && head.number > wanted;
+        if !returns && (head.number != wanted || head.previous != previous) {
             return Err(Failure::Refused(Refusal::PostOutOfOrder { wanted }));
+        }
+        match head.person() {
+            Some(whom) if head.kind == PostKind::Ban => drop(self.banned.insert((head.room.clone(), whom))),
+            Some(whom) if head.kind == PostKind::Unban => drop(self.banned.remove(&(head.room.clone(), whom))),
+            _ => {}
         }
         posts.push(post.clone());
         let seq = Seq(posts.len() as u64);
