@@ -15,7 +15,7 @@ mod record;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -38,6 +38,8 @@ const FRAME: usize = 64 * 1024;
 /// No frame is longer, whatever it says: the longest record, padded, and what the vault adds.
 const LONGEST: usize = 256 * 1024;
 const LAST: u32 = 1 << 31;
+/// Not through a link, and not waiting for the writer of a pipe.
+const NO_LINK: i32 = (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()) as i32;
 
 /// How far a backup or restore has come, in lines of history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,14 +95,17 @@ pub fn appear(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Erro
     part.push(name);
     part.push(".part");
     let part = path.with_file_name(part);
+    let file = begin(&part)?;
     let written = (|| {
-        let _ = std::fs::remove_file(&part);
-        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part).map_err(unwritten)?;
         let mut out = BufWriter::new(&file);
         write(&mut out)?;
         out.flush().map_err(unwritten)?;
         drop(out);
         file.sync_all().map_err(unwritten)?;
+        // What gets the name is what was written here.
+        if !is_there(&part, &file) {
+            return Err(written_by_another(&part));
+        }
         match renameat_with(CWD, &part, CWD, path, RenameFlags::NOREPLACE) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Err(there()),
@@ -110,10 +115,37 @@ pub fn appear(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Erro
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(unwritten)
     })();
-    if written.is_err() {
+    if written.is_err() && is_there(&part, &file) {
         let _ = std::fs::remove_file(&part);
     }
     written
+}
+
+/// Begins a file under the name that it has until it is whole: in the place of what a crash left, and of nothing that
+/// somebody writes.
+fn begin(part: &Path) -> Result<File, Error> {
+    if let Ok(left) = File::options().read(true).custom_flags(NO_LINK).open(part)
+        && left.try_lock().is_err()
+    {
+        return Err(written_by_another(part));
+    }
+    let _ = std::fs::remove_file(part);
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(part).map_err(unwritten)?;
+    // Whoever looks between the two takes it for what a crash left: that is seen before it gets its name.
+    file.try_lock().map_err(|_| written_by_another(part))?;
+    Ok(file)
+}
+
+/// Whether this very file still has this name.
+fn is_there(part: &Path, file: &File) -> bool {
+    let named = part.symlink_metadata().map(|named| (named.dev(), named.ino()));
+    matches!((named, file.metadata()), (Ok(named), Ok(own)) if named == (own.dev(), own.ino()))
+}
+
+fn written_by_another(part: &Path) -> Error {
+    Error::new(ErrorCode::InUse, "another process is writing this backup")
+        .because(format!("it has {}", part.display()))
+        .advise("wait for it, or give another name")
 }
 
 fn write_rows(

@@ -27,15 +27,7 @@ impl Header {
     /// As [`Profile::open`]; `InUse`: the passphrase is just being changed by somebody else.
     pub fn open(dir: &Path, passphrase: &[u8]) -> Result<Self, Error> {
         there(dir)?;
-        let alone = File::open(dir).map_err(|cause| trouble(dir, &cause))?;
-        match alone.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let error = Error::new(ErrorCode::InUse, "another process is changing the passphrase");
-                return Err(error.advise("wait for it, then try again"));
-            }
-            Err(TryLockError::Error(cause)) => return Err(trouble(dir, &cause)),
-        }
+        let alone = alone(dir)?;
         Ok(Self { dir: dir.to_owned(), vault: unlock(dir, passphrase)?, _alone: alone })
     }
 
@@ -54,6 +46,19 @@ impl Header {
             tracing::warn!(%cause, "the old header could not be overwritten; it is deleted");
         }
         Ok(())
+    }
+}
+
+/// Nobody else writes the header, or deletes it, until what is returned is dropped.
+pub(super) fn alone(dir: &Path) -> Result<File, Error> {
+    let alone = File::open(dir).map_err(|cause| trouble(dir, &cause))?;
+    match alone.try_lock() {
+        Ok(()) => Ok(alone),
+        Err(TryLockError::WouldBlock) => {
+            let error = Error::new(ErrorCode::InUse, "another process is changing the passphrase");
+            Err(error.advise("wait for it, then try again"))
+        }
+        Err(TryLockError::Error(cause)) => Err(trouble(dir, &cause)),
     }
 }
 

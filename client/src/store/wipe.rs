@@ -13,9 +13,11 @@ const OTHERS: [&str; 3] = ["vault.new", "socket", "rpc"];
 /// else is in it; returns the names of what is. It need not open for that.
 ///
 /// # Errors
-/// `InUse`: a process holds the profile; the disk fails.
+/// `InUse`: a process holds the profile, or changes its passphrase; the disk fails.
 pub fn wipe(dir: &Path) -> Result<Vec<String>, Error> {
     let lock = hold(dir)?;
+    // A header that is just being written would be there again afterwards.
+    let _alone = header::alone(dir)?;
     let path = dir.join(HEADER);
     match OpenOptions::new().write(true).open(&path) {
         // Without the header no row opens, whatever becomes of the rows: the rest is tidiness.
@@ -51,6 +53,10 @@ mod tests {
         let held = create(&home).unwrap();
         assert_eq!(wipe(&home).unwrap_err().code, ErrorCode::InUse, "somebody holds it");
         drop(held);
+        let header = super::header::Header::open(&home, b"right").unwrap();
+        assert_eq!(wipe(&home).unwrap_err().code, ErrorCode::InUse, "somebody is about to write the header anew");
+        assert!(home.join("vault").exists());
+        drop(header);
         let kept = home.join("kept");
         std::fs::hard_link(home.join("vault"), &kept).unwrap();
         std::fs::write(home.join("vault.new"), "half of a header").unwrap();

@@ -39,6 +39,8 @@ pub(super) struct Partial {
     wanted: Wanted,
     file: File,
     hash: FileHash,
+    /// Some of it was there before, and nobody knows whether as it was written.
+    continued: bool,
 }
 
 enum Wanted {
@@ -107,8 +109,9 @@ impl Partial {
             return Err(FileTrouble::Unwritable("the file is being fetched already".to_owned()));
         }
         file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(unwritable)?;
-        let mut partial = Self { folder, at, name, wanted, file, hash: FileHash::default() };
+        let mut partial = Self { folder, at, name, wanted, file, hash: FileHash::default(), continued: false };
         let (whole, bytes) = partial.read_again(chunks, found.len(), pointer.size, passed)?;
+        partial.continued = whole > 0;
         let room = rustix::fs::fstatvfs(&partial.folder).map_err(unwritable)?;
         if room.f_bavail.saturating_mul(room.f_frsize) < pointer.size - bytes {
             return Err(FileTrouble::Full);
@@ -155,7 +158,8 @@ impl Partial {
         self.file.sync_all().map_err(unwritable)?;
         if !self.hash.clone().is(hash) {
             rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()).map_err(unwritable)?;
-            return Err(FileTrouble::Damaged);
+            // What lay there may be what a crash made of it: that is nobody's lie.
+            return Err(if self.continued { FileTrouble::Stale } else { FileTrouble::Damaged });
         }
         let named = match &self.wanted {
             Wanted::Exactly(name) => match move_to(&self.folder, &self.name, name) {

@@ -134,7 +134,11 @@ fn a_file_gets_its_name_when_it_is_whole() {
     let (mut altered, first) = open(home.path(), &pointer).unwrap();
     assert_eq!(first, 1);
     altered.write(&bytes[CHUNK..]).unwrap();
-    assert_eq!(altered.finish(&pointer.hash), Err(FileTrouble::Damaged));
+    assert_eq!(altered.finish(&pointer.hash), Err(FileTrouble::Stale), "what was there, or what came: it begins anew");
+    let (mut altered, first) = open(home.path(), &pointer).unwrap();
+    assert_eq!(first, 0);
+    altered.write(&vec![9; bytes.len()]).unwrap();
+    assert_eq!(altered.finish(&pointer.hash), Err(FileTrouble::Damaged), "all of it came like this");
     assert_eq!(names(home.path()), [""; 0]);
 }
 

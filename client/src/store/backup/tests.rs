@@ -186,6 +186,27 @@ fn a_backup_replaces_nothing() {
     });
     whole.unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // Somebody else writes one of the same name: it is told, and neither gets the other's half.
+    let other = dir.path().join("other");
+    let both = appear(&other, |out| {
+        let second = appear(&other, |_| panic!("it is not even begun")).unwrap_err();
+        assert_eq!(second.code, ErrorCode::InUse);
+        out.write_all(b"all").unwrap();
+        Ok(())
+    });
+    both.unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), b"all");
+    let exchanged = dir.path().join("exchanged");
+    let taken = appear(&exchanged, |_| {
+        let part = dir.path().join(".exchanged.part");
+        std::fs::remove_file(&part).unwrap();
+        std::fs::write(&part, "of somebody else").unwrap();
+        Ok(())
+    });
+    assert_eq!(taken.unwrap_err().code, ErrorCode::InUse);
+    assert!(!exchanged.exists(), "nothing that was not written here gets the name");
+    std::fs::remove_file(dir.path().join(".exchanged.part")).unwrap();
+    std::fs::remove_file(&other).unwrap();
     let again = appear(&path, |_| panic!("it is not even begun")).unwrap_err();
     assert_eq!(again.code, ErrorCode::Usage);
     assert_eq!(std::fs::read(&path).unwrap(), b"whole");
