@@ -389,7 +389,9 @@ pub async fn restore(
         let mut from: Box<dyn std::io::Read> = match file == Path::new("-") {
             true => Box::new(std::io::stdin().lock()),
             false => Box::new(std::io::BufReader::new(std::fs::File::open(&file).map_err(|cause| {
-                Error::new(ErrorCode::Usage, format!("{} can't be read", file.display())).because(cause.to_string())
+                Error::new(ErrorCode::Usage, format!("{} can't be read", file.display()))
+                    .because(cause.to_string())
+                    .advise("give a file that sealpost backup has written")
             })?)),
         };
         let (cost, now) = (Cost::RECOMMENDED, owner::now());

@@ -118,7 +118,8 @@ fn an_account_ends() {
     let said = alice.history("bob");
     let _ = alice.json(&["unregister"]).expect(2);
     let _ = alice.run(&["unregister", "bob"]).expect(2);
-    let _ = alice.run(&["unregister", "alice"]).expect(0);
+    let gone = alice.run(&["unregister", "alice"]).expect(0);
+    assert!(gone.err.contains("wipe"), "it says what is left to do: {}", gone.err);
     let refused = alice.json(&["send", "bob", "one more"]).expect(5);
     assert!(refused.out.contains("unregistered"), "{}", refused.out);
     assert_eq!(alice.history("bob"), said);
@@ -217,6 +218,12 @@ fn the_device_before_says_what_became_of_it() {
     assert!(before.err.contains("sealpost wipe") && !before.err.contains("goes out by itself"), "{}", before.err);
     let _ = next.run(&["send", "bob", "from the new one"]).expect(0);
     assert_eq!(bob.receives(1), ["from the new one"]);
+    let doctor = alice.json(&["doctor"]).expect(1);
+    let checks = doctor.events("check");
+    let found = |what: &str| checks.iter().find(|check| check["what"] == what).map(|check| check["found"].clone());
+    assert_eq!(found("store"), Some("ok".into()), "{}", doctor.out);
+    assert_eq!(found("connection"), Some("fail".into()), "{}", doctor.out);
+    assert!(doctor.events("error").is_empty(), "{}", doctor.out);
 }
 
 /// [ACCT-4] [ACCT-21] the 24 words of a terminal become the account again, for a person and for a script; who has verified it

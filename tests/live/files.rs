@@ -68,6 +68,19 @@ fn blobs(relay: &RelayProcess) -> Vec<(String, u64)> {
     entries.map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap().len())).collect()
 }
 
+/// Nobody has to read of a file before they fetch it: what waits in the mailbox counts.
+#[test]
+fn a_file_is_fetched_at_once() {
+    let pair = Pair::acquainted();
+    let film = bytes(100_000, 5);
+    let path = write(pair.folder.path(), "film.mkv", &film);
+    let _ = pair.alice.run(&["send", "bob", "-f", &path]).expect(0);
+    let saved = fetched(&pair.bob, &[]);
+    assert!(saved.ends_with("film.mkv") && std::fs::read(&saved).unwrap() == film, "{saved:?}");
+    let none = pair.bob.run(&["get"]).expect(6);
+    assert!(none.err.contains("sealpost files"), "{}", none.err);
+}
+
 fn moved(event: &Value) -> u64 {
     event["done"].as_u64().unwrap()
 }

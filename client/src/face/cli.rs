@@ -88,11 +88,7 @@ async fn carry_out(global: Global, verb: Verb, screen: Screen) -> Result<u8, Sto
         Verb::Restore { from: relay, name, words_file: file, words_fd: descriptor, invite, .. } => {
             restore::from_words(context, restore::ByWords { relay, name, file, descriptor, invite }).await
         }
-        Verb::Unregister { name: None } => {
-            let name = profile::asks_to_unregister(&context).await?;
-            let verb = Verb::Unregister { name: Some(name) };
-            online::run(context, verb, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await
-        }
+        Verb::Unregister { name } => profile::unregister(context, name, global.timeout).await,
         Verb::Wipe { yes } => profile::wipe(context, yes).await,
         Verb::Register { address, name, invite } => register::register(context, &address, name, invite).await,
         Verb::Web { listen, open, lock } => {

@@ -89,7 +89,7 @@ fn words(event: &Event, screen: &Screen) -> Option<String> {
             account(name),
             said(relay),
             said(connection),
-            said(transport),
+            if transport.is_empty() { said("none") } else { said(transport) },
             if *drained { "read to its end" } else { "not read to its end yet" },
         ),
         Event::Progress(transfer) => self::transfer(transfer),

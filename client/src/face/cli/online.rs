@@ -15,7 +15,7 @@ use crate::holder;
 const MAX_TEXT: u64 = 64 * 1024;
 
 /// Beyond what the command itself waits for: to open the profile and to answer.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: bool) -> Result<u8, Stop> {
     let screen = context.screen;
@@ -160,7 +160,7 @@ fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error
         | Verb::Profiles
         | Verb::Restore { .. }
         | Verb::Wipe { .. }
-        | Verb::Unregister { name: None }
+        | Verb::Unregister { .. }
         | Verb::Chat { .. }
         | Verb::Daemon { .. }
         | Verb::Tui(_)
@@ -218,7 +218,6 @@ fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error
         Verb::Search { words, with, limit } => Command::Search { words: words.join(" "), with, limit },
         Verb::Status => Command::Status,
         Verb::Devices => Command::Devices,
-        Verb::Unregister { name: Some(name) } => Command::Unregister { name: person(name) },
         Verb::Bot { bot: Bot::Add { name, conversations, for_all: _, read_only } } => {
             Command::BotAdd { name, conversations, read_only }
         }
@@ -233,7 +232,7 @@ fn seconds(duration: Duration) -> u32 {
 }
 
 /// People type `@bob` and mean `bob`.
-fn person(name: String) -> String {
+pub(super) fn person(name: String) -> String {
     name.strip_prefix('@').map(str::to_owned).unwrap_or(name)
 }
 

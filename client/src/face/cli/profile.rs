@@ -2,14 +2,16 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::online::{self, GRACE, interrupted};
 use super::register::{Relay, ask};
-use super::{Context, Stop, arguments};
+use super::{Context, Stop, TIMEOUT, arguments};
 use crate::api::{Command, Error, ErrorCode, Event};
 use crate::face::passphrase::Source;
 use crate::face::relays::Relays;
 use crate::face::{place, plain};
-use crate::holder;
+use crate::holder::{self, CarriedOut, Session};
 
 pub(super) async fn change_passphrase(
     context: Context,
@@ -31,11 +33,62 @@ pub(super) async fn change_passphrase(
     Ok(0)
 }
 
+/// Deletes the account at the relay; where its name is not given, its owner is asked for it.
+pub(super) async fn unregister(context: Context, name: Option<String>, timeout: Option<Duration>) -> Result<u8, Stop> {
+    if name.is_none() {
+        asks(&context, "sealpost unregister NAME")?;
+    }
+    let mut session = Session::open(&mut context.opening()).await?;
+    // One conversation, so that nobody gives the passphrase twice.
+    let outcome = unregister_in(&mut session, &context, name, timeout.unwrap_or(TIMEOUT + GRACE)).await;
+    session.finish().await;
+    outcome
+}
+
+async fn unregister_in(
+    session: &mut Session,
+    context: &Context,
+    name: Option<String>,
+    limit: Duration,
+) -> Result<u8, Stop> {
+    let name = match name {
+        Some(name) => online::person(name),
+        None => typed_name(session, context).await?,
+    };
+    let (screen, mut exit) = (context.screen, 0);
+    let mut each = |event: Event| -> Result<(), Stop> {
+        if let Event::Error(error) = &event {
+            exit = error.exit;
+        }
+        screen.show(&event)
+    };
+    let command = Command::Unregister { name };
+    let late = || {
+        Error::new(ErrorCode::Unreachable, "there was no answer in time")
+            .because("whether the account is deleted is not known")
+            .advise("sealpost status")
+    };
+    let ended = tokio::select! {
+        ended = session.carry_out(&command, &mut each) => ended?,
+        () = tokio::time::sleep(limit) => return Err(late().into()),
+        () = interrupted() => return Err(Error::new(ErrorCode::Interrupted, "interrupted").into()),
+    };
+    if ended != CarriedOut::Whole {
+        return Err(holder::gone().into());
+    }
+    if exit == 0 {
+        screen.note(
+            "Unregistered: the relay knows nothing of this account any more, and its name is free. What was said is still \
+             here; sealpost wipe deletes it.",
+        );
+    }
+    Ok(exit)
+}
+
 /// The name of the account that is to go, typed by its owner.
-pub(super) async fn asks_to_unregister(context: &Context) -> Result<String, Stop> {
-    asks(context, "sealpost unregister NAME")?;
+async fn typed_name(session: &mut Session, context: &Context) -> Result<String, Stop> {
     let mut me = None;
-    let each = |event: Event| -> Result<(), Stop> {
+    let mut each = |event: Event| -> Result<(), Stop> {
         match event {
             Event::Me { name, relay, .. } => me = Some((name, relay)),
             Event::Error(error) => return Err(error.into()),
@@ -43,13 +96,12 @@ pub(super) async fn asks_to_unregister(context: &Context) -> Result<String, Stop
         }
         Ok(())
     };
-    let _: Option<()> = holder::run(&mut context.opening(), &Command::Me, std::future::pending(), each).await?;
+    session.carry_out(&Command::Me, &mut each).await?;
     let (name, relay) = me.ok_or_else(holder::gone)?;
-    let name = plain::said(&name).to_string();
     let screen = context.screen;
-    screen.note(format!("This deletes the account {name} at {}:", plain::said(&relay)));
+    screen.note(format!("This deletes the account {} at {}:", plain::said(&name), plain::said(&relay)));
     screen.note("its keys, and what waits there for you. The name is free then; whoever takes it has another key.");
-    typed(&name)?;
+    typed(&plain::said(&name))?;
     Ok(name)
 }
 
@@ -74,7 +126,7 @@ pub(super) async fn wipe(context: Context, yes: bool) -> Result<u8, Stop> {
         context.screen.note(format!("Not deleted, since it is none of its files: {}", left.join(", ")));
     }
     context.screen.note(
-        "Wiped. The relay goes on to know the name until its operator releases it. Copies of the folder, backups and the \
+        "Wiped. Unless it was unregistered before, the relay goes on to know the name until its operator releases it. Copies of the folder, backups and the \
          recovery words still open what they opened; a disk may keep what was overwritten until it needs the room.",
     );
     context.screen.show(&Event::Done)?;

@@ -60,8 +60,13 @@ pub(super) async fn register(
     let passphrase = if fresh { context.passphrase.choose(name.as_str())? } else { context.passphrase.read()? };
     let words = make(&context, &relay, &name, &passphrase).await?;
     // Into a terminal only: what is redirected stays somewhere.
-    if std::io::stderr().is_terminal() && !context.screen.quiet {
+    if std::io::stderr().is_terminal() {
         show_words(&words);
+    } else {
+        context.screen.note(
+            "The 24 recovery words are shown on a terminal alone, and were not. Keep a backup of this account instead: \
+             sealpost backup FILE",
+        );
     }
     Ok(0)
 }
