@@ -1,4 +1,5 @@
-//! The values that are asked for again and again, and how many keys begin with a prefix: as the tables have them.
+//! The values that are asked for again and again, that there is none, and how many keys begin with a prefix: as the
+//! tables have them.
 //!
 //! Two generations: what is asked for moves to the young one; once that is full, it is the old one, and what nobody
 //! asked for meanwhile is forgotten. Only the writer changes what is here, after its commit and before its answer. A
@@ -23,10 +24,10 @@ const COMMITS: usize = 16;
 /// Of a commit that changes more, each key counts as changed: what is read is compared with each of them.
 const KEYS: usize = 64;
 
-/// Values by their keys, and counts by the prefixes of what they count.
+/// Values by their keys, `None` where it is known that there is none; and counts by the prefixes of what they count.
 #[derive(Default)]
 struct Generation {
-    values: HashMap<Key, Value>,
+    values: HashMap<Key, Option<Value>>,
     counts: HashMap<Key, u64>,
 }
 
@@ -76,11 +77,11 @@ impl Change {
 pub(super) struct Before(u64);
 
 impl Cells {
-    /// The values of all these keys, where they are here and exist.
+    /// The values of all these keys, where each is here, or known not to exist.
     pub(super) fn values(&self, keys: &[Key]) -> Result<Vec<Option<Value>>, Before> {
         let mut state = lock(&self.0);
         let before = Before(state.changes);
-        keys.iter().map(|key| state.value(key).map(Some).ok_or(before)).collect()
+        keys.iter().map(|key| state.value(key).ok_or(before)).collect()
     }
 
     /// How many keys begin with a prefix, where that is here.
@@ -93,10 +94,9 @@ impl Cells {
     pub(super) fn keep(&self, before: Before, keys: &[Key], values: &[Option<Value>]) {
         let mut state = lock(&self.0);
         for (key, value) in keys.iter().zip(values) {
-            if let Some(value) = value.clone().filter(|value| value.bytes.len() <= LARGE)
-                && state.unchanged(before, |changed| changed == key)
-            {
-                state.insert(key.clone(), value);
+            let small = value.as_ref().is_none_or(|value| value.bytes.len() <= LARGE);
+            if small && state.unchanged(before, |changed| changed == key) {
+                state.insert(key.clone(), value.clone());
             }
         }
     }
@@ -143,7 +143,7 @@ impl Cells {
                         state.counted(&key, 1);
                     }
                     if value.bytes.len() <= LARGE {
-                        state.insert(key, value);
+                        state.insert(key, Some(value));
                         continue;
                     }
                     key
@@ -173,7 +173,8 @@ impl State {
         self.forgotten <= before.0 && keys.all(|keys| keys.is_some_and(|keys| !keys.iter().any(&such)))
     }
 
-    fn value(&mut self, key: &Key) -> Option<Value> {
+    /// The value, or that there is none; `None` where that is not known.
+    fn value(&mut self, key: &Key) -> Option<Option<Value>> {
         if let Some(value) = self.young.values.get(key) {
             return Some(value.clone());
         }
@@ -191,9 +192,9 @@ impl State {
         Some(count)
     }
 
-    fn insert(&mut self, key: Key, value: Value) {
+    fn insert(&mut self, key: Key, value: Option<Value>) {
         self.forget(&key);
-        self.bytes += weight(&key, &value);
+        self.bytes += weight(&key, value.as_ref());
         self.young.values.insert(key, value);
         self.age();
     }
@@ -216,7 +217,7 @@ impl State {
 
     fn forget(&mut self, key: &Key) {
         if let Some(value) = self.young.values.remove(key) {
-            self.bytes -= weight(key, &value);
+            self.bytes -= weight(key, value.as_ref());
         }
         self.old.values.remove(key);
     }
@@ -238,8 +239,8 @@ impl State {
     }
 }
 
-fn weight(key: &Key, value: &Value) -> usize {
-    AROUND + key.key.len() + value.bytes.len()
+fn weight(key: &Key, value: Option<&Value>) -> usize {
+    AROUND + key.key.len() + value.map_or(0, |value| value.bytes.len())
 }
 
 #[cfg(test)]
@@ -278,6 +279,29 @@ mod tests {
 
     fn put(name: &[u8]) -> Change {
         Change::Put(key(name), value(), false)
+    }
+
+    /// [STORE-5] that there is no value is kept like a value, until one comes; and not where one came meanwhile.
+    #[test]
+    fn what_is_not_there_is_known() {
+        let cells = Cells::default();
+        let one = [key(b"a")];
+        let before = cells.values(&one).unwrap_err();
+        cells.keep(before, &one, &[None]);
+        assert_eq!(cells.values(&one).ok(), Some(vec![None]));
+        let first = || vec![Change::Put(key(b"a"), value(), true)];
+        cells.begins(&first());
+        assert_eq!(cells.values(&one).ok(), Some(vec![None]), "the commit is under way");
+        cells.change(first());
+        assert_eq!(cells.values(&one).ok(), Some(vec![Some(value())]));
+        let deleted = vec![Change::Deleted(key(b"a"))];
+        cells.begins(&deleted);
+        cells.change(deleted);
+        let before = cells.values(&one).unwrap_err();
+        cells.begins(&first());
+        cells.change(first());
+        cells.keep(before, &one, &[None]);
+        assert_eq!(cells.values(&one).ok(), Some(vec![Some(value())]), "it was read before");
     }
 
     /// [STORE-5] what was read beside commits is kept where none of them changes it, and not where one does: whether it
