@@ -37,6 +37,16 @@ struct Before {
     first: u64,
 }
 
+impl Before {
+    /// Whether this is the next post of its author's chain, by a member, and changes nothing that was there. What it writes
+    /// begins with its own row then: where that is there already, nothing is written.
+    fn goes_on(&self, head: &PostHead) -> bool {
+        let last = self.author.as_ref().map(|author| author.row.number).filter(|number| *number > 0);
+        let next = last.and_then(|number| number.checked_add(1)) == Some(head.number);
+        next && plain(head.kind) && self.room.is_some() && self.member.is_some()
+    }
+}
+
 /// A post whose signatures hold and whose author is who says it.
 pub(crate) struct Said {
     post: Post,
@@ -57,15 +67,23 @@ impl Said {
 fn run<'a>(first: &Said, others: &'a [Said]) -> &'a [Said] {
     let goes_on = |(at, next): &(usize, &Said)| {
         let earlier = || std::iter::once(first).chain(others.iter().take(*at));
-        let plain = matches!(next.head.kind, PostKind::Text | PostKind::Reply | PostKind::Reaction);
         let follows = earlier().last().is_some_and(|before| {
             Some(next.head.number) == before.head.number.checked_add(1) && next.head.previous == before.hash
         });
         let new = earlier().all(|other| other.head.id != next.head.id);
-        plain && follows && new && next.head.room == first.head.room && first.head.kind != PostKind::Leave
+        plain(next.head.kind)
+            && follows
+            && new
+            && next.head.room == first.head.room
+            && first.head.kind != PostKind::Leave
     };
     let length = others.iter().enumerate().take_while(goes_on).count();
     others.get(..length).unwrap_or_default()
+}
+
+/// Whether a post of this kind changes nothing but its room's log.
+fn plain(kind: PostKind) -> bool {
+    matches!(kind, PostKind::Text | PostKind::Reply | PostKind::Reaction)
 }
 
 impl<S: Store> Relay<S> {
@@ -125,8 +143,8 @@ impl<S: Store> Relay<S> {
     /// Takes the first post, and with it those that simply go on where it ends.
     async fn post_run(&self, now: u64, first: &Said, others: &[Said]) -> Result<Vec<Answer>, No> {
         let run = run(first, others);
-        for _ in 0..ATTEMPTS {
-            if let Some(answers) = self.try_post(now, first, run).await? {
+        for attempt in 0..ATTEMPTS {
+            if let Some(answers) = self.try_post(now, first, run, attempt == 0).await? {
                 for _ in &answers {
                     self.posted_to(now, &first.head.room).await?;
                 }
@@ -136,8 +154,10 @@ impl<S: Store> Relay<S> {
         Err(Fault::Contended("a room").into())
     }
 
-    /// One attempt; `None` where another request changed what this one had read.
-    async fn try_post(&self, now: u64, first: &Said, run: &[Said]) -> Result<Option<Vec<Answer>>, No> {
+    /// One attempt; `None` where another request changed what this one had read. `new`: posts that go on with their
+    /// author's chain are taken for new without a look, for nearly all are. The store knows: where one is there already,
+    /// this attempt ends with what comes before it.
+    async fn try_post(&self, now: u64, first: &Said, run: &[Said], new: bool) -> Result<Option<Vec<Answer>>, No> {
         let Said { post, head, hash } = first;
         // The account may have been evicted, or have dropped this device, since the login.
         let owner = self.row::<Account>(account(&head.author)).await?.ok_or(Refusal::NoSuchName)?.row;
@@ -145,7 +165,7 @@ impl<S: Store> Relay<S> {
         if list.account != head.account || list.device(head.device.id) != Some(&head.device) {
             return Err(Refusal::BadSignature.into());
         }
-        let before = self.before(head, post).await?;
+        let before = self.before(head, post, new).await?;
         let mut batch = Vec::with_capacity(4 + 2 * run.len());
         let mut taken = vec![first];
         if self.repeats(head, *hash, &before)? {
@@ -154,10 +174,9 @@ impl<S: Store> Relay<S> {
             self.allow(head, *hash, &before).await?;
             batch.extend(self.changes(now, post, head, *hash, &before)?);
             batch.push(first.append()?);
-            let stored = run.iter().map(|next| row::post(&next.head.room, &next.head.id)).collect();
-            let stored = self.store.get(stored).await?;
             // One whose id is there already goes by itself.
-            for (next, _) in run.iter().zip(stored).take_while(|(_, stored)| stored.is_none()) {
+            let fresh = if new { run.len() } else { self.fresh(run).await? };
+            for next in run.iter().take(fresh) {
                 let body = StoredPost { account: next.head.account, hash: next.hash, body: next.post.body.clone() };
                 batch.push(put(row::post(&next.head.room, &next.head.id), None, &body)?);
                 batch.push(next.append()?);
@@ -180,6 +199,12 @@ impl<S: Store> Relay<S> {
         if answers.len() == taken.len() { Ok(Some(answers)) } else { Err(Fault::Damaged("a room").into()) }
     }
 
+    /// How many there are before the first one whose id is there already.
+    async fn fresh(&self, run: &[Said]) -> Result<usize, Fault> {
+        let keys = run.iter().map(|next| row::post(&next.head.room, &next.head.id)).collect();
+        Ok(self.store.get(keys).await?.iter().take_while(|stored| stored.is_none()).count())
+    }
+
     /// Where the author's chain stands with this post.
     fn chain(last: &Said, before: &Before) -> Result<Write, Fault> {
         let Said { head, hash, .. } = last;
@@ -191,14 +216,13 @@ impl<S: Store> Relay<S> {
         put(at, Current::rev(before.author.as_ref()), &next)
     }
 
-    async fn before(&self, head: &PostHead, post: &Post) -> Result<Before, Fault> {
+    /// `new`: see [`Self::try_post`].
+    async fn before(&self, head: &PostHead, post: &Post, new: bool) -> Result<Before, Fault> {
         let keys = vec![
             room(&head.room),
             member(&head.room, &head.author),
             joined(&head.author, &head.room),
             author(&head.room, &head.author, head.device.id),
-            row::post(&head.room, &head.id),
-            row::post(&head.room, &head.target),
             row::retention(&head.room),
             row::room_ban(&head.room, &head.account),
         ];
@@ -209,19 +233,26 @@ impl<S: Store> Relay<S> {
             member: next().map(row::decoded).transpose()?,
             joined: next().map(row::decoded).transpose()?,
             author: next().map(row::decoded).transpose()?,
-            stored: next().map(row::decoded).transpose()?,
-            target: next().map(row::decoded).transpose()?,
             trimmed: next().map(row::decoded::<Retention>).transpose()?.is_some_and(|row| row.row.trimmed),
             ban: next().map(row::decoded).transpose()?,
+            stored: None,
+            target: None,
             bench: None,
             first: head.number,
         };
+        // A chain of somebody who had this name before is not the author's.
+        before.author =
+            before.author.map(|row| if row.row.account == head.account { row } else { row.restarted(head) });
         if before.room.is_none() || head.kind.moderates() {
             before.bench = Some(self.bench(head, post).await?);
         }
-        // A chain of somebody who had this name before is not the author's.
-        let own = before.author.as_ref().is_none_or(|author| author.row.account == head.account);
-        Ok(if own { before } else { Before { author: before.author.map(|old| old.restarted(head)), ..before } })
+        if !(new && before.goes_on(head)) {
+            let keys = vec![row::post(&head.room, &head.id), row::post(&head.room, &head.target)];
+            let mut values = self.store.get(keys).await?.into_iter();
+            before.stored = values.next().flatten().map(row::decoded).transpose()?;
+            before.target = values.next().flatten().map(row::decoded).transpose()?;
+        }
+        Ok(before)
     }
 
     /// Whether this post is there already; refuses one that does not follow its author's previous one. [ROOM-4]

@@ -338,3 +338,30 @@ fn posts_that_wait_together_are_answered_each() {
     follow(&relay, &mut a, "lobby", 0).unwrap();
     assert_eq!(posts(pushes(&relay, &mut a)), [join, one, two, three]);
 }
+
+/// [ROOM-4] [STORE-2] an id that another post has is refused, alone and among posts that wait together; those before it
+/// are there once, and their author goes on behind them.
+#[test]
+fn an_id_is_not_taken_twice() {
+    let relay = relay(|_| {});
+    let (mut alice, mut bob) = (Person::new("alice", 10), Person::new("bob", 20));
+    let ((mut a, _), (mut b, _)) = (alice.register(&relay), bob.register(&relay));
+    let mut said = talk(&relay, &mut bob, &mut b, "lobby", &["mine"]);
+    said.extend(talk(&relay, &mut alice, &mut a, "lobby", &[]));
+    let head = PostHead { id: id_of(&said[1]), ..alice.head(&relay, "lobby", PostKind::Text, b"yours") };
+    assert_eq!(send(&relay, &mut a, &alice.signed(&head, b"yours")), Err(Refusal::Malformed));
+    let one = alice.says(&relay, "lobby", PostKind::Text, b"one", None);
+    let head = PostHead { id: id_of(&said[1]), ..alice.head(&relay, "lobby", PostKind::Text, b"yours") };
+    let asked = [&one, &alice.signed(&head, b"yours")].map(|post| relay.said(&mut a, post.clone()).unwrap());
+    let answers = ready(relay.say(NOW, asked.into_iter().collect())).expect("nothing waits");
+    assert!(matches!(answers[..], [Ok(Answer::Posted { .. }), Err(Refusal::Malformed)]), "{answers:?}");
+    let two = alice.says(&relay, "lobby", PostKind::Text, b"two", None);
+    assert!(send(&relay, &mut a, &two).is_ok());
+    said.extend([one, two]);
+    follow(&relay, &mut a, "lobby", 0).unwrap();
+    assert_eq!(posts(pushes(&relay, &mut a)), said);
+}
+
+fn id_of(post: &Post) -> PostId {
+    PostHead::parse(&post.head.body.0).unwrap().id
+}
