@@ -26,7 +26,7 @@ use sealpost_spec::relay::{
     Answer, ClientHello, LinkKind, Refusal, Registering, RelayHello, RelayPin, Request, Work, WorkPrice,
 };
 use sealpost_spec::transparency::TreeHead;
-use sealpost_spec::wire::{DeliverRef, VERSION, decode};
+use sealpost_spec::wire::{DeliverRef, VERSION, brings_keys, decode};
 use serde::{Deserialize, Serialize};
 
 pub use attachment::Files;
@@ -133,6 +133,8 @@ pub(crate) enum Begun<'a> {
     Said(Box<Said>),
     /// It needs the link for itself: [`Relay::answer`] goes on with it.
     Alone(Box<Request>),
+    /// So does this, which is not even decoded yet: [`Relay::answer_in_turn`] goes on with these bytes.
+    InTurn(Vec<u8>),
     /// It does, and others are not answered yet. Nothing has happened.
     NotYet,
 }
@@ -228,6 +230,12 @@ impl<S: Store> Relay<S> {
             Some(Err(_)) => return Begun::Answered(Err(Refusal::Malformed)),
             None => {}
         }
+        // [RELAY-25]
+        match brings_keys(body) {
+            true if others => return Begun::NotYet,
+            true => return Begun::InTurn(body.to_vec()),
+            false => {}
+        }
         let Ok(request) = decode::<Request>(body) else { return Begun::Answered(Err(Refusal::Malformed)) };
         if others && !matches!(request, Request::Acknowledge(_) | Request::Post(_) | Request::PutBlob { .. }) {
             return Begun::NotYet;
@@ -289,6 +297,18 @@ impl<S: Store> Relay<S> {
             self.told(outcome)
         };
         Begun::Waits { answer: Box::pin(answer), lazy: false }
+    }
+
+    /// Decodes and answers a request that brings keys, once it is the link's turn: it takes as long as hundreds of others,
+    /// also where it is refused. [RELAY-25]
+    pub(crate) async fn answer_in_turn(&self, now: u64, caller: &mut Caller, body: &[u8]) -> Result<Answer, Refusal> {
+        caller.turn = caller.check().await;
+        let answer = match decode::<Request>(body) {
+            Ok(request) => self.answer(now, caller, request).await,
+            Err(_) => Err(Refusal::Malformed),
+        };
+        caller.turn = None;
+        answer
     }
 
     /// Takes posts of one link, in their order.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mailbox::Push;
 use crate::relay::{Answer, Refusal, Work};
-pub use codec::{DecodeError, DeliverRef, FrameRef, decode, encode, encode_frame};
+pub use codec::{DecodeError, DeliverRef, FrameRef, brings_keys, decode, encode, encode_frame};
 
 /// Greatest body of a frame on a link whose hello was answered, in bytes: a 60 KiB box, or a bundle of eight devices,
 /// with what stands around it. **[WIRE-2]**

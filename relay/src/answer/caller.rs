@@ -48,6 +48,8 @@ pub struct Caller {
     pub(super) shard: Option<Shard>,
     /// The author's list of the last post, which was verified with it.
     pub(super) author: Option<Box<(Signed, DeviceList)>>,
+    /// Its turn to have signatures checked, where it has waited for it already. [RELAY-25]
+    pub(super) turn: Option<OwnedSemaphorePermit>,
     /// Tails that it was the first of its shard to follow.
     pub(super) new_tails: Vec<Weak<Tail>>,
     _counted: Counted,
@@ -86,6 +88,7 @@ impl Caller {
             fresh: Tags::default(),
             shard: None,
             author: None,
+            turn: None,
             new_tails: Vec::new(),
             _counted: counted,
         }
@@ -147,9 +150,14 @@ impl Caller {
     }
 
     /// Its turn to have signatures checked, which ends when what is returned is dropped. [RELAY-25]
-    pub(super) fn check(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + 'static {
-        let shard = self.shard.clone();
-        async move { shard?.check().await }
+    pub(super) fn check(&mut self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + 'static {
+        let (turn, shard) = (self.turn.take(), self.shard.clone());
+        async move {
+            match turn {
+                Some(turn) => Some(turn),
+                None => shard?.check().await,
+            }
+        }
     }
 
     /// What a delivery needs of its link.

@@ -55,10 +55,9 @@ fn weight(begun: &Begun<'_>) -> u32 {
     match begun {
         Begun::Waits { .. } => 1,
         Begun::Answered(_) | Begun::Said(_) => 4,
-        Begun::Alone(request) => match **request {
-            Request::Register(_) | Request::Login(_) | Request::Publish(_) => 32,
-            _ => 4,
-        },
+        Begun::InTurn(_) => 32,
+        Begun::Alone(request) if matches!(**request, Request::Login(_)) => 32,
+        Begun::Alone(_) => 4,
         Begun::NotYet => 0,
     }
 }
@@ -282,6 +281,14 @@ impl<'a, S: Store, W: Wire, N: Fn() -> u64 + Send> Link<'a, S, W, N> {
                             let weight = alone(length);
                             self.alone = Some(Box::pin(async move {
                                 let answer = relay.answer(now, &mut caller, *request).await;
+                                (caller, Done::Answered(id, answer, weight))
+                            }));
+                        }
+                        Begun::InTurn(body) => {
+                            let Some(mut caller) = self.caller.take() else { break };
+                            let weight = alone(length);
+                            self.alone = Some(Box::pin(async move {
+                                let answer = relay.answer_in_turn(now, &mut caller, &body).await;
                                 (caller, Done::Answered(id, answer, weight))
                             }));
                         }

@@ -127,12 +127,21 @@ impl<'a> DeliverRef<'a> {
     }
 }
 
+/// Whether an encoded request is a registration or what a device publishes. It may bring a hundred keys: who is sent it
+/// may want to choose when to decode it.
+pub fn brings_keys(bytes: &[u8]) -> bool {
+    /// The variants' numbers, which stand first.
+    const NUMBERS: [u32; 2] = [0, 2];
+    NUMBERS.iter().any(|number| bytes.starts_with(&number.to_le_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mailbox::{Envelope, Push, Seq};
-    use crate::relay::{Answer, Refusal, Request};
-    use crate::wire::{Bytes, ClientFrame, RelayFrame, frame};
+    use crate::account::{DeviceId, PublishedKeys};
+    use crate::mailbox::{Envelope, Push, Seq, TokenHash};
+    use crate::relay::{Answer, Login, Refusal, Registration, Request};
+    use crate::wire::{Bytes, ClientFrame, RelayFrame, Signature, Signed, frame};
 
     /// [WIRE-4] what is read where it lies is what is decoded, and what is refused there is refused here.
     #[test]
@@ -160,6 +169,29 @@ mod tests {
         assert!(FrameRef::read(&[2, 0, 0, 0]).is_err());
         assert_eq!(DeliverRef::read(&encode(&Request::Acknowledge(vec![])).unwrap()), None);
         assert_eq!(DeliverRef::read(&[]), None);
+    }
+
+    /// [RELAY-25] what brings keys is known by its beginning.
+    #[test]
+    fn what_brings_keys_is_known() {
+        let (name, device) = ("alice".parse().unwrap(), DeviceId::FIRST);
+        let login = Login { name, device, generation: 1, signature: Signature([1; 64]) };
+        let keys = PublishedKeys {
+            signed: None,
+            last_resort_kem: None,
+            box_key: None,
+            one_time: vec![],
+            one_time_kem: vec![],
+        };
+        let signed = Signed { body: Bytes(vec![]), signature: Signature([1; 64]) };
+        let (list, token) = (signed, TokenHash([2; 32]));
+        let registration =
+            Registration { list, keys: keys.clone(), token, receipt: None, invite: None, login: login.clone() };
+        let bring = [Request::Register(registration), Request::Publish(keys)];
+        assert!(bring.iter().all(|request| brings_keys(&encode(request).unwrap())));
+        let others = [Request::Login(login), Request::SetToken(token), Request::Unregister];
+        assert!(!others.iter().any(|request| brings_keys(&encode(request).unwrap())));
+        assert!(!brings_keys(&[]) && !brings_keys(&[0; 3]));
     }
 
     /// [WIRE-1] [WIRE-4] frames that are written behind one another are the frames of their values.

@@ -4,6 +4,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
+use sealpost_spec::account::PublishedKeys;
+
 use super::*;
 use crate::connection::link::MAX_ASKED;
 use crate::connection::patience::ALONE;
@@ -114,4 +116,24 @@ async fn signatures_are_checked_in_turns() {
         drop(check);
     }
     other.abort();
+}
+
+/// [RELAY-25] what brings keys waits for its turn, whatever the answer to it is; and nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn what_brings_keys_waits_for_its_turn() {
+    let (relay, mut bob) = (new(), Person::new("bob", 20));
+    bob.register(&relay);
+    let shard = relay.shard();
+    let (mut end, mut other) = (open_in(&relay, shard.clone()).await, open_in(&relay, shard.clone()).await);
+    end.hello(LinkKind::Authenticated).await;
+    other.hello(LinkKind::Anonymous).await;
+    let turn = shard.check().await;
+    let keys =
+        PublishedKeys { signed: None, last_resort_kem: None, box_key: None, one_time: vec![], one_time_kem: vec![] };
+    let published = Request::Publish(keys);
+    let mut published = pin!(end.ask(1, &published));
+    assert!(timeout(Duration::from_secs(1), published.as_mut()).await.is_err(), "another link has its turn");
+    assert!(other.ask(1, &Request::FetchBundle(bob.name.clone())).await.is_ok());
+    drop(turn);
+    assert_eq!(published.await, Err(Refusal::WrongLink), "nobody has logged in");
 }
