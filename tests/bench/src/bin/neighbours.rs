@@ -31,6 +31,9 @@ struct Cli {
     /// Links that others try to open meanwhile
     #[arg(long, default_value_t = 100_000)]
     attempts: u32,
+    /// The floods to play; all of them without
+    #[arg(long, value_enum, value_name = "FLOOD")]
+    flood: Vec<Flood>,
     /// Seconds that each flood lasts
     #[arg(long, default_value_t = 20)]
     span: u64,
@@ -92,7 +95,8 @@ fn run(cli: &Cli) -> Result<bool, Wrong> {
         holds &= links(&site, cli)?;
     }
     if plays(Scene::Floods) {
-        holds &= flooded(&site, Duration::from_secs(cli.span))?;
+        let floods = if cli.flood.is_empty() { Flood::value_variants() } else { &cli.flood };
+        holds &= flooded(&site, floods, Duration::from_secs(cli.span))?;
     }
     if plays(Scene::Readers) {
         holds &= stopped(&site)?;
@@ -163,9 +167,9 @@ fn links(site: &Site, cli: &Cli) -> Result<bool, Wrong> {
     Ok(holds && answered == held.to_string())
 }
 
-fn flooded(site: &Site, span: Duration) -> Result<bool, Wrong> {
+fn flooded(site: &Site, floods: &[Flood], span: Duration) -> Result<bool, Wrong> {
     let mut holds = true;
-    for flood in Flood::value_variants() {
+    for flood in floods {
         let host = sealpost::start_with(site, 6, "dumpable = true\n")?;
         let mut pair = Pair::open(&host)?;
         let quiet = pair.talks(span)?;

@@ -40,6 +40,9 @@ struct Cli {
     /// Writes what is held against what as a table for a page
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Only servers whose names begin so take part; all of them without
+    #[arg(long, value_name = "NAME")]
+    server: Vec<String>,
     /// The relay to measure, instead of the one of this repository
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
@@ -83,6 +86,8 @@ fn run(cli: &Cli) -> Result<bool, Wrong> {
         false => cli.rows.iter().any(|name| name == row.name),
     };
     rows.retain(wanted);
+    let takes_part = |name: &str| cli.server.is_empty() || cli.server.iter().any(|begins| name.starts_with(begins));
+    rows.iter_mut().for_each(|row| row.contenders.retain(|contender| takes_part(&contender.name)));
     raise_open_files();
     let relay = cli.relay.clone().map_or_else(sealpost::build, Ok)?;
     let site = Site { folder: tempfile::tempdir()?, relay, keep: cli.keep.clone(), quick: cli.quick };
