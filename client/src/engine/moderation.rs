@@ -101,31 +101,40 @@ impl Engine {
     }
 
     /// What a post says that is more than talk; `None` where nothing of it is shown. **[ROOM-15]** **[ROOM-16]**
-    pub(super) fn decision(&mut self, room: &RoomName, head: &PostHead, post: &Post) -> Option<(Kind, String)> {
+    pub(super) fn decision(&mut self, room: &RoomName, head: &PostHead, post: &Post) -> Stored<Option<(Kind, String)>> {
         if head.kind.moderates() && self.creator_of(room).is_none_or(|creator| creator.account != head.account) {
             let reason = format!("@{} decided something here, and is not who made the room", head.author);
             self.refuse_in(Some(room.to_string()), reason);
-            return None;
+            return Ok(None);
         }
         // A body that the operator has removed says nothing any more.
         let body = post.body.as_ref().map(|body| body.0.as_slice());
         let line = |most| body.map_or(Some(""), |body| one_line(body, most)).map(str::to_owned);
-        let about = || match body {
-            Some(body) => Person::parse(body).ok().map(|person| about(&person)),
-            None => Some(String::new()),
-        };
-        match head.kind {
+        Ok(match head.kind {
             PostKind::Topic => line(MAX_TOPIC).map(|topic| (Kind::Topic, topic)),
             PostKind::Name | PostKind::Away => {
                 let kind = if head.kind == PostKind::Name { Kind::Name } else { Kind::Away };
                 head.kind.line().and_then(line).map(|said| (kind, said))
             }
-            PostKind::Kick => about().map(|about| (Kind::Kick, about)),
-            PostKind::Ban => about().map(|about| (Kind::Ban, about)),
-            PostKind::Unban => about().map(|about| (Kind::Unban, about)),
+            PostKind::Kick => self.meant(head, body)?.map(|about| (Kind::Kick, about)),
+            PostKind::Ban => self.meant(head, body)?.map(|about| (Kind::Ban, about)),
+            PostKind::Unban => self.meant(head, body)?.map(|about| (Kind::Unban, about)),
             PostKind::Remove => Some((Kind::Remove, String::new())),
             _ => None,
+        })
+    }
+
+    /// Whom a decision is about, and why: the account is who is meant, and a name that is known under another key is not
+    /// shown for it. **[ROOM-17]**
+    fn meant(&self, head: &PostHead, body: Option<&[u8]>) -> Stored<Option<String>> {
+        let Some(body) = body else { return Ok(Some(String::new())) };
+        let Ok(person) = Person::parse(body) else { return Ok(None) };
+        let account = head.person();
+        if account == Some(self.own.account) {
+            return Ok(Some(about(&Person { name: self.own.name.clone(), ..person })));
         }
+        let known = if person.name == self.own.name { Some(self.own.account) } else { self.account_of(&person.name)? };
+        Ok(Some(if known.is_none() || known == account { about(&person) } else { String::new() }))
     }
 
     /// Does what a post asks for besides being shown.

@@ -155,7 +155,7 @@ impl Engine {
                 (Kind::Removed, "removed by the relay's operator".to_owned())
             }
             (Some(kind), body) => (kind, body.unwrap_or_default()),
-            (None, _) => match self.decision(room, head, post) {
+            (None, _) => match self.decision(room, head, post)? {
                 Some(decision) => decision,
                 None => return Ok(()),
             },

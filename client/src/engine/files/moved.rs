@@ -115,9 +115,13 @@ impl Engine {
             row.forget_key();
             self.ask_to_drop(&row);
         }
-        self.rows().put_file(&row)?;
         self.files.done.remove(&row.key());
         self.tell_file(&row);
+        if row.keep {
+            // It only passes through there.
+            row.path = None;
+        }
+        self.rows().put_file(&row)?;
         for id in self.waiting_for_file(&row.key()) {
             self.end(id);
         }

@@ -283,3 +283,26 @@ fn what_the_operator_takes_away_is_shown_nowhere() {
     }
     assert_eq!((is_in(&mut world, 1), is_in(&mut world, 2)), (false, true));
 }
+
+/// [ROOM-17] a decision is about an account. Whoever signs one about somebody under another one's name has nobody shown as put
+/// out who is not, and whom it hits sees that it is about them.
+#[test]
+fn a_decision_names_whom_it_is_about() {
+    let mut world = garden();
+    let carol = world.engine(2).own.account;
+    world.step(0, |engine| {
+        let lie = sealpost_spec::room::Person { name: "bob".parse().unwrap(), reason: "rude".into() };
+        let say = Say { kind: Kind::Kick, ..Say::text("bob rude".into()) };
+        let body = String::from_utf8(lie.layout()).unwrap();
+        engine.post_as(&room(), PostKind::Kick, &say, body, (PostId::NONE, PostHash(carol.0)))?;
+        engine.offer_posts(&room())
+    });
+    world.pass(100);
+    assert_eq!((is_in(&mut world, 1), is_in(&mut world, 2)), (true, false));
+    let whom = |world: &mut World, who| {
+        let line = world.history(who, "#garden").into_iter().find(|line| line.kind == Kind::Kick).unwrap();
+        (line.whom, line.text.as_raw().to_owned())
+    };
+    assert_eq!(whom(&mut world, 1), (None, String::new()), "bob knows that it is not him");
+    assert_eq!(whom(&mut world, 2), (Some("@carol".to_owned()), "rude".to_owned()));
+}
