@@ -8,6 +8,9 @@ use etcetera::BaseStrategy as _;
 use super::plain::said;
 use crate::api::{Error, ErrorCode};
 
+/// Where fetched files go below a home that was given, beside its profiles.
+const DOWNLOADS: &str = "downloads";
+
 /// The folder of a profile: below `home` where it is given, else in the user's data folder (XDG).
 pub(super) fn profile_dir(home: Option<&Path>, profile: &str) -> Result<PathBuf, Error> {
     let letter = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-');
@@ -15,6 +18,11 @@ pub(super) fn profile_dir(home: Option<&Path>, profile: &str) -> Result<PathBuf,
         return Err(Error::new(ErrorCode::Usage, "that is no name for a profile")
             .because("it has 1 to 64 of a-z A-Z 0-9 _ . - and begins with a letter, digit or _")
             .advise("sealpost --profile default"));
+    }
+    if home.is_some() && profile == DOWNLOADS {
+        return Err(Error::new(ErrorCode::Usage, format!("a profile can't be called {DOWNLOADS}"))
+            .because("files that were fetched go there, under names that strangers choose")
+            .advise("sealpost --profile OTHER"));
     }
     let parent = match home {
         Some(home) => std::path::absolute(home).unwrap_or_else(|_| home.to_owned()),
@@ -33,7 +41,7 @@ pub(super) fn profile_dir(home: Option<&Path>, profile: &str) -> Result<PathBuf,
 /// The folder for files that were fetched: below `home` where it is given, else the one that the user's desktop has for downloads.
 pub(super) fn downloads(home: Option<&Path>) -> Result<PathBuf, Error> {
     if let Some(home) = home {
-        return Ok(std::path::absolute(home).unwrap_or_else(|_| home.to_owned()).join("downloads"));
+        return Ok(std::path::absolute(home).unwrap_or_else(|_| home.to_owned()).join(DOWNLOADS));
     }
     let strategy = etcetera::choose_base_strategy().map_err(|error| {
         Error::new(ErrorCode::Failed, "there is no home folder")
@@ -109,7 +117,7 @@ mod tests {
     fn a_profile_stays_inside_its_home() {
         let home = Path::new("/tmp/home");
         assert_eq!(profile_dir(Some(home), "alice").unwrap(), Path::new("/tmp/home/alice"));
-        for refused in ["", ".", "..", "../alice", "a/b", "-p", ".hidden", "a\u{1b}"] {
+        for refused in ["", ".", "..", "downloads", "../alice", "a/b", "-p", ".hidden", "a\u{1b}"] {
             assert!(profile_dir(Some(home), refused).is_err(), "{refused:?}");
         }
     }

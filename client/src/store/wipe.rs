@@ -29,16 +29,28 @@ pub fn wipe(dir: &Path) -> Result<Vec<String>, Error> {
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|cause| trouble(dir, &cause))?;
     remove(dir, &DATABASES)?;
     remove(dir, &OTHERS)?;
+    let passing: Vec<String> = names(dir)?.into_iter().filter(|name| is_passing(name)).collect();
+    remove(dir, &passing.iter().map(String::as_str).collect::<Vec<_>>())?;
     remove(dir, &[LOCK])?;
     drop(lock);
-    let entries = std::fs::read_dir(dir).map_err(|cause| trouble(dir, &cause))?;
-    let mut left: Vec<String> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut left = names(dir)?;
     left.sort();
     if left.is_empty() {
         std::fs::remove_dir(dir).map_err(|cause| trouble(dir, &cause))?;
     }
     Ok(left)
+}
+
+fn names(dir: &Path) -> Result<Vec<String>, Error> {
+    let entries = std::fs::read_dir(dir).map_err(|cause| trouble(dir, &cause))?;
+    Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+}
+
+/// Whether a file is one that was fetched to be given out on standard output, or some of one: it stays where that was
+/// interrupted.
+fn is_passing(name: &str) -> bool {
+    let whole = name.strip_prefix("stdout-").is_some_and(|process| process.bytes().all(|digit| digit.is_ascii_digit()));
+    whole || name.starts_with(".sealpost-") && name.ends_with(".part")
 }
 
 #[cfg(test)]
@@ -60,6 +72,9 @@ mod tests {
         let kept = home.join("kept");
         std::fs::hard_link(home.join("vault"), &kept).unwrap();
         std::fs::write(home.join("vault.new"), "half of a header").unwrap();
+        for passing in ["stdout-4711", &format!(".sealpost-{}.part", "ab".repeat(16))] {
+            std::fs::write(home.join(passing), "of somebody's file").unwrap();
+        }
         assert_eq!(wipe(&home).unwrap(), ["kept"]);
         assert!(std::fs::read(&kept).unwrap().iter().all(|byte| *byte == 0), "the header is overwritten first");
         assert_eq!(code(open(&home, b"right")), Some(ErrorCode::NoProfile));

@@ -34,9 +34,13 @@ pub(super) async fn run(context: Context, wait: Duration) -> Result<u8, Stop> {
         let held = holder::is_held(&context.dir).await;
         let detail = if held { "another process has it, and answers" } else { "no other process has it" };
         show(check("holder", Found::Ok, detail.to_owned(), ""))?;
-        let mut told = Vec::new();
+        let (mut told, mut broke) = (Vec::new(), None);
         let each = |event: Event| -> Result<(), Stop> {
-            told.push(event);
+            match event {
+                // In the middle of it: the disk is full, or a row does not open.
+                Event::Error(error) => broke = Some(error),
+                event => told.push(event),
+            }
             Ok(())
         };
         let late = tokio::time::sleep(wait);
@@ -50,6 +54,10 @@ pub(super) async fn run(context: Context, wait: Duration) -> Result<u8, Stop> {
         show(check("profile", found, detail.to_owned(), &advice))?;
         for event in told {
             show(event)?;
+        }
+        if let Some(error) = broke {
+            let advice = error.advice.as_deref().unwrap_or_default();
+            show(check("store", Found::Fail, format!("the check broke off: {}", reason(&error)), advice))?;
         }
         if let Ok(Some(())) = ended {
             show(check(
@@ -75,6 +83,7 @@ fn reason(error: &Error) -> &'static str {
         ErrorCode::InUse => "another process has it and does not answer",
         ErrorCode::NoProfile => "there is none",
         ErrorCode::Usage => "there is nobody to ask for the passphrase",
+        ErrorCode::Failed => "it can't be read or written",
         _ => "it can't be used",
     }
 }

@@ -1,12 +1,18 @@
 use std::path::Path;
 
 use sealpost_crypto::vault::Cost;
-use sealpost_spec::account::{AccountKey, DeviceId, Fingerprint, Name};
-use sealpost_spec::message::ContentId;
-use sealpost_spec::room::PostHash;
+use sealpost_spec::account::{AccountKey, Device, DeviceId, DeviceKey, Fingerprint, IdentityKey, Name};
+use sealpost_spec::attachment::BlobId;
+use sealpost_spec::mailbox::{EnvelopeId, Seq};
+use sealpost_spec::message::{ContentId, FilePointer};
+use sealpost_spec::room::{PostHash, RoomName};
 
-use super::super::messages::{Line, Place};
-use super::super::people::{Acquaintance, Contact};
+use super::super::account::Choices;
+use super::super::changes::{Change, Conversation, Opinion, Order};
+use super::super::files::{FileRow, Stage};
+use super::super::messages::{Expiry, Line, Place};
+use super::super::people::{Acquaintance, Contact, Held, Peer, Persona, SessionNote};
+use super::super::rooms::{Author, Room, Rule};
 use super::super::tests::{create, home, open};
 use super::{Progress, appear, write};
 use crate::api::{Error, ErrorCode, Kind, State};
@@ -115,6 +121,116 @@ fn what_was_said_and_who_was_verified_comes_back() {
         assert!(!rows.first_time(&BOB, &line(1, State::Received, ("bob", BOB)).id).unwrap(), "it is not shown again");
         assert_eq!(rows.restoring().unwrap().unwrap().number, 1);
     }
+}
+
+/// [ACCT-22] everything that a profile knows comes back, row by row, and what only a device knows does not.
+#[test]
+fn every_kind_of_row_comes_back() {
+    let (_dir, home) = home();
+    let profile = full(&home, 1);
+    let (rows, own) = (&profile.rows, profile.own().clone());
+    let garden: RoomName = "garden".parse().unwrap();
+    let post = Line { conversation: "#garden".to_owned(), ..line(7, State::Received, ("bob", BOB)) };
+    let said = line(1, State::Received, ("bob", BOB));
+    let device = Device { id: DeviceId(3), key: DeviceKey([4; 32]), identity: IdentityKey([5; 32]) };
+    let order = Order { device: DeviceId(1), number: 8, sent_at: 9 };
+    let pointer = FilePointer { blob: BlobId([1; 16]), name: "a".to_owned(), size: 1, hash: [2; 32], key: [3; 32] };
+    let file = |account, id, stage| FileRow {
+        account,
+        id: ContentId([id; 16]),
+        peer: "bob".parse().unwrap(),
+        pointer: pointer.clone(),
+        since: 1,
+        stage,
+        path: Some("/a".to_owned()),
+        stamp: None,
+        recipient: None,
+        expire: Some(5),
+        keep: false,
+        drop: false,
+        trouble: None,
+    };
+    rows.all_or_nothing(|rows| {
+        rows.add_line(&post, Place::Last).unwrap();
+        rows.put_choices(&Choices { read_receipts: true, typing: false }).unwrap();
+        rows.put_peer(&Peer {
+            name: "bob".parse().unwrap(),
+            account: BOB,
+            device,
+            box_key: Some(own.list.clone()),
+            signed_prekey: 6,
+            sessions: vec![SessionNote { id: [1; 32], ours: true, confirmed: true, retired_at: None }],
+            newest: 11,
+            ranges: vec![(1, 5), (7, 9)],
+            unreceipted: vec![9],
+            held: vec![Held { number: 9, id: said.id, since: 1 }],
+            unreadable: vec![EnvelopeId([1; 16])],
+            repaired_at: 2,
+        })
+        .unwrap();
+        let known =
+            Conversation { name: "@bob".to_owned(), muted: true, draft: "not yet".to_owned(), ..Default::default() };
+        rows.put_conversation(&known).unwrap();
+        let room = Room { joined: true, number: 12, hash: PostHash([1; 32]), posted: 11, ..Room::new(garden.clone()) };
+        rows.put_room(&Room { cursor: Seq(44), ..room }).unwrap();
+        let author = Author { number: 7, hash: PostHash([7; 32]), seq: Seq(40) };
+        rows.put_author(&garden, &BOB, DeviceId(1), &author).unwrap();
+        rows.put_first_author(&"bob".parse().unwrap(), &BOB).unwrap();
+        rows.add_fresh(&said).unwrap();
+        rows.put_expiry(&Expiry { at: 77, account: BOB, id: said.id }).unwrap();
+        rows.put_countdown(&BOB, &said.id, 60).unwrap();
+        let change =
+            Change { conversation: "@bob".to_owned(), hash: PostHash::default(), text: None, unheard: false, order };
+        rows.put_change(&BOB, &said.id, &change).unwrap();
+        let opinion = Opinion {
+            conversation: "@bob".to_owned(),
+            target: said.id,
+            hash: PostHash::default(),
+            from: "bob".parse().unwrap(),
+            account: BOB,
+            emoji: "+".to_owned(),
+            order,
+        };
+        rows.put_opinion(&opinion).unwrap();
+        rows.put_file(&file(own.account, 1, Stage::Wanted)).unwrap();
+        rows.put_file(&file(BOB, 2, Stage::Wanted)).unwrap();
+        rows.put_file(&file(BOB, 3, Stage::Gone)).unwrap();
+        rows.put_persona(&Persona { display: (3, "Bobby".to_owned()), ..Persona::new(BOB) }).unwrap();
+        rows.put_rule(&Rule { topic: Some((order, "roses".to_owned())), put_out: Seq(4), ..Rule::new(garden.clone()) })
+            .unwrap();
+        Ok(())
+    })
+    .unwrap();
+    let file = backup(&home);
+    let into = tempfile::tempdir().unwrap();
+    let restored = restore(&into.path().join("profile"), b"right", &file).unwrap();
+    let rows = &restored.rows;
+    assert!(rows.choices().unwrap().read_receipts);
+    let peers = rows.peers().unwrap();
+    let [peer] = peers.as_slice() else { panic!("one device") };
+    assert_eq!((peer.device, peer.newest, peer.ranges.as_slice()), (device, 11, &[(1, 5), (7, 9)][..]));
+    assert!(peer.sessions.is_empty() && peer.box_key.is_none(), "nothing that sends to it");
+    assert!(peer.unreceipted.is_empty() && peer.held.is_empty() && peer.unreadable.is_empty());
+    let conversations = rows.conversations().unwrap();
+    assert!(conversations.iter().any(|known| known.name == "@bob" && known.muted && known.draft == "not yet"));
+    let rooms = rows.rooms().unwrap();
+    let [room] = rooms.as_slice() else { panic!("one room") };
+    assert_eq!((room.joined, room.cursor, room.number, room.posted), (true, Seq(44), 0, 0), "a chain of its own");
+    assert_eq!(room.hash, PostHash::default());
+    let author = rows.author(&garden, &BOB, DeviceId(1)).unwrap().unwrap();
+    assert_eq!((author.number, author.hash, author.seq), (7, PostHash([7; 32]), Seq(40)));
+    assert_eq!(rows.first_author(&"bob".parse().unwrap()).unwrap(), Some(BOB));
+    assert!(rows.is_fresh(&BOB, &said.id).unwrap() && !rows.is_fresh(&BOB, &post.id).unwrap());
+    assert_eq!((rows.expiry(&BOB, &said.id).unwrap(), rows.countdown(&BOB, &said.id).unwrap()), (Some(77), Some(60)));
+    assert!(rows.change(&BOB, &said.id).unwrap().is_some_and(|change| change.text.is_none()));
+    assert_eq!(rows.opinions(&said.id).unwrap().iter().map(|known| known.emoji.as_str()).collect::<Vec<_>>(), ["+"]);
+    let files: Vec<_> = rows.files().unwrap().into_iter().map(|file| (file.account, file.stage, file.expire)).collect();
+    assert_eq!(files, [(own.account, Stage::Failed, Some(5)), (BOB, Stage::Wanted, Some(5))]);
+    assert_eq!(rows.personas().unwrap().iter().map(|known| known.display.1.as_str()).collect::<Vec<_>>(), ["Bobby"]);
+    let rules = rows.rules().unwrap();
+    assert!(
+        matches!(rules.as_slice(), [rule] if rule.put_out == Seq(4) && rule.topic.as_ref().is_some_and(|(_, topic)| topic == "roses"))
+    );
 }
 
 /// Whatever is done to the file, it opens as it was written or not at all; nothing is left of an attempt.
