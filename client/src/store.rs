@@ -351,5 +351,10 @@ fn closed_to_others(path: &Path) -> Result<(), Error> {
 }
 
 fn trouble(path: &Path, cause: &std::io::Error) -> Error {
-    Error::new(ErrorCode::Failed, format!("{} can't be used", path.display())).because(cause.to_string())
+    let advice = match cause.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "free some disk space, then try again",
+        std::io::ErrorKind::PermissionDenied => "look whose it is, and with which mode: ls -ld",
+        _ => "sealpost doctor",
+    };
+    Error::new(ErrorCode::Failed, format!("{} can't be used", path.display())).because(cause.to_string()).advise(advice)
 }

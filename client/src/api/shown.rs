@@ -200,6 +200,46 @@ mod tests {
         }
     }
 
+    /// Everything that Unicode has for orders rather than signs, to the edge of each range, and nothing beside it: scripts and
+    /// emoji need their joiners, and flags their tags.
+    #[test]
+    fn the_edges_of_what_is_obeyed() {
+        let ranges = [
+            ('\u{0}', '\u{1f}'),
+            ('\u{7f}', '\u{9f}'),
+            ('\u{ad}', '\u{ad}'),
+            ('\u{61c}', '\u{61c}'),
+            ('\u{180e}', '\u{180e}'),
+            ('\u{200b}', '\u{200b}'),
+            ('\u{200e}', '\u{200f}'),
+            ('\u{2028}', '\u{202e}'),
+            ('\u{2060}', '\u{206f}'),
+            ('\u{feff}', '\u{feff}'),
+            ('\u{fff9}', '\u{fffb}'),
+            ('\u{e0000}', '\u{e001f}'),
+        ];
+        let count = ('\u{0}'..=char::MAX).filter(|c| is_obeyed(*c)).count();
+        assert_eq!(count, ranges.iter().map(|(first, last)| (*first..=*last).count()).sum::<usize>());
+        for (first, last) in ranges {
+            assert!((first..=last).all(is_obeyed), "{first:?} to {last:?}");
+        }
+        assert!(!['\u{200c}', '\u{200d}', '\u{fe0f}', '\u{e0020}', '\u{e007f}'].into_iter().any(is_obeyed));
+    }
+
+    /// Whatever a text is made of, it goes through the filter: none of the ways to make one leads past it.
+    #[test]
+    fn every_way_to_make_one_filters() {
+        for hostile in crate::face::PAYLOADS {
+            let shown = Text::new(*hostile).shown();
+            let owned = hostile.to_string();
+            let made =
+                [Shown::from(*hostile), Shown::from(&owned), Shown::from(owned.clone()), Shown::default().above(owned)];
+            let [borrowed, referred, owned, below] = made;
+            assert_eq!([&borrowed, &referred, &owned], [&shown; 3]);
+            assert_eq!(below, Shown::from(format!("\n{shown}")));
+        }
+    }
+
     /// Everything comes back from JSON, a tower of marks included, and none of it stands there as it is.
     #[test]
     fn json_escapes_what_is_obeyed() {
