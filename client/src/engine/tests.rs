@@ -13,6 +13,7 @@ mod notices;
 mod people;
 mod reading;
 mod relay;
+mod restoring;
 mod rooms;
 mod search;
 mod talk;

@@ -110,4 +110,17 @@ fn the_check_of_a_device_that_is_shut_out_ends() {
     world.settle();
     let told = world.of(0, id);
     assert!(told.contains(&Event::End), "{told:?}");
+    let details =
+        told.iter().filter_map(|event| if let Event::Check { detail, .. } = event { Some(detail) } else { None });
+    assert!(
+        details.clone().count() > 3 && details.clone().all(|detail| !detail.contains("127.0.0.1")),
+        "it names no address"
+    );
+    // What the relay says may name somebody.
+    let named = crate::api::Error::new(ErrorCode::NotTrusted, "the name alice has another key at this relay");
+    let id = world.give(0, Command::Doctor);
+    world.settle();
+    world.step(0, |engine| engine.no_login(named));
+    let told = world.of(0, id);
+    assert!(told.contains(&Event::End) && !format!("{told:?}").contains("alice"), "{told:?}");
 }

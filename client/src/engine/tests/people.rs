@@ -151,3 +151,39 @@ fn notes_stay_here() {
     let found = world.run(0, Command::Search { words: "egg".into(), with: None, limit: None });
     assert_eq!(found.iter().filter(|event| matches!(event, Event::Message(_))).count(), 1);
 }
+
+/// [ROOM-19] the newest name counts by its author's clock, in whatever room and order it is read.
+#[test]
+fn an_older_name_does_not_come_back() {
+    let mut world = World::new(&["alice", "bob"]);
+    let bob = world.engine(1).own.account;
+    assert!(world.run(1, Command::Join { room: "#garden".into() }).contains(&Event::Done));
+    for (name, leaves) in [("Old", true), ("New", false)] {
+        world.pass(1_000);
+        assert!(world.run(1, Command::Nick { display: name.into() }).contains(&Event::Done));
+        if leaves {
+            assert!(world.run(1, Command::Leave { room: "#garden".into() }).contains(&Event::Done));
+        }
+    }
+    world.pass(1_000);
+    assert_eq!(world.engine(0).display_of(&bob), Some(Text::new("New")));
+    assert!(world.run(0, Command::Join { room: "#garden".into() }).contains(&Event::Done));
+    world.pass(1_000);
+    let old = |line: &Message| line.text.as_raw() == "Old";
+    assert!(!world.history(0, "#garden").iter().any(old), "it stands in no line of its own");
+    assert_eq!(world.engine(0).display_of(&bob), Some(Text::new("New")));
+}
+
+/// [ROOM-19] a label is for the account that it was given to, not for whoever else uses the name.
+#[test]
+fn a_label_is_not_shown_for_another_key() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(0, "bob", "hello");
+    world.pass(1_000);
+    let label = Command::Alias { name: "bob".into(), label: "the one from the choir".into() };
+    assert_eq!(error_of(&world.run(0, label)), None);
+    let (bob, name) = (world.engine(1).own.account, "bob".parse().unwrap());
+    let of = |world: &mut World, account| world.engine(0).label_of(&name, account).is_some();
+    assert!(of(&mut world, Some(&bob)) && of(&mut world, None));
+    assert!(!of(&mut world, Some(&sealpost_spec::account::AccountKey([9; 32]))));
+}

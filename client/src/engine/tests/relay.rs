@@ -145,6 +145,11 @@ impl FakeRelay {
         fingerprint(&secret.key())
     }
 
+    /// What the directory shows of somebody, and from now on shows instead.
+    pub(super) fn list_of(&mut self, name: &str) -> &mut Signed {
+        &mut self.accounts.get_mut(name).unwrap().list
+    }
+
     pub(super) fn waiting(&self, name: &str) -> usize {
         let list = verify_devices(&self.accounts[name].list).unwrap();
         self.boxes.get(&mailbox(&list.devices[0].key)).map_or(0, Vec::len)
@@ -383,7 +388,7 @@ impl FakeRelay {
         if self.banned.contains(&(head.room.clone(), head.account)) {
             return Err(Failure::Refused(Refusal::BannedFromRoom { reason: "weeds".to_owned() }));
         }
-        let last = parsed.iter().rposition(|other| other.account == head.account);
+        let last = parsed.iter().rposition(|other| (other.account, other.device.id) == (head.account, head.device.id));
         let wanted = last.map_or(1, |last| parsed[last].number + 1);
         let previous = last.map_or_else(Default::default, |last| post_hash(&posts[last].head.body.0));
         let returns = head.kind == PostKind::Join && head.number > wanted;
