@@ -3,6 +3,7 @@
 //! A flag wins over `SEALPOST_RELAY_*` (`__` nests: `SEALPOST_RELAY_WORK__FETCH=20`), that over `--config FILE`, that over
 //! `/etc/sealpost/relay.toml`, that over the default. An unknown key is an error.
 
+mod cluster;
 mod service;
 mod shown;
 
@@ -20,6 +21,7 @@ use crate::Rules;
 use crate::answer::Files;
 use crate::listen::Limits;
 use crate::quota::{MAX_RECOVERY_MS, Rates};
+pub use cluster::{Cluster, Server};
 pub use service::{Door, Log, LogFormat};
 pub use shown::{Setting, TEMPLATE, changes, settings};
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub rates: Rates,
     /// How much room files may take.
     pub files: Files,
+    /// The servers that keep what relays share; without any, the data folder does.
+    pub cluster: Cluster,
     /// Where `/metrics`, `/healthz` and `/readyz` are shown.
     pub metrics: Door,
     /// Whether others than this machine may see them.
@@ -72,6 +76,7 @@ impl Default for Config {
             links: Limits::default(),
             rates: Rates::default(),
             files: Files::default(),
+            cluster: Cluster::default(),
             metrics: Door::Off,
             metrics_public: false,
             log: Log::default(),
@@ -177,6 +182,7 @@ impl Config {
             });
         }
         service::check(self)?;
+        cluster::check(self)?;
         if let Some((name, _)) = self.rates.named().iter().find(|(_, rate)| rate.recovery_ms() > MAX_RECOVERY_MS) {
             return Err(ConfigError {
                 cause: format!("rates.{name}: who has used it up would wait for more than a hundred years"),
@@ -318,6 +324,10 @@ mod tests {
             ("listen = 'x'", "listen", "correct listen"),
             ("[work]\nfetch = 99", "99 bits keeps", "at most"),
             ("host = ['a b']", "is no host", "IPv6"),
+            ("[cluster]\nservers = ['http://a']", "no NATS server", "cluster.user"),
+            ("[cluster]\nprefix = 'A.b'", "cluster.prefix", "a-z"),
+            ("[cluster]\nreplicas = 2", "cluster.replicas", "3"),
+            ("[cluster]\nuser = 'relay'", "cluster.password_file", "both"),
             ("metrics = 'x'", "metrics neither off", "correct metrics"),
             ("metrics = '0.0.0.0:1'", "metrics reached", "metrics_public"),
             ("[log]\nlevel = 'loud=very'", "log.level loud", "debug"),

@@ -79,18 +79,45 @@ impl Folder {
     /// # Errors
     /// See [`FolderError`].
     pub fn key(&self) -> std::result::Result<RelaySecret, FolderError> {
+        match read_key(&self.path)? {
+            Some(secret) => Ok(secret),
+            None => {
+                let secret = RelaySecret::generate(&mut rand::rng());
+                self.keep_key(&secret)?;
+                Ok(secret)
+            }
+        }
+    }
+
+    /// The relay's key; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// See [`FolderError`].
+    pub fn known_key(&self) -> std::result::Result<Option<RelaySecret>, FolderError> {
+        read_key(&self.path)
+    }
+
+    /// Makes this the relay's key, in a folder that has none.
+    ///
+    /// # Errors
+    /// See [`FolderError`].
+    pub fn keep_key(&self, secret: &RelaySecret) -> std::result::Result<(), FolderError> {
         let path = self.path.join(KEY);
         let io = |error| FolderError::Io { path: path.clone(), error };
-        if let Some(secret) = read_key(&self.path)? {
-            return Ok(secret);
-        }
-        let secret = RelaySecret::generate(&mut rand::rng());
         // Whole or not at all: a relay whose key is lost has another address.
         let new = self.path.join("relay.key.new");
         write_new(&new, &secret.pkcs8()).map_err(io)?;
         std::fs::rename(&new, &path).map_err(io)?;
-        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io)?;
-        Ok(secret)
+        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io)
+    }
+
+    /// Removes a key that was made and never used.
+    ///
+    /// # Errors
+    /// See [`FolderError`].
+    pub fn drop_key(&self) -> std::result::Result<(), FolderError> {
+        let path = self.path.join(KEY);
+        std::fs::remove_file(&path).map_err(|error| FolderError::Io { path, error })
     }
 
     /// Notes where the relay listens, for `sealpost-relay address`.
@@ -116,17 +143,24 @@ const PORT: &str = "relay.port";
 /// # Errors
 /// See [`FolderError`].
 pub fn read_key(folder: &Path) -> std::result::Result<Option<RelaySecret>, FolderError> {
-    let path = folder.join(KEY);
-    let io = |error| FolderError::Io { path: path.clone(), error };
-    let mut file = match File::open(&path) {
+    read_key_file(&folder.join(KEY))
+}
+
+/// The key in a file; `None` where there is no such file.
+///
+/// # Errors
+/// See [`FolderError`].
+pub fn read_key_file(path: &Path) -> std::result::Result<Option<RelaySecret>, FolderError> {
+    let io = |error| FolderError::Io { path: path.to_owned(), error };
+    let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
     };
-    closed(&path)?;
+    closed(path)?;
     let mut der = Zeroizing::new(Vec::with_capacity(128));
     Read::by_ref(&mut file).take(128).read_to_end(&mut der).map_err(io)?;
-    RelaySecret::from_pkcs8(&der).map(Some).map_err(|_| FolderError::Key(path))
+    RelaySecret::from_pkcs8(&der).map(Some).map_err(|_| FolderError::Key(path.to_owned()))
 }
 
 /// The port that the relay of this folder listened on last.

@@ -49,6 +49,7 @@ pub mod known;
 pub mod listen;
 pub mod metrics;
 pub mod quota;
+pub mod shared;
 pub mod store;
 
 pub use answer::{Caller, Peer, Relay, Rules, Shard};

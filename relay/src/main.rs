@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         program::log::start(&Log::default());
     }
     let outcome = match command {
-        Command::Serve { options, demo } => program::serve::serve(&options, demo),
+        Command::Serve { options, key, demo } => program::serve::serve(&options, key.as_deref(), demo),
+        Command::Cluster(cluster) => program::cluster::cluster(&cluster),
         Command::Admin(admin) => program::admin::admin(&admin),
         Command::Drain(drain) => program::admin::drain(&drain),
         Command::Backup { file, options } => program::backup::backup(&options, &file),

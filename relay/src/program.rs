@@ -1,12 +1,13 @@
 //! The program around the library: a room for each command, and what they share.
 //!
-//! [`serve`] is the only one that names a concrete store.
+//! [`serve`] and [`cluster`] are the only ones that name a concrete store.
 
 pub(crate) mod address;
 pub(crate) mod admin;
 pub(crate) mod arguments;
 pub(crate) mod backup;
 pub(crate) mod check;
+pub(crate) mod cluster;
 mod confine;
 pub(crate) mod failure;
 pub(crate) mod init;

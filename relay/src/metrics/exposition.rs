@@ -90,6 +90,24 @@ impl Page<'_> {
         ] {
             self.gauge(name, help, gauge.value())?;
         }
+        if metrics.cluster.joined.value() != 0 { self.cluster(&metrics.cluster) } else { Ok(()) }
+    }
+
+    /// Of a relay that shares a store.
+    fn cluster(&mut self, cluster: &super::Cluster) -> Result<(), Error> {
+        let super::Cluster { retries, refusing, refusing_ms, lag, missing, unsynced, .. } = cluster;
+        self.counter("sealpost_cluster_retries", "Requests to the cluster that were made again", retries.value())?;
+        let help = "Time for which the cluster could not be written";
+        let mut encoder = self.of("sealpost_cluster_refusing_seconds", help, MetricType::Counter)?;
+        encoder.encode_counter::<NoLabelSet, _, f64>(&(refusing_ms.value() as f64 / 1000.0), None)?;
+        for (name, help, gauge) in [
+            ("sealpost_cluster_refusing", "1 while the cluster can't be written", refusing),
+            ("sealpost_cluster_lag", "Messages by which the slowest replica is behind", lag),
+            ("sealpost_cluster_missing", "Replicas of a stream that are missing or behind, at most", missing),
+            ("sealpost_cluster_unsynced", "1 while a server may answer before it syncs", unsynced),
+        ] {
+            self.gauge(name, help, gauge.value())?;
+        }
         Ok(())
     }
 

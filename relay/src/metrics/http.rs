@@ -48,9 +48,24 @@ impl Health {
                 "the store can't be written: look at the log and the disk's free space",
             ),
             (metrics.draining.value() != 0, "the relay drains: sealpost-relay admin reopen undoes it"),
+            (
+                metrics.cluster.refusing.value() != 0,
+                "the cluster can't be written: sealpost-relay cluster status tells which server is missing",
+            ),
             (metrics.handshakes.value() >= handshakes, "as many handshakes are under way as may be: links.handshakes"),
         ];
         complaints.into_iter().filter_map(|(holds, why)| holds.then_some(why)).collect()
+    }
+}
+
+/// What is not as it should be, though clients may be sent here.
+fn warnings(metrics: &Metrics) -> &'static str {
+    match metrics.cluster.unsynced.value() {
+        0 => "",
+        _ => {
+            "warning: it is not known that every server of the cluster syncs before it answers (sync_interval: always): a \
+             power cut of all of them may lose what was accepted\n"
+        }
     }
 }
 
@@ -94,7 +109,7 @@ fn answer<B>(request: &Request<B>, health: &Health) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, TEXT, "alive\n".to_owned()),
         (&Method::GET | &Method::HEAD, "/readyz") => match health.complaints(&METRICS).as_slice() {
-            [] => (StatusCode::OK, TEXT, "ready\n".to_owned()),
+            [] => (StatusCode::OK, TEXT, format!("ready\n{}", warnings(&METRICS))),
             complaints => (StatusCode::SERVICE_UNAVAILABLE, TEXT, complaints.join("\n") + "\n"),
         },
         (&Method::GET | &Method::HEAD, "/metrics") => match exposition::exposition() {
@@ -179,9 +194,13 @@ mod tests {
         metrics.draining.set(1);
         metrics.handshakes.set(2);
         metrics.store.refusing.set(1);
+        metrics.cluster.refusing.set(1);
         let complaints = health.complaints(&metrics).join("\n");
-        for word in ["store", "drains", "handshakes"] {
+        for word in ["store", "drains", "handshakes", "cluster"] {
             assert!(complaints.contains(word), "{complaints}");
         }
+        assert_eq!(warnings(&metrics), "");
+        metrics.cluster.unsynced.set(1);
+        assert!(warnings(&metrics).contains("sync_interval: always"));
     }
 }

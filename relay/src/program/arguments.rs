@@ -20,6 +20,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "Examples:
   sealpost-relay serve --demo
   sealpost-relay serve --data /var/lib/sealpost --listen 0.0.0.0:7443 --host relay.example.org
+  sealpost-relay serve --data /var/lib/sealpost --cluster nats://10.0.0.1,10.0.0.2,10.0.0.3
   sealpost-relay address --data /var/lib/sealpost
   sealpost-relay admin status --data /var/lib/sealpost
   sealpost-relay backup relay.backup --data /var/lib/sealpost
@@ -32,10 +33,16 @@ pub(crate) enum Command {
     Serve {
         #[command(flatten)]
         options: Options,
+        /// The key that the relays of a cluster share, another one's relay.key; kept in the data folder
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
         /// Use a temporary folder, and print the commands that two people paste to talk
-        #[arg(long, conflicts_with = "data")]
+        #[arg(long, conflicts_with_all = ["data", "cluster", "key"])]
         demo: bool,
     },
+    /// The NATS servers that relays share, and the key that they share
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Asks the relay that runs, over a socket in its data folder: see `admin --help`
     Admin(Admin),
     /// Takes no new links, tells those that there are to come back soon, and ends the relay once they are gone
@@ -110,6 +117,32 @@ pub(crate) enum Command {
     },
 }
 
+/// What may be asked of a cluster, and changed in it.
+#[derive(Subcommand)]
+pub(crate) enum Cluster {
+    /// Shows the servers, what each stream holds, its leader, and how far its replicas are; exits 1 where something can't be
+    /// written
+    Status {
+        #[command(flatten)]
+        options: Options,
+        /// Print one JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes another key the one that the cluster's relays share: their address changes with it
+    ///
+    /// Relays that run stop within a minute, and start again only with the new key: `serve --key FILE`, in a data folder
+    /// without relay.key. Clients know a relay by its key, so everybody has to register at the new address; name receipts of
+    /// the old key are worth nothing to the new one. So this is for a key that was stolen.
+    ReplaceKey {
+        /// The new key: the relay.key of a data folder that a relay has made
+        #[arg(value_name = "FILE")]
+        key: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
 /// What is given wins over environment and files.
 #[derive(Args, Serialize)]
 pub(crate) struct Options {
@@ -133,6 +166,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDR:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) metrics: Option<Door>,
+    /// Share the store of other relays, in these NATS servers: nats://HOST[:PORT], or tls://
+    #[arg(long, value_name = "NATS", value_delimiter = ',')]
+    #[serde(serialize_with = "in_cluster", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cluster: Vec<String>,
     /// How the log looks [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     #[serde(rename = "log", serialize_with = "in_log", skip_serializing_if = "Option::is_none")]
@@ -146,4 +183,9 @@ pub(crate) struct Options {
 /// A flag for a setting of the table `log`.
 fn in_log<S: Serializer>(format: &Option<LogFormat>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(format.iter().map(|format| ("format", format)))
+}
+
+/// A flag for a setting of the table `cluster`.
+fn in_cluster<S: Serializer>(servers: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map([("servers", servers)])
 }

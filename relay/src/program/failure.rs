@@ -3,6 +3,7 @@
 use sealpost_relay::admin::socket::SocketError;
 use sealpost_relay::config::ConfigError;
 use sealpost_relay::folder::FolderError;
+use sealpost_relay::store::jetstream;
 use sealpost_relay::store::sqlite::OpenError;
 
 /// An error as it is printed, with the exit code that belongs to it.
@@ -83,5 +84,26 @@ impl From<OpenError> for Failure {
                 Self::new(RUNTIME, "the store can't be opened", error, "check the disk, or restore a backup")
             }
         }
+    }
+}
+
+impl From<jetstream::OpenError> for Failure {
+    fn from(error: jetstream::OpenError) -> Self {
+        use jetstream::OpenError;
+        let advice = match &error {
+            OpenError::Address(_) => "give nats://HOST:PORT",
+            OpenError::Unreachable(_) => {
+                "check that the servers run, their addresses, and cluster.user, cluster.password_file and cluster.tls_ca"
+            }
+            OpenError::TooOld(_) => "install a newer nats-server: github.com/nats-io/nats-server/releases",
+            OpenError::NoJetStream(_) => "add jetstream { store_dir: ..., sync_interval: always } to its configuration",
+            OpenError::MaxPayload { .. } => "leave max_payload out of the server's configuration, or raise it",
+            OpenError::Differs { .. } => {
+                "change it with `nats stream edit`, or keep this cluster's relays apart with another cluster.prefix"
+            }
+            OpenError::Stranger(_) => "choose another cluster.prefix, or remove the stream where nobody needs it",
+            OpenError::Fault(_) | OpenError::Io(_) => "sealpost-relay cluster status",
+        };
+        Self::new(RUNTIME, "the cluster can't be used", &error, advice)
     }
 }

@@ -45,9 +45,9 @@ impl Reload<'_> {
             taken => tracing::info!("the configuration was read again: {} changed", taken.join(", ")),
         }
         // What takes a restart is told of again at the next time.
-        let Config { data, listen, host, metrics, metrics_public, dumpable, .. } = self.config.clone();
+        let Config { data, listen, host, cluster, metrics, metrics_public, dumpable, .. } = self.config.clone();
         let format = self.config.log.format;
-        self.config = Config { data, listen, host, metrics, metrics_public, dumpable, ..config };
+        self.config = Config { data, listen, host, cluster, metrics, metrics_public, dumpable, ..config };
         self.config.log.format = format;
     }
 }

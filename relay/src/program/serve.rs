@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::SeedableRng;
+use sealpost_crypto::identity::RelaySecret;
 use sealpost_relay::Relay;
 use sealpost_relay::admin::socket::Socket;
 use sealpost_relay::config::{Config, Door, SYSTEM};
@@ -14,17 +15,18 @@ use sealpost_relay::demo::Demo;
 use sealpost_relay::folder::Folder;
 use sealpost_relay::listen::{Server, tls};
 use sealpost_relay::metrics::{self, Health};
+use sealpost_relay::store::jetstream::Settings;
 use sealpost_relay::store::{Sqlite, Store};
 use tokio::time::timeout;
 
 use super::address::printed;
 use super::arguments::Options;
 use super::confine::{Needs, confine};
-use super::failure::{ENVIRONMENT, Failure, RUNTIME};
+use super::failure::{CONFIGURATION, ENVIRONMENT, Failure, RUNTIME};
 use super::process::{open_files, shut_memory};
 use super::reload::Reload;
 use super::signals::{Signals, Told};
-use super::{log, say, systemd};
+use super::{cluster, log, say, systemd};
 
 /// Connections that wait with the kernel until they are accepted: a burst after a restart.
 const BACKLOG: i32 = 1024;
@@ -32,9 +34,16 @@ const BACKLOG: i32 = 1024;
 const ALIVE: Duration = Duration::from_secs(20);
 
 /// Runs the relay in the foreground.
-pub(crate) fn serve(options: &Options, demo: bool) -> Result<(), Failure> {
+pub(crate) fn serve(options: &Options, key: Option<&Path>, demo: bool) -> Result<(), Failure> {
     let mut config = Config::load(options.config.as_deref(), options)?;
     let level = log::start(&config.log);
+    let shared = cluster::settings(&config)?;
+    let key = key.map(cluster::given_key).transpose()?;
+    if key.is_some() && shared.is_none() {
+        let cause = "a relay that stands alone makes a key of its own";
+        let advice = "leave --key out, or name the cluster with --cluster";
+        return Err(Failure::new(CONFIGURATION, "--key is for a cluster", cause, advice));
+    }
     let demo = demo.then(Demo::new).transpose().map_err(|error| {
         Failure::new(ENVIRONMENT, "the demo's folder can't be made", error, "set TMPDIR to a folder that is writable")
     })?;
@@ -51,14 +60,14 @@ pub(crate) fn serve(options: &Options, demo: bool) -> Result<(), Failure> {
     let doors = Doors::open(&config)?;
     // A demo takes its folder with it, out of the one in which it stands.
     if demo.is_none() {
-        confine(&needs(options, &config));
+        confine(&needs(options, &config)?);
     }
     // For the door and for signals; links have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(ENVIRONMENT, "the relay could not start", error, "allow it more threads"))?;
-    let outcome = runtime.block_on(run(options, config, level, (folder, doors), demo.as_ref()));
+    let outcome = runtime.block_on(run(options, config, level, (folder, doors), (shared, key), demo.as_ref()));
     // Nothing is left to wait for: links have ended, and the store with them.
     runtime.shutdown_background();
     outcome
@@ -101,30 +110,96 @@ fn started(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(RUNTIME, "the relay could not start", error, "look at the log above, and report this")
 }
 
-fn needs(options: &Options, config: &Config) -> Needs {
+fn needs(options: &Options, config: &Config) -> Result<Needs, Failure> {
     let files = [Some(Path::new(SYSTEM)), options.config.as_deref()].into_iter().flatten();
     let read = files.filter_map(Path::parent).map(|folder| match folder.as_os_str().is_empty() {
         true => PathBuf::from("."),
         false => folder.to_owned(),
     });
     // What the process takes of the machine is read there.
-    let read = read.chain([PathBuf::from("/proc/self")]).collect();
-    Needs { written: [Some(config.data.clone()), runtime_folder()].into_iter().flatten().collect(), read }
+    let read = read.chain([PathBuf::from("/proc/self")]);
+    let (ports, names) = cluster::reached(config)?;
+    Ok(Needs {
+        written: [Some(config.data.clone()), runtime_folder()].into_iter().flatten().collect(),
+        read: read.chain(names).collect(),
+        ports,
+    })
 }
 
+/// Opens the store, wherever it stands, and serves over it.
 async fn run(
     options: &Options,
     config: Config,
     level: log::Level,
     (folder, doors): (Folder, Doors),
+    (shared, key): (Option<Settings>, Option<RelaySecret>),
     demo: Option<&Demo>,
 ) -> Result<(), Failure> {
     // First of all: whoever stops it while it starts finds nothing left of a demo either.
     let mut signals = Signals::new().map_err(|error| started(&error))?;
     let files = open_files();
-    let secret = folder.key()?;
-    let store = Sqlite::open(&folder.store())?;
-    let broken = store.stopped();
+    let serving = Serving { options, config, level, folder, doors, files, demo };
+    let Some(settings) = shared else {
+        let secret = serving.folder.key()?;
+        let store = Sqlite::open(&serving.folder.store())?;
+        let stopped = store.stopped();
+        let broken = async move {
+            stopped.await;
+            let advice = "check the disk and its free space, then start again: what was accepted is there";
+            Failure::new(RUNTIME, "the relay stopped", "its store could not be written", advice)
+        };
+        let opened = Opened { store, secret, alive: Alive::Disk };
+        return serve_over(serving, &mut signals, opened, broken).await;
+    };
+    let (store, secret) = tokio::select! {
+        joined = cluster::join(&settings, &serving.folder, key) => joined?,
+        // A cluster that does not answer is waited for.
+        () = stopped(&mut signals) => return Ok(()),
+    };
+    let broken = cluster::left(&store, secret.public());
+    serve_over(serving, &mut signals, Opened { store, secret, alive: Alive::Elsewhere }, broken).await
+}
+
+/// Resolves when the relay is told to stop.
+async fn stopped(signals: &mut Signals) {
+    while !matches!(signals.next().await, Told::Stop) {}
+}
+
+/// What was opened before the store.
+struct Serving<'a> {
+    options: &'a Options,
+    config: Config,
+    level: log::Level,
+    folder: Folder,
+    doors: Doors,
+    files: usize,
+    demo: Option<&'a Demo>,
+}
+
+/// A store, and the key of the relay that serves it.
+struct Opened<S> {
+    store: S,
+    secret: RelaySecret,
+    alive: Alive,
+}
+
+/// How one knows that a store is alive.
+#[derive(Clone, Copy)]
+enum Alive {
+    /// Its threads answer: where they don't, a new process does better.
+    Disk,
+    /// It is not this process's: a new one would find it as it is.
+    Elsewhere,
+}
+
+/// Serves until it is told to stop, or the store is gone: `broken` says why.
+async fn serve_over<S: Store>(
+    serving: Serving<'_>,
+    signals: &mut Signals,
+    Opened { store, secret, alive }: Opened<S>,
+    broken: impl Future<Output = Failure>,
+) -> Result<(), Failure> {
+    let Serving { options, config, level, folder, doors, files, demo } = serving;
     let acceptor = tls(&secret).map_err(|error| started(&error))?;
     let port = doors.relay.local_addr().map_err(|error| started(&error))?.port();
     let listener = tokio::net::TcpListener::from_std(doors.relay).map_err(|error| started(&error))?;
@@ -147,7 +222,7 @@ async fn run(
         tracing::info!("the figures stand on port {port}");
         tokio::spawn(metrics::listen(door, Health { limits: limits.clone() }));
     }
-    tokio::spawn(watchdog(Arc::downgrade(&relay)));
+    tokio::spawn(watchdog(Arc::downgrade(&relay), alive));
     let asked = tokio::spawn(operator.serve(Arc::clone(&relay), course.stopping()));
     let serving = tokio::spawn(server.run(listener));
     say(&format!("{address}\n"));
@@ -165,9 +240,9 @@ async fn run(
     let failed = loop {
         tokio::select! {
             told = signals.next() => match told {
-                Told::Stop => break false,
+                Told::Stop => break None,
                 // A terminal that was closed.
-                Told::Reload if demo.is_some() => break false,
+                Told::Reload if demo.is_some() => break None,
                 Told::Reload => {
                     systemd::reloading();
                     reload.again(&relay);
@@ -185,8 +260,8 @@ async fn run(
                     systemd::status("serving");
                 }
             },
-            () = &mut drained => break false,
-            () = &mut broken => break true,
+            () = &mut drained => break None,
+            failure = &mut broken => break Some(failure),
         }
     };
     tracing::info!("the relay stops");
@@ -195,18 +270,20 @@ async fn run(
     let ended = serving.await;
     // The store is closed once nobody asks any more.
     let _ = asked.await;
-    if failed {
-        let advice = "check the disk and its free space, then start again: what was accepted is there";
-        return Err(Failure::new(RUNTIME, "the relay stopped", "its store could not be written", advice));
+    match failed {
+        Some(failure) => Err(failure),
+        None => ended.map_err(|error| started(&error)),
     }
-    ended.map_err(|error| started(&error))
 }
 
 /// The service manager hears that the relay is alive as long as its store reads and writes: both threads are asked for
 /// something that is in no memory, and an empty batch waits for the commits before it.
-async fn watchdog<S: Store>(relay: std::sync::Weak<Relay<S>>) {
+async fn watchdog<S: Store>(relay: std::sync::Weak<Relay<S>>, how: Alive) {
     let alive = || async {
         let Some(relay) = relay.upgrade() else { return false };
+        if let Alive::Elsewhere = how {
+            return true;
+        }
         let asked = async { (relay.store().part([0; 16], 0).await, relay.store().write(Vec::new()).await) };
         matches!(timeout(ALIVE, asked).await, Ok((Ok(_), Ok(_))))
     };

@@ -18,6 +18,8 @@ mod flights;
 mod lengths;
 mod logs;
 mod names;
+mod pulse;
+mod status;
 mod streams;
 mod tables;
 mod wakes;
@@ -26,8 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_nats::{ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use sealpost_spec::mailbox::{Seq, StoreId};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc};
@@ -40,6 +43,8 @@ use flights::Flights;
 use lengths::Lengths;
 use logs::Sums;
 use names::Names;
+use pulse::Heart;
+pub use status::{RelayStatus, Replica, StreamStatus};
 use wakes::Ears;
 
 /// The header that says what the last message under a subject has to be.
@@ -60,6 +65,8 @@ const PING: Duration = Duration::from_secs(2);
 const START: Duration = Duration::from_secs(60);
 /// Longest wait before the next attempt to connect.
 const RECONNECT: Duration = Duration::from_millis(500);
+/// Between two looks at a value that may be replaced.
+const LOOK: Duration = Duration::from_secs(30);
 /// Wakes that wait to be heard; beyond that every bell rings.
 const WAKES: usize = 64 * 1024;
 /// Batches that are published as a whole at once: a server takes fifty in all.
@@ -78,6 +85,8 @@ pub struct Settings {
     pub prefix: String,
     /// On how many servers everything is kept.
     pub replicas: u8,
+    /// Hosts and ports at which the servers tell how they are set up.
+    pub monitors: Vec<(String, u16)>,
 }
 
 /// Why a cluster can't be used.
@@ -202,6 +211,24 @@ impl JetStream {
     }
 }
 
+impl JetStream {
+    /// Resolves when a value is there, and is not this one: looked at now and then. It goes on without the store.
+    pub fn replaced(&self, key: Key, own: Vec<u8>) -> impl Future<Output = ()> + Send + use<> {
+        let (bus, names) = (self.bus.clone(), self.names.clone());
+        async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                // Where nobody answers, nothing was replaced.
+                let there = tables::get(&bus, &names, std::slice::from_ref(&key)).await.ok();
+                let there = there.and_then(|mut values| values.pop().flatten());
+                if there.is_some_and(|value| *value.bytes != *own) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
 /// A runtime may not be dropped where others run.
 struct Kept {
     runtime: Option<Runtime>,
@@ -219,14 +246,50 @@ impl Drop for JetStream {
     }
 }
 
-/// Connects, looks at the server, begins to listen, and settles the streams.
+/// How a cluster does: its streams, and the relays that are there.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn look(settings: &Settings) -> Result<(Vec<StreamStatus>, Vec<RelayStatus>), OpenError> {
+    let (miss, _missed) = mpsc::channel(1);
+    let bus = Bus::new(connect(settings, miss, Deadline::after(CONNECT)).await?);
+    let names = Names::new(&settings.prefix);
+    let plans = streams::plans(&names, settings.replicas);
+    let streams = join_all(plans.iter().map(|plan| status::stream(&bus, plan))).await;
+    let relays = match streams.iter().all(|stream| stream.leader.is_some()) {
+        true => status::relays(&bus, &names).await,
+        false => Vec::new(),
+    };
+    Ok((streams, relays))
+}
+
+/// Connects, begins to listen, and settles the streams.
 async fn connected(settings: &Settings, bells: Bells) -> Result<(StoreId, Bus, Names), OpenError> {
+    let until = Deadline::after(START);
+    let (miss, missed) = mpsc::channel(1);
+    let client = connect(settings, miss, until).await?;
+    let names = Names::new(&settings.prefix);
+    let ears = Ears::open(&client, &names).await.map_err(|error| OpenError::Unreachable(error.to_string()))?;
+    tokio::spawn(ears.listen(bells, missed));
+    let bus = Bus::new(client);
+    let plans = streams::plans(&names, settings.replicas);
+    let mut id = None;
+    for plan in &plans {
+        id = Some(plan.settle(&bus, id, until).await?);
+    }
+    let id = id.ok_or(Fault::Damaged("a cluster"))?;
+    let (monitors, servers) = (settings.monitors.clone(), settings.servers.len());
+    tokio::spawn(Heart { bus: bus.clone(), names: names.clone(), plans, monitors, servers }.beat());
+    Ok((StoreId(id), bus, names))
+}
+
+/// Connects to one of the servers, and looks whether it will do. `miss`: told when something may have been missed.
+async fn connect(settings: &Settings, miss: mpsc::Sender<()>, until: Deadline) -> Result<Client, OpenError> {
     let addresses = settings.servers.iter().map(|server| {
         let address: Result<async_nats::ServerAddr, _> = server.parse();
         address.map_err(|_| OpenError::Address(server.clone()))
     });
     let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
-    let (miss, missed) = mpsc::channel(1);
     let mut options = ConnectOptions::new()
         .name("sealpost-relay")
         // Those alone that the operator has named: the process may reach no others.
@@ -256,7 +319,6 @@ async fn connected(settings: &Settings, bells: Bells) -> Result<(StoreId, Bus, N
     if let Some(tls) = &settings.tls {
         options = options.require_tls(true).tls_client_config(tls.clone());
     }
-    let until = Deadline::after(START);
     let mut patience = bus::Patience::until(until);
     let client = loop {
         match options.clone().connect(addresses.as_slice()).await {
@@ -275,16 +337,7 @@ async fn connected(settings: &Settings, bells: Bells) -> Result<(StoreId, Bus, N
     if server.max_payload < LARGEST {
         return Err(OpenError::MaxPayload { is: server.max_payload });
     }
-    let names = Names::new(&settings.prefix);
-    let ears = Ears::open(&client, &names).await.map_err(|error| OpenError::Unreachable(error.to_string()))?;
-    tokio::spawn(ears.listen(bells, missed));
-    let bus = Bus::new(client);
-    let mut id = None;
-    for plan in streams::plans(&names, settings.replicas) {
-        id = Some(plan.settle(&bus, id, until).await?);
-    }
-    let id = id.ok_or(Fault::Damaged("a cluster"))?;
-    Ok((StoreId(id), bus, names))
+    Ok(client)
 }
 
 fn new_enough(version: &str) -> bool {

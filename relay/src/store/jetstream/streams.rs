@@ -16,6 +16,8 @@ const STORE: &str = "sealpost-store";
 /// A stream as it has to be.
 pub(super) struct Plan {
     pub(super) name: String,
+    /// On so many servers.
+    pub(super) replicas: u64,
     settings: Json,
 }
 
@@ -51,7 +53,7 @@ pub(super) fn plans(names: &Names, replicas: u8) -> Vec<Plan> {
         if let (Some(settings), Json::Object(more)) = (settings.as_object_mut(), more) {
             settings.extend(more);
         }
-        Plan { name, settings }
+        Plan { name, replicas: replicas.into(), settings }
     };
     let window = u64::try_from(DUPLICATE_WINDOW.as_nanos()).unwrap_or(u64::MAX);
     // A value is its last one. A deletion that nobody clears up goes by itself.
