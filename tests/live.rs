@@ -2,6 +2,7 @@
 
 mod admin;
 mod backup;
+mod cluster;
 mod daemon;
 mod demo;
 mod disk;

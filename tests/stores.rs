@@ -38,6 +38,7 @@ impl Servers {
             tls: None,
             prefix: prefix.to_owned(),
             replicas: self.nats.count() as u8,
+            monitors: Vec::new(),
         }
     }
 }

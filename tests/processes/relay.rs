@@ -13,6 +13,7 @@ pub struct RelayProcess {
     pub data: PathBuf,
     /// Its log: standard error of all its lives.
     pub log: PathBuf,
+    listen: String,
     options: Vec<String>,
     wrapper: Vec<String>,
 }
@@ -39,12 +40,25 @@ impl RelayProcess {
     /// # Panics
     /// It does not start.
     pub fn start_under(folder: &Path, options: &[&str], wrapper: &[&str]) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", options, wrapper)
+    }
+
+    /// The same at this address and port.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_at(folder: &Path, listen: &str, options: &[&str], wrapper: &[&str]) -> Self {
         let data = folder.join("relay");
         let log = folder.join("relay.log");
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let (options, wrapper) = (words(options), words(wrapper));
-        let (child, address) = Self::spawn(&data, &log, "127.0.0.1:0", &options, &wrapper).expect("the relay starts");
-        Self { child, address, data, log, options, wrapper }
+        let (child, address) = Self::spawn(&data, &log, listen, &options, &wrapper).expect("the relay starts");
+        let mut relay = Self { child, address, data, log, listen: listen.to_owned(), options, wrapper };
+        // From now on it has the port that it took.
+        if listen.ends_with(":0") {
+            relay.listen = relay.socket();
+        }
+        relay
     }
 
     /// From the next [`Self::restart`] on it runs under this program.
@@ -119,9 +133,8 @@ impl RelayProcess {
     /// # Panics
     /// It does not start, or shows another address.
     pub fn restart(&mut self) {
-        let socket = self.socket();
         let (child, address) = until("the relay starts again", || {
-            Self::spawn(&self.data, &self.log, &socket, &self.options, &self.wrapper)
+            Self::spawn(&self.data, &self.log, &self.listen, &self.options, &self.wrapper)
         });
         self.child = child;
         assert_eq!(address, self.address, "the address is the same after a restart");
@@ -136,6 +149,13 @@ impl RelayProcess {
     pub fn program(arguments: &[&str]) -> Outcome {
         let mut command = Command::new(&programs().relay);
         command.args(arguments);
+        finish(command, "")
+    }
+
+    /// The same with these environment variables.
+    pub fn program_with(environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(&programs().relay);
+        command.envs(environment.iter().copied()).args(arguments);
         finish(command, "")
     }
 

@@ -1,0 +1,296 @@
+//! Three relays that share what three NATS servers keep: people of different relays talk, and whatever dies, what was
+//! accepted arrives once and in order.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sealpost_tests::processes::{Nats, Person, RelayProcess, Setup, until};
+use sealpost_tests::skip;
+use tempfile::TempDir;
+
+/// What dies is noticed, replaced and back within this time.
+const HEALS: Duration = Duration::from_secs(10);
+
+/// Servers and relays, in a folder that goes with them.
+struct Cluster {
+    nats: Nats,
+    relays: Vec<RelayProcess>,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// `None`, and said, where there is no NATS server.
+    fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(nats) = Nats::start(folder.path(), 3, Setup::default()) else {
+            skip("cluster", "nats");
+            return None;
+        };
+        let mut cluster = Self { nats, relays: Vec::new(), folder };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        (0..3).for_each(|number| cluster.add(number, port));
+        Some(cluster)
+    }
+
+    /// A relay at 127.0.0.1, .2 or .3; all have one port, as an address names one.
+    fn add(&mut self, number: usize, port: u16) {
+        let home = self.folder.path().join(format!("relay-{number}"));
+        std::fs::create_dir_all(&home).unwrap();
+        let servers = self.nats.addresses().join(",");
+        let first = self.relays.first().map(|relay| relay.data.join("relay.key"));
+        let key = first.as_ref().map(|key| ["--key", key.to_str().unwrap()]);
+        let mut options = vec!["--cluster", &servers, "--metrics", "127.0.0.1:0"];
+        options.extend(["--host", "127.0.0.1,127.0.0.2,127.0.0.3"]);
+        options.extend(key.iter().flatten());
+        let monitors = format!("SEALPOST_RELAY_CLUSTER__MONITORS={:?}", self.nats.monitors());
+        let listen = format!("127.0.0.{}:{port}", number + 1);
+        self.relays.push(RelayProcess::start_at(&home, &listen, &options, &["env", &monitors]));
+    }
+
+    /// The address of all relays.
+    fn address(&self) -> &str {
+        &self.relays[0].address
+    }
+
+    /// The address of one of them.
+    fn address_of(&self, relay: usize) -> String {
+        let all = "127.0.0.1,127.0.0.2,127.0.0.3";
+        assert!(self.address().contains(all), "{}", self.address());
+        self.address().replace(all, &format!("127.0.0.{}", relay + 1))
+    }
+
+    /// Somebody who knows one relay, or all of them.
+    fn person(&self, name: &str, relay: Option<usize>) -> Person {
+        let address = relay.map_or_else(|| self.address().to_owned(), |relay| self.address_of(relay));
+        Person::registered(self.folder.path(), name, &address)
+    }
+
+    /// `cluster status --json`: its exit code and lines.
+    fn status(&self) -> (Option<i32>, Vec<serde_json::Value>) {
+        let servers = self.nats.addresses().join(",");
+        let outcome = RelayProcess::program(&["cluster", "status", "--json", "--cluster", &servers]);
+        (outcome.code, outcome.json())
+    }
+}
+
+/// A page of a relay's figures.
+fn page(relay: &RelayProcess, path: &str) -> String {
+    let log = relay.logged();
+    let line = log.lines().rev().find_map(|line| line.split_once("the figures stand on port ")).unwrap();
+    let port: u16 = line.1.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+    let mut tcp = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(tcp, "GET {path} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    tcp.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// People of three relays write to each other, in private and in a room, while both are there and while one is away; a name
+/// is taken on all relays at once.
+#[test]
+fn people_of_different_relays_talk() {
+    let Some(cluster) = Cluster::start() else { return };
+    let (alice, bob, carol) =
+        (cluster.person("alice", Some(0)), cluster.person("bob", Some(1)), cluster.person("carol", Some(2)));
+    let elsewhere = cluster.folder.path().join("elsewhere");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    let other = Person::new(&elsewhere, "alice");
+    let _ = other.run(&["register", &cluster.address_of(1), "alice"]).expect(7);
+    for person in [&bob, &carol] {
+        let _ = person.run(&["join", "#lobby"]).expect(0);
+    }
+    let _ = alice.run(&["send", "bob", "while you are away"]).expect(0);
+    let mut following = bob.follow();
+    until("bob hears of it", || (following.message()["text"] == "while you are away").then_some(()));
+    // Whoever was written to is no stranger, and gets receipts.
+    let _ = bob.run(&["send", "alice", "I am back"]).expect(0);
+    assert_eq!(alice.receives(1), ["I am back"]);
+    let _ = alice.run(&["send", "bob", "are you there?", "--wait", "delivered"]).expect(0);
+    assert_eq!(following.message()["text"], "are you there?");
+    let _ = carol.run(&["send", "#lobby", "hello all"]).expect(0);
+    until("bob hears the room", || (following.message()["text"] == "hello all").then_some(()));
+    let ready = page(&cluster.relays[0], "/readyz");
+    assert!(ready.contains("200 OK"), "{ready}");
+    until("every server is known to sync before it answers", || {
+        (!page(&cluster.relays[0], "/readyz").contains("warning")).then_some(())
+    });
+    let figures = page(&cluster.relays[0], "/metrics");
+    for figure in ["sealpost_cluster_refusing 0", "sealpost_cluster_missing 0", "sealpost_cluster_unsynced 0"] {
+        assert!(figures.contains(figure), "{figures}");
+    }
+    let (code, lines) = cluster.status();
+    let streams = lines.iter().filter(|line| line["leader"].is_string()).count();
+    let relays = lines.iter().filter(|line| line["relay"].is_string()).count();
+    assert_eq!((code, streams, relays), (Some(0), 4, 3), "{lines:?}");
+}
+
+/// Whatever dies, and with it every second line that is written: the leader of the mailboxes, a relay, most of the servers,
+/// all of both. What waits to be written meanwhile is queued and said to be; afterwards everything is there once, in order,
+/// and two people talk again within seconds.
+#[test]
+fn whatever_dies_nothing_is_lost_or_doubled() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let (alice, bob) = (cluster.person("alice", None), cluster.person("bob", None));
+    let mut said = Vec::new();
+    let mut say = |words: &str, code: i32| {
+        let _ = alice.run(&["send", "bob", words, "--timeout", "60s"]).expect(code);
+        said.push(words.to_owned());
+    };
+    say("before anything", 0);
+    assert_eq!(bob.receives(1), ["before anything"]);
+    let mut heard = vec!["before anything".to_owned()];
+
+    let leader = cluster.nats.leader("sealpost-mailbox");
+    cluster.nats.kill(leader);
+    say("while a leader is elected", 0);
+    cluster.nats.restart(leader);
+
+    cluster.relays[0].kill();
+    say("without the first relay", 0);
+    cluster.relays[0].restart();
+    cluster.relays[1].kill();
+    say("without the second relay", 0);
+    cluster.relays[1].restart();
+
+    // One of three has no say.
+    cluster.nats.kill(0);
+    cluster.nats.kill(1);
+    until("a relay says that it is not ready", || page(&cluster.relays[2], "/readyz").contains("503").then_some(()));
+    let why = page(&cluster.relays[2], "/readyz");
+    assert!(why.contains("the cluster can't be written"), "{why}");
+    assert_eq!(cluster.status().0, Some(1));
+    let outcome = alice.run(&["send", "bob", "without most servers", "--timeout", "5s"]);
+    assert_eq!(outcome.code, Some(75), "{}{}", outcome.out, outcome.err);
+    said.push("without most servers".to_owned());
+    cluster.nats.restart(0);
+    cluster.nats.restart(1);
+    until("the relays are ready again", || {
+        cluster.relays.iter().all(|relay| page(relay, "/readyz").contains("200 OK")).then_some(())
+    });
+    let healed = Instant::now();
+    let _ = alice.run(&["send", "bob", "after it healed", "--timeout", "60s"]).expect(0);
+    said.push("after it healed".to_owned());
+    heard.extend(bob.receives(said.len() - 1));
+    assert!(healed.elapsed() < 3 * HEALS, "it took {:?}", healed.elapsed());
+
+    for relay in &mut cluster.relays {
+        relay.kill();
+    }
+    (0..3).for_each(|node| cluster.nats.kill(node));
+    (0..3).for_each(|node| cluster.nats.restart(node));
+    cluster.relays.iter_mut().for_each(RelayProcess::restart);
+    let _ = alice.run(&["send", "bob", "after all died", "--timeout", "60s"]).expect(0);
+    said.push("after all died".to_owned());
+    heard.extend(bob.receives(1));
+    assert_eq!(heard, said);
+    let shown: Vec<String> = bob.history("alice").into_iter().map(|(_, text)| text).collect();
+    assert_eq!(shown, said, "each once, in order");
+}
+
+/// A relay comes into a cluster with the key that the others have, and with no other one; once the key is replaced it needs
+/// the new one. [RELAY-1]
+#[test]
+fn relays_share_one_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(nats) = Nats::start(folder.path(), 1, Setup { syncs: false, ..Setup::default() }) else {
+        return skip("cluster", "nats");
+    };
+    let servers = nats.addresses().join(",");
+    let home = |name: &str| {
+        let home = folder.path().join(name);
+        std::fs::create_dir_all(&home).unwrap();
+        home
+    };
+    let one = ["SEALPOST_RELAY_CLUSTER__REPLICAS=1"];
+    let start = |name: &str, key: Option<&Path>| {
+        let mut options = vec!["--cluster", &servers];
+        options.extend(key.iter().flat_map(|key| ["--key", key.to_str().unwrap()]));
+        RelayProcess::start_at(&home(name), "127.0.0.1:0", &options, &["env", one[0]])
+    };
+    let serve = |name: &str, key: Option<&Path>| {
+        let data = home(name).join("relay");
+        let mut words = vec!["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+        words.extend(["--cluster", &servers]);
+        words.extend(key.iter().flat_map(|key| ["--key", key.to_str().unwrap()]));
+        RelayProcess::program_with(&one.map(|pair| pair.split_once('=').unwrap()), &words)
+    };
+    let mut first = start("first", None);
+    let key = first.data.join("relay.key");
+    let refused = serve("second", None).expect(2);
+    assert!(refused.err.contains("the cluster's key is missing") && refused.err.contains("--key"), "{}", refused.err);
+    assert!(!home("second").join("relay/relay.key").exists(), "and it made none");
+    let second = start("second", Some(&key));
+    let pin = |relay: &RelayProcess| relay.address.rsplit('/').next().unwrap().to_owned();
+    assert_eq!(pin(&second), pin(&first));
+
+    let alone = RelayProcess::start(&home("alone"));
+    let other = alone.data.join("relay.key");
+    let refused = serve("third", Some(&other)).expect(2);
+    assert!(refused.err.contains("another relay's key"), "{}", refused.err);
+    assert!(!home("third").join("relay/relay.key").exists(), "and it kept none");
+    let refused = serve("second", Some(&other));
+    assert_eq!(refused.code, Some(3), "its folder is in use: {}", refused.err);
+
+    let replaced = RelayProcess::program_with(
+        &one.map(|pair| pair.split_once('=').unwrap()),
+        &["cluster", "replace-key", other.to_str().unwrap(), "--cluster", &servers],
+    );
+    let _ = replaced.expect(0);
+    assert_eq!(first.ended(), Some(1), "{}", first.logged());
+    assert!(first.logged().contains("key was replaced"), "{}", first.logged());
+    let refused = serve("first", None).expect(2);
+    assert!(refused.err.contains("another relay's key"), "{}", refused.err);
+    let third = start("third", Some(&other));
+    assert_eq!(pin(&third), pin(&alone));
+}
+
+/// A server that is too old is refused in words, before anything is asked of it, and so is a login that it does not take.
+#[test]
+fn servers_that_will_not_do_are_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("nats://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for tcp in listener.incoming() {
+            let mut tcp = tcp.unwrap();
+            let info = r#"{"server_id":"X","server_name":"X","version":"2.9.10","go":"x","host":"x","port":1,
+                "headers":true,"max_payload":1048576,"proto":1,"jetstream":true}"#;
+            tcp.write_all(format!("INFO {}\r\n", info.replace('\n', "")).as_bytes()).unwrap();
+            let mut bytes = [0; 4096];
+            while tcp.read(&mut bytes).is_ok_and(|read| read > 0) {
+                let _ = tcp.write_all(b"PONG\r\n");
+            }
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("relay");
+    let serve = |cluster: &str| {
+        RelayProcess::program(&[
+            "serve",
+            "--data",
+            data.to_str().unwrap(),
+            "--listen",
+            "127.0.0.1:0",
+            "--cluster",
+            cluster,
+        ])
+    };
+    let refused = serve(&address).expect(1);
+    assert!(refused.err.contains("nats-server 2.9.10 is too old") && refused.err.contains("2.12"), "{}", refused.err);
+    let refused = serve("nats://bob:secret@127.0.0.1").expect(2);
+    assert!(refused.err.contains("cluster.password_file") && !refused.err.contains("secret"), "{}", refused.err);
+
+    let setup = Setup { login: Some(("relay", "secret")), ..Setup::default() };
+    let Some(nats) = Nats::start(folder.path(), 1, setup) else { return skip("cluster", "nats") };
+    let password = folder.path().join("password");
+    std::fs::write(&password, "secret\n").unwrap();
+    let settings = format!(
+        "env SEALPOST_RELAY_CLUSTER__REPLICAS=1 SEALPOST_RELAY_CLUSTER__USER=relay SEALPOST_RELAY_CLUSTER__PASSWORD_FILE={}",
+        password.display()
+    );
+    let settings: Vec<&str> = settings.split(' ').collect();
+    let relay = RelayProcess::start_at(folder.path(), "127.0.0.1:0", &["--cluster", &nats.addresses()[0]], &settings);
+    let alice = Person::registered(folder.path(), "alice", &relay.address);
+    let _ = alice.run(&["send", "alice", "a note"]).expect(0);
+}
