@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use sealpost_spec::relay::{ClientHello, Host, LinkKind, RelayHello};
@@ -21,6 +24,9 @@ use crate::engine::Failure;
 
 /// RFC 9266 section 2.
 const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// A host that says nothing for so long is not waited for alone: a machine that lost its power answers nobody.
+const NEXT: Duration = Duration::from_millis(700);
 
 /// Opens links to one relay.
 pub(super) struct Dialer {
@@ -88,25 +94,49 @@ impl Dialer {
         &self.config.timing
     }
 
-    /// Opens a link: to the detour where there is one, then to each host in turn. [RELAY-1]
+    /// Opens a link: to the detour where there is one, then to each host in turn. The next one's turn comes when one has
+    /// failed, or has said nothing for [`NEXT`]; who answers first is taken. [RELAY-1]
     pub(super) async fn open(&self, kind: LinkKind, detour: Option<Detour>) -> Result<Open, OpenError> {
         let address = &self.config.address;
         let hosts = address.hosts.iter().map(|host| (host.clone(), address.port));
+        let mut hosts = detour.map(|detour| (detour.host, detour.port)).into_iter().chain(hosts).fuse();
+        let mut attempts = FuturesUnordered::new();
         let mut wrong = false;
         let mut reasons = String::new();
-        for (host, port) in detour.map(|detour| (detour.host, detour.port)).into_iter().chain(hosts) {
-            let opened = tokio::time::timeout(self.config.timing.connect, self.open_host(kind, &host, port)).await;
-            match opened.unwrap_or_else(|_| Err(OpenError::Unreachable("no answer in time".to_owned()))) {
-                Ok(open) => return Ok(open),
-                Err(OpenError::WrongRelay) => wrong = true,
-                Err(OpenError::Unreachable(why)) => {
-                    let comma = if reasons.is_empty() { "" } else { ", " };
-                    // Writing to a String can't fail.
-                    let _ = write!(reasons, "{comma}{}:{port}: {why}", host.as_str());
+        let mut next = hosts.next();
+        let mut more = next.is_some();
+        loop {
+            if let Some((host, port)) = next.take() {
+                attempts.push(self.attempt(kind, host, port));
+            }
+            tokio::select! {
+                Some((host, port, opened)) = attempts.next() => {
+                    match opened {
+                        Ok(open) => return Ok(open),
+                        Err(OpenError::WrongRelay) => wrong = true,
+                        Err(OpenError::Unreachable(why)) => {
+                            let comma = if reasons.is_empty() { "" } else { ", " };
+                            // Writing to a String can't fail.
+                            let _ = write!(reasons, "{comma}{}:{port}: {why}", host.as_str());
+                        }
+                    }
+                    next = hosts.next();
+                    more = next.is_some();
                 }
+                () = tokio::time::sleep(NEXT), if more => {
+                    next = hosts.next();
+                    more = next.is_some();
+                }
+                else => break,
             }
         }
         Err(if wrong { OpenError::WrongRelay } else { OpenError::Unreachable(reasons) })
+    }
+
+    async fn attempt(&self, kind: LinkKind, host: Host, port: u16) -> (Host, u16, Result<Open, OpenError>) {
+        let opened = tokio::time::timeout(self.config.timing.connect, self.open_host(kind, &host, port)).await;
+        let opened = opened.unwrap_or_else(|_| Err(OpenError::Unreachable("no answer in time".to_owned())));
+        (host, port, opened)
     }
 
     async fn open_host(&self, kind: LinkKind, host: &Host, port: u16) -> Result<Open, OpenError> {

@@ -225,6 +225,20 @@ async fn hosts_are_tried_in_their_order() {
     assert!(matches!(client.next().await, LinkEvent::Connected { .. }));
 }
 
+/// [RELAY-1] a host that takes the connection and says nothing is not waited for until its deadline, which is an hour here: the
+/// next one has its turn.
+#[tokio::test]
+async fn a_silent_host_keeps_nobody_waiting() {
+    let relay = Relay::new().await;
+    let mut address = relay.address.clone();
+    let _silent = TcpListener::bind(("127.0.0.2", address.port)).await.unwrap();
+    address.hosts.insert(0, "127.0.0.2".parse().unwrap());
+    let mut client = relay.client_at(address, Timing { connect: Duration::from_secs(3_600), ..Timing::default() });
+    client.give(Transmit::Connect).await;
+    relay.accept().await;
+    assert!(matches!(client.next().await, LinkEvent::Connected { .. }));
+}
+
 #[tokio::test]
 async fn who_is_sent_away_does_not_come_back_by_itself() {
     let away = [
