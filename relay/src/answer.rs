@@ -4,6 +4,7 @@ mod account;
 mod attachment;
 mod caller;
 mod mailbox;
+mod neighbours;
 mod operator;
 mod presence;
 mod push;

@@ -243,6 +243,7 @@ impl<S: Store> Server<S> {
         // Every task has the other end, or a copy of it, until it ends.
         let (serving, mut ended) = mpsc::channel::<Infallible>(1);
         tokio::spawn(sweep(Arc::clone(&server.relay), server.relay.course().stopping(), serving.clone()));
+        tokio::spawn(Arc::clone(&server.relay).has_neighbours(server.relay.course().stopping()));
         match listener.into_std() {
             Ok(listener) => {
                 let accepting = server.workers.at_the_door(Arc::clone(&server).accept(listener, serving));

@@ -41,6 +41,7 @@ pub mod memory;
 pub mod sqlite;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,6 +52,7 @@ pub use jetstream::JetStream;
 pub use memory::Memory;
 use sealpost_spec::mailbox::{Seq, StoreId};
 pub use sqlite::Sqlite;
+use tokio::sync::mpsc;
 
 /// For at least so long a store knows the ids that were appended: a client that heard no answer asks again sooner.
 /// [STORE-4]
@@ -198,6 +200,15 @@ pub enum Fault {
     Backend(String),
 }
 
+/// What relays of one store say to each other. It is heard at once or not at all, and is kept nowhere: so nothing leans on
+/// it for good.
+pub struct Neighbours {
+    /// Tells all others.
+    pub tell: Arc<dyn Fn(Vec<u8>) + Send + Sync>,
+    /// What they tell.
+    pub heard: mpsc::Receiver<Bytes>,
+}
+
 /// Everything that a relay keeps. The module's documentation numbers what an implementation promises.
 pub trait Store: Send + Sync + 'static {
     /// Random, new with every empty store. [STORE-10]
@@ -256,6 +267,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a blob with all its parts, where it is.
     fn delete_blob(&self, blob: [u8; 16]) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// The other relays that share this store; `None` where nobody does. Given to the first who asks.
+    fn neighbours(&self) -> Option<Neighbours> {
+        None
+    }
 
     /// How many bytes more it could hold, as far as it knows.
     fn free(&self) -> u64 {

@@ -264,18 +264,21 @@ impl<S: Store> Relay<S> {
         Ok(())
     }
 
-    /// Counts what there is, once.
+    /// Counts what there is: at the start, and now and then where other relays add to it.
     pub(super) async fn count_blobs(&self) -> Result<(), Fault> {
+        let mut there = Vec::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
             let page = self.store.scan(Blob::TABLE, &[], after.as_deref(), 500).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             for (_, value) in page {
                 let known = row::decoded::<Blob>(value)?.row;
-                self.room.add(&known.owner, size(known.counted));
+                there.push((known.owner, size(known.counted)));
             }
         }
+        self.room.count(there);
+        Ok(())
     }
 
     /// Removes what has waited too long, and what was begun and never finished. **[FILE-11]**

@@ -15,6 +15,7 @@ use sealpost_crypto::identity::mailbox;
 use sealpost_spec::account::{AccountKey, DeviceList, Name};
 use sealpost_spec::relay::{Address, LinkKind, Notice, Refusal};
 
+use super::neighbours::News;
 use super::row::{self, Account, Row};
 use super::{Relay, mailbox as mailboxes};
 use crate::admin::{Command, PAGE, Record, Status, Trouble, User};
@@ -131,6 +132,10 @@ impl<S: Store> Relay<S> {
         // Who is asked about stands in no log that is kept by default.
         tracing::debug!(?command, "the operator asks");
         let word = command.word();
+        let decides = matches!(
+            command,
+            Command::Ban { .. } | Command::Unban { .. } | Command::Mailbox { .. } | Command::Notice { .. }
+        );
         let answer = match command {
             Command::Status => self.status(now).await,
             Command::Users { after } => self.users(after).await,
@@ -154,6 +159,9 @@ impl<S: Store> Relay<S> {
             Command::Drain => Ok(self.drain()),
             Command::Reopen => Ok(self.reopen()),
         };
+        if decides && answer.is_ok() {
+            self.presence.tell(|| News::Decided);
+        }
         match &answer {
             Ok(_) => tracing::info!(command = word, "done for the operator"),
             Err(_) => tracing::info!(command = word, "not done for the operator"),

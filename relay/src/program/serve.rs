@@ -156,6 +156,7 @@ async fn run(
         // A cluster that does not answer is waited for.
         () = stopped(&mut signals) => return Ok(()),
     };
+    store.serve();
     let broken = cluster::left(&store, secret.public());
     serve_over(serving, &mut signals, Opened { store, secret, alive: Alive::Elsewhere }, broken).await
 }

@@ -18,14 +18,15 @@ mod flights;
 mod lengths;
 mod logs;
 mod names;
+mod news;
 mod pulse;
 mod status;
 mod streams;
 mod tables;
 mod wakes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
@@ -35,14 +36,18 @@ use sealpost_spec::mailbox::{Seq, StoreId};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::bell::Bells;
-use super::{Bell, CrashPoint, CrashPoints, Entry, Fault, Key, Limit, Log, Store, Usage, Value, Watch, Write, Written};
+use super::bell::{Bells, lock};
+use super::{
+    Bell, CrashPoint, CrashPoints, Entry, Fault, Key, Limit, Log, Neighbours, Store, Usage, Value, Watch, Write,
+    Written,
+};
 use blobs::Ends;
 use bus::{Bus, Deadline};
 use flights::Flights;
 use lengths::Lengths;
 use logs::Sums;
 use names::Names;
+use news::Board;
 use pulse::Heart;
 pub use status::{RelayStatus, Replica, StreamStatus};
 use wakes::Ears;
@@ -144,6 +149,9 @@ pub struct JetStream {
     lengths: Lengths,
     ends: Ends,
     together: Semaphore,
+    board: Mutex<Option<Board>>,
+    /// `None` once it beats.
+    heart: Mutex<Option<Heart>>,
     life: Life,
     /// Carries the connection; `None` once this is dropped.
     runtime: Option<Runtime>,
@@ -194,7 +202,7 @@ impl JetStream {
         let (settings, bells) = (settings.clone(), Bells::default());
         let hung = bells.clone();
         let opened = handle.spawn(async move { connected(&settings, hung).await }).await;
-        let (id, bus, names) = opened.map_err(|_| Fault::Stopped)??;
+        let (id, bus, names, board, heart) = opened.map_err(|_| Fault::Stopped)??;
         Ok(Self {
             id,
             bus,
@@ -205,6 +213,8 @@ impl JetStream {
             lengths: Lengths::default(),
             ends: Ends::default(),
             together: Semaphore::new(TOGETHER),
+            board: Mutex::new(Some(board)),
+            heart: Mutex::new(Some(heart)),
             life: Life { crash, commits: AtomicU64::new(0), stopped: AtomicBool::new(false) },
             runtime: store.runtime.take(),
         })
@@ -212,6 +222,13 @@ impl JetStream {
 }
 
 impl JetStream {
+    /// Says from now on that a relay is here, and looks after the cluster.
+    pub fn serve(&self) {
+        if let (Some(runtime), Some(heart)) = (&self.runtime, lock(&self.heart).take()) {
+            runtime.spawn(heart.beat());
+        }
+    }
+
     /// Resolves when a value is there, and is not this one: looked at now and then. It goes on without the store.
     pub fn replaced(&self, key: Key, own: Vec<u8>) -> impl Future<Output = ()> + Send + use<> {
         let (bus, names) = (self.bus.clone(), self.names.clone());
@@ -264,12 +281,13 @@ pub async fn look(settings: &Settings) -> Result<(Vec<StreamStatus>, Vec<RelaySt
 }
 
 /// Connects, begins to listen, and settles the streams.
-async fn connected(settings: &Settings, bells: Bells) -> Result<(StoreId, Bus, Names), OpenError> {
+async fn connected(settings: &Settings, bells: Bells) -> Result<(StoreId, Bus, Names, Board, Heart), OpenError> {
     let until = Deadline::after(START);
     let (miss, missed) = mpsc::channel(1);
     let client = connect(settings, miss, until).await?;
     let names = Names::new(&settings.prefix);
-    let ears = Ears::open(&client, &names).await.map_err(|error| OpenError::Unreachable(error.to_string()))?;
+    let ears = Ears::open(&client, &names).await.map_err(|error| OpenError::Unreachable(words(&error)))?;
+    let board = Board::open(&client, &names).await.map_err(|error| OpenError::Unreachable(words(&error)))?;
     tokio::spawn(ears.listen(bells, missed));
     let bus = Bus::new(client);
     let plans = streams::plans(&names, settings.replicas);
@@ -279,8 +297,8 @@ async fn connected(settings: &Settings, bells: Bells) -> Result<(StoreId, Bus, N
     }
     let id = id.ok_or(Fault::Damaged("a cluster"))?;
     let (monitors, servers) = (settings.monitors.clone(), settings.servers.len());
-    tokio::spawn(Heart { bus: bus.clone(), names: names.clone(), plans, monitors, servers }.beat());
-    Ok((StoreId(id), bus, names))
+    let heart = Heart { bus: bus.clone(), names: names.clone(), plans, monitors, servers };
+    Ok((StoreId(id), bus, names, board, heart))
 }
 
 /// Connects to one of the servers, and looks whether it will do. `miss`: told when something may have been missed.
@@ -308,8 +326,8 @@ async fn connect(settings: &Settings, miss: mpsc::Sender<()>, until: Deadline) -
                     // Already told where there is no room.
                     Event::Connected | Event::SlowConsumer(_) => _ = miss.try_send(()),
                     Event::Disconnected => tracing::warn!("the connection to the cluster is lost"),
-                    Event::ServerError(error) => tracing::warn!("a server of the cluster says: {error}"),
-                    other => tracing::debug!("cluster: {other}"),
+                    Event::ServerError(error) => tracing::warn!("a server of the cluster says: {}", words(&error)),
+                    other => tracing::debug!("cluster: {}", words(&other)),
                 }
             }
         });
@@ -323,7 +341,7 @@ async fn connect(settings: &Settings, miss: mpsc::Sender<()>, until: Deadline) -
     let client = loop {
         match options.clone().connect(addresses.as_slice()).await {
             Ok(client) => break client,
-            Err(error) if patience.wait().await.is_err() => return Err(OpenError::Unreachable(error.to_string())),
+            Err(error) if patience.wait().await.is_err() => return Err(OpenError::Unreachable(words(&error))),
             Err(_) => {}
         }
     };
@@ -345,6 +363,11 @@ fn new_enough(version: &str) -> bool {
     numbers.next().zip(numbers.next()).is_some_and(|version| version >= OLDEST)
 }
 
+/// Words of a server or of the system, for a terminal or the log: one printable line.
+fn words(text: &impl std::fmt::Display) -> String {
+    text.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
 /// What a server says of itself, for a terminal.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic()).take(80).collect()
@@ -363,6 +386,11 @@ impl Store for JetStream {
         let written = self.apply(&batch).await?;
         self.life.reach(CrashPoint::AfterCommit)?;
         Ok(written)
+    }
+
+    fn neighbours(&self) -> Option<Neighbours> {
+        let runtime = self.runtime.as_ref()?;
+        Some(lock(&self.board).take()?.begin(runtime.handle()))
     }
 
     async fn read(&self, log: &Log, after: Seq, limit: Limit) -> Result<Vec<Entry>, Fault> {

@@ -81,9 +81,12 @@ impl Room {
         &self.1[usize::from(first) % DOORS]
     }
 
-    /// A blob that there is already.
-    pub(super) fn add(&self, name: &Name, bytes: u64) {
-        lock(&self.0).add(name, bytes, 1);
+    /// These are all the blobs that there are. What came or went while they were looked at is off until the next time.
+    pub(super) fn count(&self, there: Vec<(Name, u64)>) {
+        let mut taken = lock(&self.0);
+        *taken = Taken::default();
+        there.iter().for_each(|(name, bytes)| taken.add(name, *bytes, 1));
+        taken.show();
     }
 
     /// Gives room back, of one blob that is gone or of none.

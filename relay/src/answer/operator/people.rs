@@ -18,6 +18,9 @@ impl<S: Store> Relay<S> {
     pub(super) async fn kick(&self, name: &Name, reason: &Words) -> Answer {
         self.known(self.row::<Account>(row::account(name)).await)?.ok_or_else(|| nobody(name))?;
         let ended = self.presence.end(name, None, &Refusal::Kicked { reason: reason.as_str().to_owned() });
+        if ended == 0 && self.presence.online(name) {
+            return done(format!("{}: the relay where they are is told", name.as_str()));
+        }
         if ended == 0 {
             let advice = format!("sealpost-relay admin ban {}    # keeps them out", name.as_str());
             return Err(Trouble::new(format!("{} is not connected", name.as_str()), "no link is theirs", advice));

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `P.log.KIND.LOG.ID.SIZE` | an entry: its log's name, its id, how long it is |
 //! | `P.wake.KIND.LOG` | core NATS: something was appended there |
+//! | `P.news` | core NATS: what relays tell each other |
 //! | `P.table.TABLE.62.6f.62._` | a value: its key, here `bob` |
 //! | `P.blob.ID.NUMBER` | a part of a blob |
 
@@ -43,6 +44,11 @@ pub(super) struct LogName {
 impl Names {
     pub(super) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
+    }
+
+    /// Where relays tell each other.
+    pub(super) fn news(&self) -> String {
+        format!("{}.news", self.prefix)
     }
 
     /// The stream of a kind of log, or of `tables` and `blobs`.
