@@ -48,6 +48,7 @@ pub mod folder;
 pub mod known;
 pub mod listen;
 pub mod metrics;
+pub mod migrate;
 pub mod quota;
 pub mod shared;
 pub mod store;

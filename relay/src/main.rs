@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     }
     let outcome = match command {
         Command::Serve { options, key, demo } => program::serve::serve(&options, key.as_deref(), demo),
+        Command::Migrate { to, key, options } => program::migrate::migrate(to, key.as_deref(), &options),
         Command::Cluster(cluster) => program::cluster::cluster(&cluster),
         Command::Admin(admin) => program::admin::admin(&admin),
         Command::Drain(drain) => program::admin::drain(&drain),

@@ -1,6 +1,6 @@
 //! The program around the library: a room for each command, and what they share.
 //!
-//! [`serve`] and [`cluster`] are the only ones that name a concrete store.
+//! [`serve`], [`cluster`] and [`migrate`] are the only ones that name a concrete store.
 
 pub(crate) mod address;
 pub(crate) mod admin;
@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod known;
 pub(crate) mod log;
 pub(crate) mod manual;
+pub(crate) mod migrate;
 mod process;
 mod reload;
 pub(crate) mod serve;

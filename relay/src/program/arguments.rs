@@ -40,6 +40,20 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with_all = ["data", "cluster", "key"])]
         demo: bool,
     },
+    /// Copies what a relay alone has in its data folder into a cluster, or what a cluster has into a data folder
+    ///
+    /// No relay may run meanwhile that serves either. What was broken off goes on where it was, and is not served before it is
+    /// whole. The old store stays as it is. People keep their addresses: the key is the same.
+    Migrate {
+        /// Where to
+        #[arg(value_enum)]
+        to: Home,
+        /// For a data folder without one: the key that the relays of the cluster share
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        #[command(flatten)]
+        options: Options,
+    },
     /// The NATS servers that relays share, and the key that they share
     #[command(subcommand)]
     Cluster(Cluster),
@@ -115,6 +129,15 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
+}
+
+/// Where a store may stand.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Home {
+    /// In the cluster's servers
+    Cluster,
+    /// In the data folder
+    Folder,
 }
 
 /// What may be asked of a cluster, and changed in it.

@@ -15,6 +15,7 @@ use sealpost_relay::demo::Demo;
 use sealpost_relay::folder::Folder;
 use sealpost_relay::listen::{Server, tls};
 use sealpost_relay::metrics::{self, Health};
+use sealpost_relay::migrate;
 use sealpost_relay::store::jetstream::Settings;
 use sealpost_relay::store::{Sqlite, Store};
 use tokio::time::timeout;
@@ -201,6 +202,10 @@ async fn serve_over<S: Store>(
     broken: impl Future<Output = Failure>,
 ) -> Result<(), Failure> {
     let Serving { options, config, level, folder, doors, files, demo } = serving;
+    if migrate::unfinished(&store).await.map_err(|fault| started(&fault))? {
+        let cause = "not all was copied into its store yet";
+        return Err(Failure::new(RUNTIME, "the relay does not start", cause, "end it first: sealpost-relay migrate"));
+    }
     let acceptor = tls(&secret).map_err(|error| started(&error))?;
     let port = doors.relay.local_addr().map_err(|error| started(&error))?.port();
     let listener = tokio::net::TcpListener::from_std(doors.relay).map_err(|error| started(&error))?;
