@@ -294,3 +294,71 @@ fn servers_that_will_not_do_are_refused() {
     let alice = Person::registered(folder.path(), "alice", &relay.address);
     let _ = alice.run(&["send", "alice", "a note"]).expect(0);
 }
+
+/// What a relay alone has goes into a cluster, and out of it again, under one address: who was away finds what waits, people go
+/// on where they were, and nothing is copied over something else.
+#[test]
+fn a_store_moves_into_a_cluster_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(nats) = Nats::start(folder.path(), 1, Setup { syncs: false, ..Setup::default() }) else {
+        return skip("cluster", "nats");
+    };
+    let servers = nats.addresses().join(",");
+    let environment = [("SEALPOST_RELAY_CLUSTER__REPLICAS", "1")];
+    let mut alone = RelayProcess::start(folder.path());
+    let alice = Person::registered(folder.path(), "alice", &alone.address);
+    let bob = Person::registered(folder.path(), "bob", &alone.address);
+    let file = folder.path().join("a file");
+    std::fs::write(&file, vec![7; 300_000]).unwrap();
+    let _ = alice.run(&["send", "bob", "hello"]).expect(0);
+    assert_eq!(bob.receives(1), ["hello"]);
+    let _ = bob.run(&["send", "alice", "hello"]).expect(0);
+    assert_eq!(alice.receives(1), ["hello"]);
+    let _ = alice.run(&["send", "bob", "before it moved"]).expect(0);
+    let _ = alice.run(&["send", "bob", "-f", file.to_str().unwrap()]).expect(0);
+    let socket = alone.socket();
+    let data = alone.data.to_str().unwrap().to_owned();
+    let migrate = |to: &str, data: &str, more: &[&str]| {
+        let words = [["migrate", to, "--data", data, "--cluster", &servers].as_slice(), more].concat();
+        RelayProcess::program_with(&environment, &words)
+    };
+    assert_eq!(migrate("cluster", &data, &[]).code, Some(3), "the relay runs");
+    assert_eq!(alone.stop(rustix::process::Signal::TERM), Some(0));
+    let moved = migrate("cluster", &data, &[]).expect(0);
+    assert!(moved.out.starts_with("copied: ") && !moved.out.contains(" 0 parts"), "{}", moved.out);
+
+    let home = folder.path().join("shared");
+    std::fs::create_dir_all(&home).unwrap();
+    let key = format!("{data}/relay.key");
+    let replicas = format!("{}={}", environment[0].0, environment[0].1);
+    let options = ["--cluster", &servers, "--key", &key];
+    let mut shared = RelayProcess::start_at(&home, &socket, &options, &["env", &replicas]);
+    assert_eq!(shared.address, alone.address);
+    let (mut texts, mut offered) = (Vec::new(), None);
+    until("bob has what waited for him", || {
+        let outcome = bob.json(&["recv", "--timeout", "20s"]).expect(0);
+        texts.extend(outcome.events("message").iter().map(|line| line["text"].clone()));
+        offered = outcome.events("file").pop().map(|file| file["id"].clone()).or(offered.take());
+        (!texts.is_empty() && offered.is_some()).then_some(())
+    });
+    assert_eq!(texts, ["before it moved"]);
+    let got = folder.path().join("got");
+    let id = offered.unwrap();
+    let _ = bob.run(&["get", id.as_str().unwrap(), "-o", got.to_str().unwrap()]).expect(0);
+    assert_eq!(std::fs::read(&got).unwrap(), vec![7; 300_000]);
+    let _ = bob.run(&["send", "alice", "after it moved"]).expect(0);
+    assert_eq!(shared.stop(rustix::process::Signal::TERM), Some(0));
+
+    let back = folder.path().join("back/relay");
+    std::fs::create_dir_all(back.parent().unwrap()).unwrap();
+    let refused = migrate("folder", back.to_str().unwrap(), &["--key", &key]);
+    assert!(refused.code == Some(1) && refused.err.contains("stop them"), "{}", refused.err);
+    until("no relay is there any more", || {
+        let moved = migrate("folder", back.to_str().unwrap(), &["--key", &key]);
+        (moved.code == Some(0)).then_some(())
+    });
+    let again = RelayProcess::start_at(&folder.path().join("back"), &socket, &[], &[]);
+    assert_eq!(again.address, alone.address);
+    let _ = bob.run(&["send", "alice", "and back"]).expect(0);
+    assert_eq!(alice.receives(2), ["after it moved", "and back"]);
+}
