@@ -61,5 +61,14 @@ mod tests {
         assert_eq!(profile.rows.connection().execute(bend, []).unwrap(), 1);
         let after = profile.rows.health().unwrap();
         assert_eq!((after.rows, after.unreadable), (before.rows, 1));
+        // What is sealed beside a row counts as well.
+        for insert in [
+            "INSERT INTO content (key, row, content) VALUES (randomblob(32), zeroblob(60), zeroblob(60))",
+            "INSERT INTO parcel (key, row, message, sealed) VALUES (randomblob(32), zeroblob(60), zeroblob(60), zeroblob(60))",
+        ] {
+            assert_eq!(profile.rows.connection().execute(insert, []).unwrap(), 1);
+        }
+        let most = profile.rows.health().unwrap();
+        assert_eq!((most.rows, most.unreadable), (before.rows + 5, 6));
     }
 }
