@@ -30,7 +30,13 @@ struct Entry {
     row: u8,
     conversation: u8,
     /// Where its text ends; it begins behind the line break of the one before.
-    end: usize,
+    end: u32,
+}
+
+impl Entry {
+    const fn end(&self) -> usize {
+        self.end as usize
+    }
 }
 
 /// What the lines of 256 neighbouring rows say.
@@ -38,6 +44,7 @@ struct Entry {
 pub(super) struct Page {
     conversations: Vec<String>,
     lines: Vec<Entry>,
+    /// Empty where the text stands in an index.
     text: Zeroizing<String>,
 }
 
@@ -70,18 +77,24 @@ impl Page {
         });
         let conversation = u8::try_from(conversation).expect("a page has no more conversations than rows");
         self.text.push_str(&folded(said));
-        self.lines.push(Entry { row, conversation, end: self.text.len() });
+        let end = u32::try_from(self.text.len()).expect("256 messages are not so long");
+        self.lines.push(Entry { row, conversation, end });
         // No word is found across two messages.
         self.text.push('\n');
     }
 
-    /// Bytes of memory that it takes, about.
-    pub(super) fn bytes(&self) -> usize {
-        self.text.capacity() + self.lines.capacity() * size_of::<Entry>()
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
-    /// Lines that have all the words, in this conversation where one is given; the oldest first.
-    pub(super) fn find(&self, words: &[String], with: Option<&str>) -> Vec<u8> {
+    /// The text stands somewhere else from now on.
+    pub(super) fn without_text(self) -> Self {
+        Self { text: Zeroizing::default(), ..self }
+    }
+
+    /// Lines that have all the words, in this conversation where one is given; the oldest first. `text`: of the page, wherever it
+    /// stands.
+    pub(super) fn find(&self, text: &str, words: &[String], with: Option<&str>) -> Vec<u8> {
         let Some((first, others)) = words.split_first() else { return Vec::new() };
         let with = match with.map(|with| self.conversations.iter().position(|known| known == with)) {
             Some(None) => return Vec::new(),
@@ -90,15 +103,16 @@ impl Page {
         };
         let mut found = Vec::new();
         let mut from = 0;
-        while let Some(at) = self.text.get(from..).and_then(|rest| rest.find(first)) {
+        while let Some(at) = text.get(from..).and_then(|rest| rest.find(first)) {
             let at = from + at;
-            let line = self.lines.partition_point(|line| line.end <= at);
+            let line = self.lines.partition_point(|line| line.end() <= at);
             let start =
-                line.checked_sub(1).and_then(|before| self.lines.get(before)).map_or(0, |before| before.end + 1);
-            let Some(Entry { row, conversation, end }) = self.lines.get(line) else { break };
-            let said = self.text.get(start..*end).unwrap_or_default();
+                line.checked_sub(1).and_then(|before| self.lines.get(before)).map_or(0, |before| before.end() + 1);
+            let Some(line @ Entry { row, conversation, .. }) = self.lines.get(line) else { break };
+            let end = line.end();
+            let said = text.get(start..end).unwrap_or_default();
             let here = with.is_none_or(|with| with == usize::from(*conversation));
-            if here && at + first.len() <= *end && others.iter().all(|word| said.contains(word)) {
+            if here && at + first.len() <= end && others.iter().all(|word| said.contains(word)) {
                 found.push(*row);
             }
             from = end + 1;
@@ -116,7 +130,7 @@ impl Page {
         page = page.u16(self.lines.len() as u16);
         let mut start = 0;
         for Entry { row, conversation, end } in &self.lines {
-            page = page.u8(*row).u8(*conversation).u32((end - start) as u32);
+            page = page.u8(*row).u8(*conversation).u32(end - start);
             start = end + 1;
         }
         Zeroizing::new(page.fixed(self.text.as_bytes()).done())
@@ -128,15 +142,15 @@ impl Page {
         for _ in 0..reader.u16()? {
             page.conversations.push(str::from_utf8(reader.short()?).map_err(|_| DecodeError)?.to_owned());
         }
-        let mut end = 0;
+        let mut begin = 0_u32;
         for _ in 0..reader.u16()? {
             let (row, conversation, length) = (reader.u8()?, reader.u8()?, reader.u32()?);
-            end += length as usize;
+            let end = begin.checked_add(length).ok_or(DecodeError)?;
             page.lines.push(Entry { row, conversation, end });
-            end += 1;
+            begin = end.checked_add(1).ok_or(DecodeError)?;
         }
         let text = str::from_utf8(reader.rest()).map_err(|_| DecodeError)?;
-        if text.len() != end {
+        if text.len() != begin as usize {
             return Err(DecodeError);
         }
         page.text = Zeroizing::new(text.to_owned());

@@ -1,6 +1,7 @@
 //! Words of all messages: found in pages, which stay in memory as long as somebody searches.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rusqlite::params;
 
@@ -8,7 +9,8 @@ use super::messages::Line;
 use super::pages::{Page, folded, row_of};
 use super::rows::{Rows, Stored};
 
-/// Most bytes of pages that stay in memory; those beyond are opened for each search.
+/// Most bytes of text that stay in memory; the pages beyond are opened for each search. So much is asked of the system in one piece,
+/// which takes no memory before it is written to, and goes back as one piece: among other memory the pages would leave holes.
 const ROOM: usize = 48 * 1024 * 1024;
 
 /// Remembers, in memory, which pages are not what they were. Part of each transaction, like all else.
@@ -30,26 +32,45 @@ DROP TABLE IF EXISTS temp.touched;
 
 /// Pages that a search has opened.
 pub(crate) struct Index {
-    pages: BTreeMap<i64, Page>,
-    bytes: usize,
+    /// Of all of them, one after the other; it never grows beyond its first capacity.
+    texts: String,
+    /// With where their text begins and ends.
+    pages: BTreeMap<i64, (Page, Range<usize>)>,
+    /// Bytes of text whose page has another one now, or is gone.
+    dead: usize,
     room: usize,
 }
 
 impl Index {
+    fn with_room(room: usize) -> Self {
+        Self { texts: String::with_capacity(room), pages: BTreeMap::new(), dead: 0, room }
+    }
+
     /// Keeps a page; one for which there is no room comes back.
     fn keep(&mut self, number: i64, page: Page) -> Option<Page> {
-        let bytes = self.bytes + page.bytes();
-        if bytes > self.room {
+        let bytes = page.text().len();
+        if self.texts.len() + bytes > self.room && self.dead * 2 > self.room {
+            self.texts.clear();
+            self.pages.clear();
+            self.dead = 0;
+        }
+        let begin = self.texts.len();
+        if begin + bytes > self.room {
             return Some(page);
         }
-        self.bytes = bytes;
-        self.pages.insert(number, page);
+        self.texts.push_str(page.text());
+        self.pages.insert(number, (page.without_text(), begin..begin + bytes));
         None
     }
 
+    fn page(&self, number: i64) -> Option<(&Page, &str)> {
+        let (page, at) = self.pages.get(&number)?;
+        Some((page, self.texts.get(at.clone())?))
+    }
+
     fn forget(&mut self, number: i64) {
-        if let Some(page) = self.pages.remove(&number) {
-            self.bytes -= page.bytes();
+        if let Some((_, at)) = self.pages.remove(&number) {
+            self.dead += at.len();
         }
     }
 }
@@ -69,7 +90,7 @@ impl Rows {
     pub(crate) fn begin_index(&self) -> Stored<Index> {
         self.drop_index()?;
         self.connection().execute_batch(WATCH)?;
-        Ok(Index { pages: BTreeMap::new(), bytes: 0, room: ROOM })
+        Ok(Index::with_room(ROOM))
     }
 
     /// Nobody searches any more.
@@ -105,11 +126,12 @@ impl Rows {
         let Some(newest) = self.newest_page()? else { return Ok(lines) };
         for number in (0..=newest).rev() {
             let mut opened = None;
-            if !index.pages.contains_key(&number) {
+            if index.page(number).is_none() {
                 opened = index.keep(number, self.page(number)?);
             }
-            let Some(page) = opened.as_ref().or_else(|| index.pages.get(&number)) else { continue };
-            for row in page.find(&words, question.with).into_iter().rev() {
+            let opened = opened.as_ref().map(|page| (page, page.text()));
+            let Some((page, text)) = opened.or_else(|| index.page(number)) else { continue };
+            for row in page.find(text, &words, question.with).into_iter().rev() {
                 if lines.len() >= question.limit {
                     return Ok(lines);
                 }

@@ -58,7 +58,7 @@ fn kept(profile: &Profile) -> Vec<i64> {
 }
 
 fn found(page: &Page, words: &[&str]) -> Vec<u8> {
-    page.find(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), None)
+    page.find(page.text(), &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), None)
 }
 
 /// All words have to stand in one message, whole or as a part, in whichever order; what is read back is the same.
@@ -75,8 +75,8 @@ fn all_words_stand_in_one_message() {
         assert_eq!(found(&page, &["ärger", "fuchs"]), [255]);
         assert_eq!(found(&page, &["hounds\nquick"]), [0; 0]);
         assert_eq!(found(&page, &[]), [0; 0]);
-        assert_eq!(page.find(&["fox".to_owned()], Some("#garden")), [2]);
-        assert_eq!(page.find(&["fox".to_owned()], Some("#kitchen")), [0; 0]);
+        assert_eq!(page.find(page.text(), &["fox".to_owned()], Some("#garden")), [2]);
+        assert_eq!(page.find(page.text(), &["fox".to_owned()], Some("#kitchen")), [0; 0]);
     }
 }
 
@@ -137,7 +137,8 @@ fn a_page_goes_with_what_its_lines_were() {
     rows.move_lines("@bob", "@bob~1").unwrap();
     assert!(kept(&profile).is_empty(), "moved");
     assert!(!rows.make_pages(10).unwrap());
-    assert!(rows.page(0).unwrap().find(&["line".to_owned()], Some("@bob")).is_empty());
+    let page = rows.page(0).unwrap();
+    assert!(page.find(page.text(), &["line".to_owned()], Some("@bob")).is_empty());
 
     // Rows at the end that are gone give their numbers to the next ones.
     for number in 760..=900 {
