@@ -255,8 +255,10 @@ impl<S: Store> Relay<S> {
             Request::Acknowledge(pairs) => {
                 METRICS.requests.add(ACKNOWLEDGE, 1);
                 METRICS.acknowledged.add(pairs.len() as u64);
+                // [BOX-12] somebody waits for it.
+                let lazy = !pairs.is_empty();
                 let trim = self.acknowledged(caller, pairs);
-                Begun::Waits { answer: Box::pin(async move { self.told(self.acknowledge(trim).await) }), lazy: true }
+                Begun::Waits { answer: Box::pin(async move { self.told(self.acknowledge(trim).await) }), lazy }
             }
             Request::Post(post) => {
                 METRICS.requests.add(POST, 1);

@@ -14,8 +14,8 @@ use super::{Asked, Engine, Failure, Transmit};
 use crate::api::{Error, ErrorCode, Event};
 use crate::store::Stored;
 
-/// Without a push for so long after a login, in milliseconds, the mailbox counts as read: the relay pushes all of it
-/// at once.
+/// The pause before it is looked again, in milliseconds, whether all that was pushed is understood; and whether there is more, where the
+/// relay did not say.
 const QUIET: u64 = 300;
 
 /// Pause before another login after one that the relay did not take, in milliseconds.
@@ -55,6 +55,9 @@ pub(super) struct Standing {
     pub(super) shut_out: Option<Error>,
     /// Nothing more is expected in the mailbox.
     pub(super) drained: bool,
+    /// It is asked whether there is more; and whether something was pushed since.
+    asking: bool,
+    pushed: bool,
     patience: u32,
     /// By how much this machine's clock is ahead of the relay's, in milliseconds.
     pub(super) skew: i64,
@@ -288,7 +291,7 @@ impl Engine {
         self.rotate_prekeys(false)?;
         self.replenish(keys)?;
         self.follow_rooms()?;
-        self.timers.set(Timer::Drained, self.now + QUIET);
+        self.ask_for_more()?;
         self.fetching.reset();
         self.outbox.land();
         for name in self.contacts.keys().cloned().collect::<Vec<_>>() {
@@ -390,8 +393,28 @@ impl Engine {
 
     /// Something was pushed: the mailbox is not drained yet.
     pub(super) fn heard_a_push(&mut self) {
-        if self.online() && !self.standing.drained {
-            self.timers.set(Timer::Drained, self.now + QUIET);
+        self.standing.pushed = true;
+    }
+
+    /// Asks whether there is more than what was pushed, once all rooms are followed. **[BOX-12]**
+    pub(super) fn ask_for_more(&mut self) -> Stored<()> {
+        let follows = self.asked.values().any(|asked| matches!(asked, Asked::Follow(_) | Asked::Room(_)));
+        if self.online() && !self.standing.drained && !self.standing.asking && !follows {
+            (self.standing.asking, self.standing.pushed) = (true, false);
+            self.ask(Asked::More, Request::Acknowledge(Vec::new()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn more_answer(&mut self, result: &Result<Answer, Failure>) -> Stored<()> {
+        self.standing.asking = false;
+        match result {
+            Ok(_) if self.standing.pushed => self.ask_for_more(),
+            Ok(_) => self.drained(),
+            Err(_) => {
+                self.timers.set(Timer::Drained, self.now + QUIET);
+                Ok(())
+            }
         }
     }
 
@@ -421,7 +444,7 @@ impl Engine {
         let mut kept = Vec::with_capacity(self.made.len());
         for made in std::mem::take(&mut self.made) {
             match made {
-                Transmit::Authenticated { id, request: Request::Acknowledge(pairs) } => {
+                Transmit::Authenticated { id, request: Request::Acknowledge(pairs) } if !pairs.is_empty() => {
                     self.asked.remove(&id);
                     joined.extend(pairs);
                 }

@@ -155,6 +155,10 @@ impl World {
                     Transmit::Connect => self.people[who].wants = true,
                     Transmit::Disconnect => (self.people[who].wants, self.people[who].online) = (false, false),
                     Transmit::Authenticated { id, request } => {
+                        // [BOX-12] what there was comes before the answer.
+                        while let Some(push) = self.relay.next_push(who).filter(|_| self.people[who].online) {
+                            engine.handle_link(now, LinkEvent::Push(push));
+                        }
                         let result = if self.people[who].online && self.relay.up {
                             self.relay.authenticated(who, now, request)
                         } else {

@@ -531,6 +531,42 @@ async fn everything_comes_through_a_narrow_pipe() {
     assert_eq!(ids, (0..100).collect::<Vec<_>>());
 }
 
+/// [BOX-12] whoever asks whether there is more is pushed something first, as long as there is: the first answer before which nothing
+/// came says that all has come. It waits for nothing to travel with.
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_more_hears_of_the_end() {
+    for (boxes, pipe) in [(0, 64 * 1024), (1, 64 * 1024), (100, 64 * 1024), (100, 700)] {
+        let relay = new();
+        let mut bob = Person::new("bob", 20);
+        let (mut caller, _) = bob.register(&relay);
+        let post = bob.says(&relay, "lobby", PostKind::Join, b"", None);
+        ask(&relay, &mut caller, Request::Post(post)).unwrap();
+        (0..boxes).for_each(|id| deliver(&relay, envelope(&bob, id)));
+        let mut end = open_with(&relay, pipe, false).await;
+        end.login(&relay, &bob, 2).await;
+        let (mut come, mut number) = (0, 2);
+        let follow = Request::Follow { room: "lobby".parse().unwrap(), after: Default::default() };
+        end.request(number, &follow).await;
+        loop {
+            let (before, asked) = (come, tokio::time::Instant::now());
+            loop {
+                match end.next().await {
+                    Some(RelayFrame::Push(_)) => come += 1,
+                    Some(RelayFrame::Answer { id, answer: Ok(Answer::Done) }) if id == number => break,
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+            assert_eq!(asked.elapsed(), Duration::ZERO);
+            if number > 2 && come == before {
+                break;
+            }
+            number += 1;
+            end.request(number, &Request::Acknowledge(Vec::new())).await;
+        }
+        assert_eq!(come, usize::from(boxes) + 1, "{boxes} boxes and a post, through {pipe} bytes");
+    }
+}
+
 /// [STORE-7] [ROOM-9] who follows a room hears of every post by itself: also after the bell has rung for nothing, as it does
 /// when somebody else begins to follow.
 #[tokio::test(start_paused = true)]

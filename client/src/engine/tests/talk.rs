@@ -186,3 +186,31 @@ fn text_that_fits_no_box_is_refused_with_its_limit() {
     assert_eq!(world.recv(1)[0].len(), limit);
     assert_eq!(error_of(&world.send(0, "bob", &"z".repeat(limit + 1))), Some(ErrorCode::Usage));
 }
+
+/// [BOX-12] the relay says when all has come that waited: nobody has to wait whether there is more. What was pushed after it was asked
+/// is no end.
+#[test]
+fn the_relay_says_when_all_has_come() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(0, "bob", "hello");
+    world.pass(5_000);
+    world.go_offline(1);
+    for text in ["one", "two", "three"] {
+        world.send(0, "bob", text);
+    }
+    let id = world.give(1, Command::Recv { from: None, limit: None, follow: false, timeout_ms: 5_000 });
+    world.come_back(1);
+    let told: Vec<Message> = world.of(1, id).into_iter().filter_map(as_message).collect();
+    assert_eq!(texts(&told), ["hello", "one", "two", "three"], "and no time has passed");
+    assert!(world.of(1, id).contains(&Event::End));
+
+    world.step(1, |engine| {
+        engine.standing.drained = false;
+        engine.ask_for_more()?;
+        engine.heard_a_push();
+        engine.more_answer(&Ok(sealpost_spec::relay::Answer::Done))?;
+        assert!(!engine.standing.drained, "something came: perhaps there is more");
+        Ok(())
+    });
+    assert!(world.engine(1).standing.drained, "it was asked again");
+}
