@@ -6,6 +6,7 @@ pub mod cli;
 mod columns;
 mod daemon;
 mod duration;
+mod field;
 mod json;
 mod meter;
 mod names;

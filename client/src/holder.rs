@@ -61,6 +61,14 @@ impl Opening {
     pub fn of_holder(dir: &Path, passphrase: AskPassphrase) -> Self {
         Self { dir: dir.to_owned(), passphrase, proxy: None, downloads: dir.to_owned() }
     }
+
+    /// The same with a passphrase that was given already.
+    #[must_use]
+    pub fn with(&self, passphrase: Zeroizing<String>) -> Self {
+        let Self { dir, proxy, downloads, .. } = self;
+        let passphrase = Box::new(move || Ok(passphrase.clone()));
+        Self { dir: dir.clone(), passphrase, proxy: proxy.clone(), downloads: downloads.clone() }
+    }
 }
 
 /// A conversation with whoever holds the profile.

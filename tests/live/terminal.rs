@@ -239,3 +239,48 @@ fn long_lines_break_between_words() {
         assert!(shown.contains(&word), "{word} is torn in\n{shown}");
     }
 }
+
+/// Line mode that nobody uses wipes what it has shown, closes the profile, and asks for the passphrase; so does `/lock`.
+#[test]
+fn line_mode_locks() {
+    let pair = Pair::acquainted();
+    let alice = &pair.alice;
+    let passphrase = std::fs::read_to_string(&alice.passphrase).unwrap();
+    let passphrase = format!("{}\r", passphrase.trim_end());
+    let held = || alice.json(&["profiles"]).expect(0).events("profile")[0]["held"] == true;
+    for lock in ["3s", "1h"] {
+        let arguments = ["--home", alice.home.to_str().unwrap(), "chat", "--lock", lock];
+        let client = sealpost_tests::processes::programs().client.to_str().unwrap();
+        let mut terminal = Terminal::of(client, arguments.into_iter());
+        terminal.shows("Passphrase:");
+        terminal.types(&passphrase);
+        terminal.shows("#lobby PUBLIC>");
+        assert!(held());
+        if lock == "1h" {
+            terminal.types("/dm bob what nobody else is to read\r");
+            terminal.shows("@bob sent");
+            terminal.types("/lock\r");
+        }
+        terminal.shows("This profile is locked.");
+        assert!(
+            !terminal.shown().contains("#lobby") && !terminal.shown().contains("nobody else"),
+            "{}",
+            terminal.shown()
+        );
+        until("nobody holds the profile", || (!held()).then_some(()));
+        terminal.types("wrong\r");
+        terminal.shows("the passphrase is wrong");
+        assert!(!held());
+        terminal.types(&passphrase);
+        terminal.shows("#lobby PUBLIC>");
+        assert!(held());
+        if lock == "1h" {
+            terminal.types("/lock\r");
+            terminal.shows("This profile is locked.");
+        }
+        // Ctrl-C leaves, locked or not.
+        terminal.types("\x03");
+        assert_eq!(terminal.ends(), 0);
+        assert!(!terminal.shown().contains("by the sea"), "nothing of the passphrase was shown");
+    }
+}

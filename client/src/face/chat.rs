@@ -1,6 +1,7 @@
 //! Line mode: what is typed or piped in goes out, what arrives is printed.
 
 mod input;
+mod lock;
 mod talk;
 mod terminal;
 
@@ -30,21 +31,46 @@ pub(super) async fn run(
     mut opening: Opening,
     screen: Screen,
     drain: Option<Duration>,
-    may_ask: bool,
-    notify: Notify,
+    Options { may_ask, notify, lock }: Options,
 ) -> Result<u8, Stop> {
     let screen = Screen { slash: true, ..screen };
     let mut session = Session::open(&mut opening).await?;
     let mut input = Input::start(screen, may_ask);
+    // What is piped in comes whether somebody is there or not.
+    let lock = lock.filter(|_| input.is_typed());
     let mut talk = Talk::new(screen, input.printer());
     if screen.terminal && !screen.json {
         talk.notify_with(Notifier::new(notify, &std::env::var("TERM").unwrap_or_default()));
     }
-    let outcome = converse(&mut session, &mut opening, &mut input, &mut talk, drain.unwrap_or(DRAIN)).await;
-    // The terminal first: it must not stay raw, whatever happens next.
-    input.stop().await;
-    session.finish().await;
-    outcome
+    let drain = drain.unwrap_or(DRAIN);
+    loop {
+        let outcome = converse(&mut session, &mut opening, &mut input, &mut talk, (drain, lock)).await;
+        // The terminal first: it must not stay raw, whatever happens next.
+        input.pause().await;
+        session.finish().await;
+        match outcome? {
+            After::Left => return Ok(0),
+            After::Locked => {}
+        }
+        let Some(passphrase) = lock::opened(&opening.dir, screen).await? else { return Ok(0) };
+        session = Session::open(&mut opening.with(passphrase)).await?;
+        input.resume(&mut talk);
+    }
+}
+
+/// How it is talked.
+pub(super) struct Options {
+    pub(super) may_ask: bool,
+    pub(super) notify: Notify,
+    /// After how long without a line it is locked; never where the passphrase was not asked for.
+    pub(super) lock: Option<Duration>,
+}
+
+/// Why a conversation is over.
+enum After {
+    Left,
+    /// Nobody was there for a while, or somebody is about to go.
+    Locked,
 }
 
 async fn converse(
@@ -52,8 +78,8 @@ async fn converse(
     opening: &mut Opening,
     input: &mut Input,
     talk: &mut Talk,
-    drain: Duration,
-) -> Result<u8, Stop> {
+    (drain, lock): (Duration, Option<Duration>),
+) -> Result<After, Stop> {
     let mut left = MAX_HOLDERS;
     talk.begin(session).await?;
     input.describe(talk);
@@ -61,18 +87,25 @@ async fn converse(
     tokio::pin!(stop);
     let mut ended: Option<Instant> = None;
     let mut look = Instant::now();
+    let mut touched = Instant::now();
     loop {
         let open = ended.is_none() && talk.ready();
         tokio::select! {
             typed = input.next(), if open => match typed {
                 Typed::Line(line) => {
+                    touched = Instant::now();
                     let next = talk.typed(session, &line).await?;
-                    input.describe(talk);
-                    if next == Next::Leave {
-                        return Ok(0);
+                    match next {
+                        Next::Stay => input.describe(talk),
+                        Next::Leave => return Ok(After::Left),
+                        Next::Lock if lock.is_some() => return Ok(After::Locked),
+                        Next::Lock => {
+                            talk.locks_nothing()?;
+                            input.describe(talk);
+                        }
                     }
                 }
-                Typed::Left => return Ok(0),
+                Typed::Left => return Ok(After::Left),
                 Typed::End => {
                     ended = Some(Instant::now() + drain);
                     look = Instant::now();
@@ -102,9 +135,10 @@ async fn converse(
                 }
             },
             () = &mut stop => return Err(Error::new(ErrorCode::Interrupted, "interrupted").into()),
+            () = tokio::time::sleep_until(touched + lock.unwrap_or_default()), if lock.is_some() => return Ok(After::Locked),
             () = tokio::time::sleep_until(look), if ended.is_some() => {
                 match talk.queued() {
-                    Some(0) => return Ok(0),
+                    Some(0) => return Ok(After::Left),
                     _ if ended.is_some_and(|end| Instant::now() >= end) => {
                         return Err(Error::new(ErrorCode::Waiting, "not everything has gone out yet; it stays queued")
                             .advise("sealpost status")

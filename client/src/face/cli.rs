@@ -97,7 +97,11 @@ async fn carry_out(global: Global, verb: Verb, screen: Screen) -> Result<u8, Sto
             web::run(context.opening(), screen, options).await
         }
         Verb::Daemon { socket } => daemon::run(context.opening(), screen, socket).await,
-        Verb::Chat { notify } => chat::run(context.opening(), screen, global.timeout, !global.no_input, notify).await,
+        Verb::Chat { notify, lock } => {
+            let lock = lock.0.filter(|_| context.passphrase.is_asked_for());
+            let options = chat::Options { may_ask: !global.no_input, notify, lock };
+            chat::run(context.opening(), screen, global.timeout, options).await
+        }
         Verb::Tui(look) => full_screen(context, look).await,
         verb => online::run(context, verb, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await,
     }

@@ -7,6 +7,7 @@ mod acts;
 mod ask;
 mod files;
 mod gate;
+mod held;
 mod live;
 mod lock;
 mod pages;
@@ -27,20 +28,18 @@ use tokio::sync::mpsc;
 use super::Stop;
 use super::cli::interrupted;
 use super::screen::Screen;
-use crate::api::{Command, Error, ErrorCode, Event};
-use crate::holder::{self, Opening, PAUSE, Session};
+use crate::api::{Error, ErrorCode, Event};
+use crate::holder::Opening;
 use ask::Ask;
 use gate::Gate;
-use lock::Lock;
+use held::Held;
+use lock::{Given, Lock};
 
 /// Longest form in bytes: a text that fits no message is refused in words.
 const MAX_FORM: usize = 256 * 1024;
 
 /// How long what is under way may take once the page is told to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How often in a row another holder of the profile is looked for.
-const MAX_HOLDERS: u32 = 200;
 
 /// What every request needs.
 struct Web {
@@ -58,7 +57,7 @@ pub(super) struct Options {
     pub(super) lock: Option<Duration>,
 }
 
-pub(super) async fn run(mut opening: Opening, screen: Screen, options: Options) -> Result<u8, Stop> {
+pub(super) async fn run(opening: Opening, screen: Screen, options: Options) -> Result<u8, Stop> {
     if !options.listen.ip().is_loopback() {
         return Err(Error::new(
             ErrorCode::Usage,
@@ -68,48 +67,49 @@ pub(super) async fn run(mut opening: Opening, screen: Screen, options: Options) 
         .advise("sealpost web --listen 127.0.0.1:0; from another machine: ssh -L")
         .into());
     }
-    let mut session = Session::open(&mut opening).await?;
-    let outcome = serve(&mut session, &mut opening, screen, &options).await;
-    session.finish().await;
+    let dir = opening.dir.clone();
+    let mut held = Held::open(opening).await?;
+    let outcome = serve(&mut held, &dir, screen, &options).await;
+    held.finish().await;
     outcome
 }
 
-async fn serve(session: &mut Session, opening: &mut Opening, screen: Screen, options: &Options) -> Result<u8, Stop> {
+async fn serve(held: &mut Held, profile: &Path, screen: Screen, options: &Options) -> Result<u8, Stop> {
     let bound = TcpListener::bind(options.listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (address, listener) = bound.map_err(|error| {
         Error::new(ErrorCode::Failed, format!("nothing can listen on {}", options.listen))
             .because(error.to_string())
             .advise("sealpost web --listen 127.0.0.1:0")
     })?;
-    session.give(Command::Subscribe).await?;
-    let web = Arc::new(Web { gate: Gate::new(address), ask: Ask::new(&opening.dir), lock: Lock::new(options.lock) });
+    let (lock, mut given) = Lock::new(options.lock);
+    let web = Arc::new(Web { gate: Gate::new(address), ask: Ask::new(profile), lock });
     files::sweep(&web).await;
     tell(&web, screen)?;
-    let door = if options.open { Some(Door::open(&opening.dir, &web.gate)?) } else { None };
+    let door = if options.open { Some(Door::open(profile, &web.gate)?) } else { None };
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let served = axum::serve(listener, routes(&web)).with_graceful_shutdown(async {
         let _ = ended.await;
     });
     let mut served = tokio::spawn(async move { served.await });
     let mut lines = lines(options.may_ask);
-    let mut left = MAX_HOLDERS;
+    let mut locked = web.lock.told();
     let stop = interrupted();
     tokio::pin!(stop);
     loop {
         tokio::select! {
-            // What happens is told to the pages that are open; here it is only read.
-            event = session.next() => match event {
-                Some(_) => left = MAX_HOLDERS,
-                None if left == 0 => return Err(holder::gone().into()),
-                None => {
-                    left -= 1;
-                    tokio::time::sleep(PAUSE).await;
-                    let next = Session::open(opening).await?;
-                    std::mem::replace(session, next).finish().await;
-                    session.give(Command::Subscribe).await?;
-                }
-            },
+            error = held.reads() => return Err(error.into()),
             () = web.lock.idle() => web.lock.lock(),
+            _ = locked.changed() => if *locked.borrow_and_update() { held.lock() },
+            Some(Given { passphrase, tell }) = given.recv() => tokio::select! {
+                opened = held.unlock(passphrase) => {
+                    if opened.is_ok() {
+                        web.lock.unlock();
+                    }
+                    // Whoever gave it may have gone.
+                    let _ = tell.send(opened);
+                }
+                () = &mut stop => break,
+            },
             Some(()) = lines.recv() => tell(&web, screen)?,
             () = &mut stop => break,
             _ = &mut served => break,

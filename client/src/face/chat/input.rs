@@ -65,7 +65,7 @@ impl Input {
         }
     }
 
-    /// Lets somebody else use the terminal; a line that was being typed is given up.
+    /// Gives the terminal back as it was; a line that was being typed is given up.
     pub(super) async fn pause(&mut self) {
         if let Self::Terminal(terminal) = self {
             let screen = terminal.screen();
@@ -92,11 +92,9 @@ impl Input {
         }
     }
 
-    /// Gives the terminal back as it was.
-    pub(super) async fn stop(self) {
-        if let Self::Terminal(terminal) = self {
-            terminal.stop().await;
-        }
+    /// Whether a person types what comes.
+    pub(super) const fn is_typed(&self) -> bool {
+        matches!(self, Self::Terminal(_))
     }
 }
 

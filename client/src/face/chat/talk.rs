@@ -23,6 +23,7 @@ pub(super) type Printer = Box<dyn Fn(&Shown) -> Result<(), Stop> + Send>;
 pub(super) enum Next {
     Stay,
     Leave,
+    Lock,
 }
 
 /// What an answer belongs to.
@@ -174,12 +175,7 @@ impl Talk {
             Ok(Meaning::Command(command)) => command,
             Ok(Meaning::Nothing) => return Ok(Next::Stay),
             Ok(Meaning::Quit) => return Ok(Next::Leave),
-            Ok(Meaning::Lock) => {
-                let error =
-                    Error::new(ErrorCode::Usage, "line mode locks nothing: what was printed stays on the terminal");
-                self.show(&Event::Error(error.advise("/quit")))?;
-                return Ok(Next::Stay);
-            }
+            Ok(Meaning::Lock) => return Ok(Next::Lock),
             Ok(Meaning::Open(place)) => {
                 self.open(place)?;
                 return Ok(Next::Stay);
@@ -214,6 +210,13 @@ impl Talk {
         };
         self.ask(session, command, asked).await;
         Ok(Next::Stay)
+    }
+
+    /// Nobody would be asked for the passphrase.
+    pub(super) fn locks_nothing(&self) -> Result<(), Stop> {
+        let error = Error::new(ErrorCode::Usage, "nothing is locked")
+            .because("the passphrase was not typed, this is no terminal, or --lock off");
+        self.show(&Event::Error(error.advise("/quit")))
     }
 
     /// Something was told.

@@ -127,6 +127,11 @@ pub(super) enum Verb {
         /// Tell the desktop of messages, on a terminal: bell, on (nothing of them), content, off
         #[arg(long, value_enum, value_name = "HOW", default_value = "on", env = "SEALPOST_NOTIFY")]
         notify: Notify,
+        /// Lock after so long without a line of yours, on a terminal, and ask for the passphrase: 10m, 1h, off
+        ///
+        /// Where the passphrase is given by a file, a descriptor or the environment, nothing is locked.
+        #[arg(long, value_name = "DUR|off", default_value = "15m", env = "SEALPOST_LOCK")]
+        lock: After,
     },
     /// Open the full-screen interface, as without a command; F1 shows the keys
     Tui(Look),

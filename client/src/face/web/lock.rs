@@ -1,4 +1,4 @@
-//! Locking: pages forget what they show, and show nothing more until the passphrase was given.
+//! Locking: pages forget what they show, the profile is closed, and the passphrase opens both again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,13 +10,13 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse as _, Response};
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::Web;
 use crate::api::{Error, ErrorCode, Shown};
 use crate::face::plain;
-use crate::holder::{self, Zeroizing};
+use crate::holder::{Zeroizing, gone};
 
 /// Where the passphrase is given.
 pub(super) const UNLOCK: &str = "/unlock";
@@ -26,7 +26,18 @@ pub(super) struct Lock {
     after: Option<Duration>,
     touched: Mutex<Instant>,
     locked: watch::Sender<bool>,
+    /// To whoever closes and opens the profile.
+    give: mpsc::Sender<Given>,
 }
+
+/// A passphrase, and whom to tell whether it was the right one.
+pub(super) struct Given {
+    pub(super) passphrase: Zeroizing<String>,
+    pub(super) tell: oneshot::Sender<Result<(), Error>>,
+}
+
+/// Passphrases that wait to be tried: each takes a moment.
+const WAITING: usize = 4;
 
 #[derive(Template)]
 #[template(path = "locked.html")]
@@ -36,13 +47,15 @@ struct LockedPage {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Given {
+pub(super) struct Typed {
     passphrase: String,
 }
 
 impl Lock {
-    pub(super) fn new(after: Option<Duration>) -> Self {
-        Self { after, touched: Mutex::new(Instant::now()), locked: watch::Sender::new(false) }
+    /// With the passphrases that people will give.
+    pub(super) fn new(after: Option<Duration>) -> (Self, mpsc::Receiver<Given>) {
+        let (give, given) = mpsc::channel(WAITING);
+        (Self { after, touched: Mutex::new(Instant::now()), locked: watch::Sender::new(false), give }, given)
     }
 
     /// Somebody is there.
@@ -86,7 +99,7 @@ impl Lock {
         self.locked.send_replace(true);
     }
 
-    fn unlock(&self) {
+    pub(super) fn unlock(&self) {
         self.touch();
         self.locked.send_replace(false);
     }
@@ -102,18 +115,20 @@ pub(super) fn page(web: &Web, why: Option<&Error>) -> Response {
     }
 }
 
-/// The passphrase was given. Whoever holds the profile would not ask for it, so it is compared here.
-pub(super) async fn unlock(State(web): State<Arc<Web>>, Form(Given { passphrase }): Form<Given>) -> Response {
+/// The passphrase was given.
+pub(super) async fn unlock(State(web): State<Arc<Web>>, Form(Typed { passphrase }): Form<Typed>) -> Response {
     let passphrase = Zeroizing::new(passphrase);
-    let opened = match passphrase.is_empty() {
-        true => Err(Error::new(ErrorCode::Locked, "there is no passphrase")),
-        false => holder::unlock_header(web.ask.profile(), &passphrase).await,
-    };
-    match opened {
-        Ok(_) => {
-            web.lock.unlock();
-            (StatusCode::SEE_OTHER, [(LOCATION, format!("{}/", web.gate.base()))]).into_response()
-        }
+    match tried(&web, passphrase).await {
+        Ok(()) => (StatusCode::SEE_OTHER, [(LOCATION, format!("{}/", web.gate.base()))]).into_response(),
         Err(error) => page(&web, Some(&error)),
     }
+}
+
+async fn tried(web: &Web, passphrase: Zeroizing<String>) -> Result<(), Error> {
+    if passphrase.is_empty() {
+        return Err(Error::new(ErrorCode::Locked, "there is no passphrase"));
+    }
+    let (tell, told) = oneshot::channel();
+    web.lock.give.send(Given { passphrase, tell }).await.map_err(|_| gone())?;
+    told.await.map_err(|_| gone())?
 }
