@@ -5,15 +5,16 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use rustix::process::Signal;
-use sealpost_tests::processes::{Browser, Following, PATIENCE, Person, RelayProcess, signal, until};
+use sealpost_tests::processes::{Browser, Following, PATIENCE, Person, RelayProcess, programs, signal, until};
 use sealpost_tests::skip;
 use serde_json::{Value, json};
 
 use super::Pair;
+use super::terminal::Terminal;
 
 /// Somebody's page, and the link that leads there once.
 pub(super) struct Page {
-    process: Following,
+    process: Option<Following>,
     link: String,
 }
 
@@ -26,7 +27,16 @@ impl Page {
         let mut process = Following::start(command);
         let line = process.lines.until(|line| line.contains("\"listening\""));
         let line: Value = serde_json::from_str(&line).unwrap();
-        Self { process, link: line["at"].as_str().unwrap().to_owned() }
+        Self { process: Some(process), link: line["at"].as_str().unwrap().to_owned() }
+    }
+
+    /// Of a program on a terminal, which shows the link.
+    fn on(terminal: &Terminal) -> Self {
+        let link = until("the terminal shows a link", || {
+            let shown = terminal.shown();
+            shown.split_whitespace().find(|word| word.contains("/?token=")).map(str::to_owned)
+        });
+        Self { process: None, link }
     }
 
     /// `127.0.0.1:PORT`
@@ -185,7 +195,10 @@ fn two_people_talk_on_the_page() {
                  line.querySelector('input[name=emoji]').form.requestSubmit();";
     b.browser.script(react, &[json!(format!("m-{id}"))]);
     a.browser.shows("👍 1");
-    let _ = a.browser.picture("page-conversation");
+    let _ = a.browser.picture("page");
+    a.browser.resize(400, 800);
+    let _ = a.browser.picture("page-narrow");
+    a.browser.resize(1280, 800);
 
     let delete = "const line = document.getElementById(arguments[0]); \
                   line.querySelector('input[value=delete]').form.requestSubmit();";
@@ -201,7 +214,7 @@ fn two_people_talk_on_the_page() {
     for visit in [&a, &b] {
         visit.stays_here();
     }
-    signal(alice.process.pid(), Signal::TERM);
+    signal(alice.process.as_ref().unwrap().pid(), Signal::TERM);
     a.browser.shows("this page has lost its program");
 }
 
@@ -396,7 +409,7 @@ fn an_idle_page_locks() {
     let passphrase = std::fs::read_to_string(&pair.alice.passphrase).unwrap();
     // Somebody else holds the profile: nothing but the page asks for the passphrase.
     let _holder = pair.alice.holds();
-    let mut command = std::process::Command::new(&sealpost_tests::processes::programs().client);
+    let mut command = std::process::Command::new(&programs().client);
     command.arg("--home").arg(&pair.alice.home).args(["--json", "web", "--lock", "3s"]);
     command.env_remove("SEALPOST_PASSPHRASE");
     let page = Page::started(command);
@@ -416,4 +429,77 @@ fn an_idle_page_locks() {
     let right = passphrase.trim_end().replace(' ', "+");
     assert_eq!(entered.post(&page, "/unlock", &format!("passphrase={right}")).0, 303);
     assert!(entered.get(&page, "/with/bob").1.contains("hello"));
+}
+
+/// A page that holds the profile itself lets go of it when it locks, keys and all, and takes it again with the passphrase.
+#[test]
+fn a_locked_page_closes_the_profile() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, .. } = &pair;
+    let passphrase = std::fs::read_to_string(&alice.passphrase).unwrap();
+    let arguments = ["--home", alice.home.to_str().unwrap(), "web", "--lock", "3s"];
+    let client = programs().client.to_str().unwrap();
+    let mut terminal = Terminal::sized((160, 24), &[], client, arguments.into_iter());
+    terminal.shows("Passphrase:");
+    terminal.types(&format!("{}\r", passphrase.trim_end()));
+    let page = Page::on(&terminal);
+    let entered = page.enter();
+    assert!(entered.get(&page, "/with/bob").1.contains("hello"));
+    let held = || alice.json(&["profiles"]).expect(0).events("profile")[0]["held"] == true;
+    until("the page is locked", || (entered.get(&page, "/page.js").0 == 403).then_some(()));
+    until("nobody holds the profile", || (!held()).then_some(()));
+    // So nothing arrives, and what others say waits.
+    let _ = bob.run(&["send", "alice", "are you there?"]).expect(0);
+    let (status, shown) = entered.post(&page, "/unlock", "passphrase=wrong");
+    assert!(status == 403 && shown.contains("the passphrase is wrong") && !held(), "{shown}");
+    let right = passphrase.trim_end().replace(' ', "+");
+    assert_eq!(entered.post(&page, "/unlock", &format!("passphrase={right}")).0, 303);
+    until("what was said meanwhile is there", || {
+        let (status, shown) = entered.get(&page, "/with/bob");
+        assert_eq!(status, 200, "{shown}");
+        shown.contains("are you there?").then_some(())
+    });
+    assert!(held());
+    terminal.types("\x03");
+    assert_eq!(terminal.ends(), 0);
+}
+
+/// Whoever made a room removes on the page what others have written there, and nobody else can.
+#[test]
+fn who_made_a_room_removes_posts_on_the_page() {
+    let pair = Pair::new();
+    let Pair { alice, bob, .. } = &pair;
+    let _ = alice.run(&["join", "#garden"]).expect(0);
+    let _ = bob.run(&["join", "#garden"]).expect(0);
+    let _ = alice.run(&["send", "#garden", "roses"]).expect(0);
+    let _ = bob.run(&["send", "#garden", "buy my beans"]).expect(0);
+    let pages = [alice, bob].map(|person| {
+        let page = Page::of(person);
+        let entered = page.enter();
+        (page, entered)
+    });
+    let shown = |at: usize, text: &str| {
+        let (page, entered) = &pages[at];
+        until(&format!("the page of {at} shows {text}"), || {
+            let (_, shown) = entered.get(page, "/room/garden");
+            shown.contains(text).then_some(shown)
+        })
+    };
+    let line = |shown: String, text: &str| {
+        let line = shown.split("<li").find(|line| line.contains(text)).unwrap().to_owned();
+        let (_, rest) = line.split_once("id=\"m-").unwrap();
+        (rest.split_once('"').unwrap().0.to_owned(), line)
+    };
+    let (_, roses) = line(shown(1, "roses"), "roses");
+    assert!(!roses.contains(">Remove<") && !roses.contains(">Delete<"), "it is not his: {roses}");
+    let (_, roses) = line(shown(0, "roses"), "roses");
+    assert!(roses.contains(">Delete<"), "her own is deleted as everywhere: {roses}");
+    let (id, beans) = line(shown(0, "buy my beans"), "buy my beans");
+    assert!(beans.contains(">Remove<"), "{beans}");
+    let (page, entered) = &pages[0];
+    assert_eq!(entered.post(page, "/do", &format!("command=delete&id={id}&here=%23garden")).0, 303);
+    for at in [0, 1] {
+        let gone = shown(at, "removed by the room");
+        assert!(!gone.contains("buy my beans"), "{gone}");
+    }
 }

@@ -305,6 +305,12 @@ pub enum Command {
     },
     /// Files that were sent or came, oldest first. Answered by `Event::Progress` each.
     Files,
+    /// Ends a file that is on its way. One that comes can be fetched another time, from its beginning; of one that is sent nobody
+    /// is told. Answered by `Event::Progress`; whoever waits for the file hears that it was cancelled.
+    Cancel {
+        /// Its id, as `files` shows it, or a unique prefix of four characters.
+        id: String,
+    },
     /// Connection, transport and queue. Answered by `Event::Status`.
     Status,
     /// Looks what is wrong with the profile and its connection. Answered by `Event::Check` each.

@@ -190,6 +190,7 @@ impl Engine {
                 self.fetch_file(id, Get { id: which, within, to, keep, patience: timeout_ms })
             }
             Command::Files => self.list_files(id),
+            Command::Cancel { id: which } => self.cancel_file(id, &which),
             Command::Status => self.status(id),
             Command::Doctor => self.doctor(id),
             Command::Devices => self.list_devices(id),

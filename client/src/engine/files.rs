@@ -349,18 +349,8 @@ impl Engine {
 
     pub(super) fn forget_file_of(&mut self, key: &FileKey) -> Stored<()> {
         let Some(mut row) = self.rows().file(key)? else { return Ok(()) };
-        if let Some(job) = self.files.job_of(key) {
-            self.files.under_way.remove(&job);
-            self.transmit(Transmit::File(FileOrder::Stop { job }));
-        }
-        self.files.waiting.retain(|other| other != key);
-        self.files.done.remove(key);
-        self.files.pauses.remove(key);
-        self.timers.clear(&Timer::File(*key));
+        self.halt_file(&row);
         let incoming = row.account != self.own.account;
-        if incoming && matches!(row.stage, Stage::Wanted | Stage::Failed) {
-            self.transmit(Transmit::File(FileOrder::Forget { blob: row.pointer.blob, to: row.path.clone() }));
-        }
         let fetched = row.stage == Stage::Done && !row.keep;
         if !incoming || fetched && !row.drop {
             self.rows().delete_file(key)?;
@@ -373,6 +363,23 @@ impl Engine {
         self.rows().put_file(&row)?;
         self.ask_to_drop(&row);
         self.start_files()
+    }
+
+    /// It moves no further, and what was fetched of it goes.
+    fn halt_file(&mut self, row: &FileRow) {
+        let key = row.key();
+        if let Some(job) = self.files.job_of(&key) {
+            self.files.under_way.remove(&job);
+            self.transmit(Transmit::File(FileOrder::Stop { job }));
+        }
+        self.files.waiting.retain(|other| *other != key);
+        self.files.done.remove(&key);
+        self.files.pauses.remove(&key);
+        self.timers.clear(&Timer::File(key));
+        let incoming = row.account != self.own.account;
+        if incoming && matches!(row.stage, Stage::Wanted | Stage::Failed) {
+            self.transmit(Transmit::File(FileOrder::Forget { blob: row.pointer.blob, to: row.path.clone() }));
+        }
     }
 
     /// Lets the relay remove what one has, or does not want. **[FILE-11]**

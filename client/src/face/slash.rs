@@ -139,6 +139,7 @@ fn command(name: &str, words: &[&str], rest: &str, here: Here<'_>) -> Option<Com
         ("get", []) => get(None, here.place.starts_with('@').then_some(here.place), None),
         ("get", [id]) => get(Some(id), None, None),
         ("files", []) => Command::Files,
+        ("cancel", [id]) => Command::Cancel { id: (*id).to_owned() },
         ("accept", []) => Command::Accept { name: bare(here.place) },
         ("accept", [name]) => Command::Accept { name: bare(name) },
         ("refuse", []) => Command::Refuse { name: bare(here.place) },

@@ -64,7 +64,8 @@ fn simplify(value: &mut Value, ids: &mut BTreeMap<String, usize>) {
     match value {
         Value::Array(values) => {
             // How often it is told how far a file has come depends on how fast it comes.
-            values.retain(|value| value["event"] != "progress" || value["state"] == "done");
+            let over = |value: &Value| value["state"] == "done" || value["state"] == "failed";
+            values.retain(|value| value["event"] != "progress" || over(value));
             values.iter_mut().for_each(|value| simplify(value, ids));
         }
         Value::Object(fields) => {

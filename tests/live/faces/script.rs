@@ -88,6 +88,7 @@ pub(super) fn steps() -> Vec<Step> {
             keep: false,
             timeout_ms: 30_000,
         }),
+        alone("progress", |world| Command::Cancel { id: world.a_file_on_its_way() }),
         alone("progress", |_| Command::Files),
         alone("conversation", |_| Command::Mute { with: bob(), on: true }),
         alone("conversation", |_| Command::Mute { with: bob(), on: false }),

@@ -173,6 +173,8 @@ pub(super) fn ways(command: &Command) -> Ways {
             Ways::by(&["get", id], format!("/get {id}"))
         }
         Command::Files => Ways::by(&["files"], "/files"),
+        Command::Cancel { id } => Ways::by(&["files", "--cancel", id], format!("/cancel {id}"))
+            .on_page(OnPage::Form(vec![("id", id.clone())])),
 
         Command::Join { room } => Ways::by(&["join", room], format!("/join {room}")),
         Command::Leave { room } => Ways::by(&["leave", room], format!("/part {room}")),

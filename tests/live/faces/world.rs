@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use sealpost_client::api::{Command, Event, State};
+use sealpost_client::api::{Command, Event, State, Wait};
 use sealpost_tests::processes::{Following, Person, RelayProcess, until};
 use tempfile::TempDir;
 
@@ -38,7 +38,7 @@ impl World {
         let hello = Command::Send {
             to: "bob".to_owned(),
             text: "hello".to_owned(),
-            wait: sealpost_client::api::Wait::Delivered,
+            wait: Wait::Delivered,
             timeout_ms: 60_000,
             expire: None,
         };
@@ -84,6 +84,27 @@ impl World {
         let path = self.folder.path().join(name);
         std::fs::write(&path, format!("what {name} says")).unwrap();
         path.to_str().unwrap().to_owned()
+    }
+
+    /// The id of a file to Bob that is on its way for longer than anybody waits: it is read before it is sent.
+    pub(super) fn a_file_on_its_way(&self) -> String {
+        let path = self.folder.path().join("film.mkv");
+        std::fs::File::create(&path).unwrap().set_len(64 << 30).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        // How it ends is no matter: the file goes on.
+        let _ = self.ears.ask(&Command::SendFile {
+            to: "@bob".to_owned(),
+            path: path.clone(),
+            wait: Wait::Sent,
+            timeout_ms: 1,
+            expire: None,
+        });
+        let files = self.ask(&Command::Files);
+        let found = files.into_iter().find_map(|event| match event {
+            Event::Progress(file) if file.path.as_ref() == Some(&path) => Some(file.id),
+            _ => None,
+        });
+        found.unwrap()
     }
 
     pub(super) fn bob_sends_a_file(&self) {

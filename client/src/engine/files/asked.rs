@@ -1,11 +1,11 @@
-//! What people ask for: send this file, fetch that one, list them all.
+//! What people ask for: send this file, fetch that one, list them all, or rather not.
 
 use sealpost_spec::account::Name;
 use sealpost_spec::attachment::BlobId;
 use sealpost_spec::message::FilePointer;
 
 use crate::api::{Error, ErrorCode, Event, Kind, Wait};
-use crate::engine::change::conversation_of;
+use crate::engine::change::{MIN_PREFIX, conversation_of};
 use crate::engine::command::Waiting;
 use crate::engine::files::kept_name;
 use crate::engine::{CommandId, Engine};
@@ -192,6 +192,43 @@ impl Engine {
                 && within.as_ref().is_none_or(|within| *within == format!("@{}", row.peer))
         });
         Ok(newest.ok_or_else(|| no_such_file("nobody has sent one that was not fetched")))
+    }
+
+    /// `cancel`: what is on its way goes no further. What the relay has of a file that was to be sent, it forgets by itself.
+    /// **[FILE-11]**
+    pub(in crate::engine) fn cancel_file(&mut self, id: CommandId, which: &str) -> Stored<()> {
+        let which = which.trim().to_ascii_lowercase();
+        if which.len() < MIN_PREFIX {
+            let error = Error::new(ErrorCode::Usage, format!("an id is given by at least {MIN_PREFIX} characters"));
+            return self.end_with(id, error.advise("sealpost files"));
+        }
+        let named = |row: &FileRow| row.stage != Stage::Gone && row.id.to_string().starts_with(&which);
+        let mut found: Vec<FileRow> = self.rows().files()?.into_iter().filter(named).collect();
+        let (Some(mut row), None) = (found.pop(), found.pop()) else {
+            return self.end_with(id, no_such_file("no file has this id, or more than one"));
+        };
+        if row.stage != Stage::Wanted {
+            let error = Error::new(ErrorCode::Usage, "the file is not on its way")
+                .because("it has arrived, was not asked for, or does not go on anyway");
+            return self.end_with(id, error.advise("sealpost files"));
+        }
+        self.halt_file(&row);
+        let cancelled = Error::new(ErrorCode::Interrupted, "the file was cancelled");
+        let key = row.key();
+        if row.account == self.own.account {
+            self.file_fails(row, cancelled)?;
+        } else {
+            (row.stage, row.path, row.keep, row.trouble) = (Stage::Offered, None, false, None);
+            self.rows().put_file(&row)?;
+            self.tell_file(&row);
+            self.fail_file_waits(&key, &cancelled);
+        }
+        if let Some(row) = self.rows().file(&key)? {
+            let transfer = self.transfer(&row);
+            self.tell(Some(id), Event::Progress(transfer));
+        }
+        self.end(id);
+        self.start_files()
     }
 
     pub(in crate::engine) fn list_files(&mut self, id: CommandId) -> Stored<()> {

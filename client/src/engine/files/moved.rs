@@ -150,7 +150,7 @@ impl Engine {
     }
 
     /// Nothing more happens to it by itself.
-    fn file_fails(&mut self, mut row: FileRow, error: Error) -> Stored<()> {
+    pub(super) fn file_fails(&mut self, mut row: FileRow, error: Error) -> Stored<()> {
         let key = row.key();
         row.stage = Stage::Failed;
         row.trouble = Some(error.message.clone());
@@ -174,7 +174,7 @@ impl Engine {
         Ok(())
     }
 
-    fn fail_file_waits(&mut self, key: &FileKey, error: &Error) {
+    pub(super) fn fail_file_waits(&mut self, key: &FileKey, error: &Error) {
         for id in self.waiting_for_file(key) {
             self.tell(Some(id), Event::Error(error.clone()));
             self.end(id);

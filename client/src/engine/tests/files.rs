@@ -361,3 +361,61 @@ fn few_files_move_at_once() {
     stopped(&mut world, 0, &first, FileTrouble::Unreadable("there is no such file".to_owned()));
     assert_eq!(world.people[0].orders.len(), 4);
 }
+
+fn cancel(world: &mut World, who: usize, id: &str) -> Vec<Event> {
+    world.run(who, Command::Cancel { id: id.to_owned() })
+}
+
+/// What is to be sent and was cancelled is announced to nobody, and whoever waits for it hears of it; the same command begins anew.
+#[test]
+fn a_file_that_was_cancelled_is_not_sent() {
+    let mut world = World::new(&["alice", "bob"]);
+    let sent = send_file(&mut world, "bob");
+    let measure = order(&mut world, 0);
+    news(&mut world, 0, measure.job(), FileNews::Measured { size: 5, hash: HASH, stamp: STAMP });
+    let upload = order(&mut world, 0);
+    let id = only(&mut world, 0).id;
+    let answer = cancel(&mut world, 0, &id[..8]);
+    assert!(matches!(&answer[0], Event::Progress(file) if file.id == id && file.state == Way::Failed), "{answer:?}");
+    assert_eq!(order(&mut world, 0), FileOrder::Stop { job: upload.job() });
+    assert_eq!(error_of(&world.of(0, sent)), Some(ErrorCode::Interrupted));
+    news(&mut world, 0, upload.job(), FileNews::Uploaded { size: 5, hash: HASH });
+    world.pass(10_000);
+    world.restart(0);
+    world.run(0, Command::Subscribe);
+    world.pass(10_000);
+    assert!(world.people[0].orders.is_empty() && world.history(0, "bob").is_empty());
+    assert_eq!(only(&mut world, 0).trouble.as_deref(), Some("the file was cancelled"));
+    assert_eq!(error_of(&cancel(&mut world, 0, &id)), Some(ErrorCode::Usage), "it is not on its way any more");
+
+    send_file(&mut world, "bob");
+    uploads(&mut world);
+    assert_eq!(world.history(0, "bob").len(), 1);
+}
+
+/// What is fetched and was cancelled leaves nothing behind, and is offered as before.
+#[test]
+fn a_file_that_was_cancelled_can_be_fetched_later() {
+    let mut world = announced();
+    let id = only(&mut world, 1).id;
+    for refused in [&id[..3], "0000000000000000", "no id"] {
+        assert!(error_of(&cancel(&mut world, 1, refused)).is_some(), "{refused}");
+    }
+    assert_eq!(error_of(&cancel(&mut world, 1, &id)), Some(ErrorCode::Usage), "nobody fetches it");
+    let fetched = get(&mut world, None, Some("/tmp/photo.jpg"));
+    let fetch = order(&mut world, 1);
+    news(&mut world, 1, fetch.job(), FileNews::Moved { done: 3 });
+    cancel(&mut world, 1, &id);
+    let FileOrder::Fetch { pointer, .. } = &fetch else { panic!("{fetch:?}") };
+    let forget = FileOrder::Forget { blob: pointer.blob, to: Some("/tmp/photo.jpg".to_owned()) };
+    assert_eq!(std::mem::take(&mut world.people[1].orders), [FileOrder::Stop { job: fetch.job() }, forget]);
+    assert_eq!(error_of(&world.of(1, fetched)), Some(ErrorCode::Interrupted));
+    let offered = only(&mut world, 1);
+    assert_eq!((offered.state, offered.done, offered.path), (Way::Offered, 0, None));
+    world.restart(1);
+    world.run(1, Command::Subscribe);
+    world.pass(10_000);
+    assert!(world.people[1].orders.is_empty(), "nobody asked for it again");
+    get(&mut world, None, None);
+    assert!(matches!(order(&mut world, 1), FileOrder::Fetch { to: None, .. }));
+}

@@ -399,7 +399,14 @@ pub(super) enum Verb {
         within: Option<String>,
     },
     /// List files that were sent or came, with how far they are
-    Files,
+    #[command(before_long_help = "Examples:\n  sealpost files\n  sealpost files --cancel 4f1c")]
+    Files {
+        /// End one that is on its way: its id, or a beginning of it that no other one has (at least 4 characters)
+        ///
+        /// A file that comes can be fetched another time, from its beginning. Of one that is sent nobody is told.
+        #[arg(long, value_name = "ID")]
+        cancel: Option<String>,
+    },
     /// Show connection, transport and queue
     Status,
     /// Talk in a browser of this machine

@@ -87,6 +87,7 @@ pub const ENTRIES: &[Entry] = &[
         does: "fetch a file; without ID, the newest here that was not fetched",
     },
     Entry { names: &["files"], arguments: "", does: "list files that were sent or came" },
+    Entry { names: &["cancel"], arguments: "ID", does: "end a file that is on its way" },
     Entry { names: &["accept"], arguments: "[NAME]", does: "accept a stranger who has written to you" },
     Entry { names: &["refuse"], arguments: "[NAME]", does: "delete what a stranger has written to you" },
     Entry { names: &["mute"], arguments: "[NAME|#ROOM]", does: "let a conversation draw no attention" },

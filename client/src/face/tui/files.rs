@@ -49,6 +49,11 @@ impl Files {
                     return enter(&file.transfer);
                 }
             }
+            KeyCode::Char('x') | KeyCode::Delete => {
+                if let Some(file) = view.files.iter().rev().nth(self.chosen) {
+                    return end(&file.transfer);
+                }
+            }
             _ => {}
         }
         Wanted::Nothing
@@ -60,7 +65,7 @@ impl Files {
     }
 
     pub(super) fn draw(&mut self, frame: &mut ratatui::Frame, area: Rect, view: &View, theme: Theme) -> Vec<Row> {
-        let keys = "Enter fetches, goes on, or opens the conversation, Esc closes";
+        let keys = "Enter fetches, goes on, or opens the conversation, x ends it, Esc closes";
         let inner = draw::panel(frame, area, "Files", keys, theme);
         self.chosen = self.chosen.min(view.files.len().saturating_sub(1));
         let fits = usize::from(inner.height) / LINES;
@@ -96,6 +101,14 @@ fn enter(file: &Transfer) -> Wanted {
             Wanted::Go(Box::new(Command::SendFile { to, path, wait, timeout_ms, expire: None }))
         }
         _ => Wanted::Open(file.conversation.clone()),
+    }
+}
+
+/// Ends what is on its way.
+fn end(file: &Transfer) -> Wanted {
+    match file.state {
+        Way::Waiting | Way::Reading | Way::Moving => Wanted::Go(Box::new(Command::Cancel { id: file.id.clone() })),
+        Way::Offered | Way::Done | Way::Failed => Wanted::Nothing,
     }
 }
 
@@ -168,6 +181,21 @@ mod tests {
         assert!(matches!(&*send, Command::SendFile { to, path, .. } if to == "@bob" && path == "/a"));
         for incoming in [true, false] {
             assert_eq!(pressed(&view(Way::Done, incoming)), Wanted::Open("@bob".to_owned()));
+        }
+        assert_eq!(pressed(&View::default()), Wanted::Nothing);
+    }
+
+    /// A key ends what is on its way, and nothing else.
+    #[test]
+    fn a_key_ends_what_is_on_its_way() {
+        let pressed = |view: &View| Files::default().key(KeyEvent::from(KeyCode::Char('x')), view);
+        for state in [Way::Waiting, Way::Reading, Way::Moving] {
+            let cancel = Wanted::Go(Box::new(Command::Cancel { id: "00112233".to_owned() }));
+            assert_eq!(pressed(&view(state, true)), cancel);
+            assert_eq!(pressed(&view(state, false)), cancel);
+        }
+        for state in [Way::Offered, Way::Done, Way::Failed] {
+            assert_eq!(pressed(&view(state, true)), Wanted::Nothing, "{state:?}");
         }
         assert_eq!(pressed(&View::default()), Wanted::Nothing);
     }

@@ -27,7 +27,7 @@ const KEYS: &[(&str, &str)] = &[
     ("Ctrl-_", "undo"),
     ("F1", "this help"),
     ("F2", "people: everybody you know, or who is in the room"),
-    ("F3", "files: how far they are; Enter fetches one"),
+    ("F3", "files: how far they are; Enter fetches one, x ends it"),
     ("F4", "verify: the number and the code to compare"),
     ("Ctrl-L", "draw the screen anew"),
     ("Ctrl-Z", "leave for the shell; fg comes back"),

@@ -19,9 +19,9 @@ use crate::face::slash::{self, ENTRIES, Entry, Here, Meaning, PATIENCE_MS};
 use crate::face::view::{own, says};
 
 /// What forms may ask for: what a person does with a message, a person or a room.
-const ALLOWED: [&str; 17] = [
-    "accept", "block", "delete", "draft", "edit", "expire", "get", "join", "leave", "mute", "react", "read", "refuse",
-    "reply", "trust", "unblock", "verify",
+const ALLOWED: [&str; 18] = [
+    "accept", "block", "cancel", "delete", "draft", "edit", "expire", "get", "join", "leave", "mute", "react", "read",
+    "refuse", "reply", "trust", "unblock", "verify",
 ];
 
 /// Among so many of the newest messages one of somebody else is looked for.

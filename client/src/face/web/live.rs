@@ -36,6 +36,7 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Query(Open { with }): Qu
     tokio::spawn(async move {
         let mut ended = web.ask.ended();
         let mut locked = web.lock.told();
+        let makes = with.starts_with('#') && pages::makes(&web, &with).await;
         if session.give(Command::Subscribe).await.is_ok() {
             loop {
                 tokio::select! {
@@ -45,7 +46,7 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Query(Open { with }): Qu
                         if event == Event::Taken && told.try_send(Ok(Sent::default().event("ready").data("{}"))).is_err() {
                             break;
                         }
-                        if !tell(&web, &with, &event, &told).await {
+                        if !tell(&web, (&with, makes), &event, &told).await {
                             break;
                         }
                     }
@@ -67,10 +68,11 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Query(Open { with }): Qu
 
 type Told = mpsc::Sender<Result<Sent, std::convert::Infallible>>;
 
-/// Tells a page what it shows of an event. `false`: it has gone, or takes nothing.
-async fn tell(web: &Web, with: &str, event: &Event, told: &Told) -> bool {
+/// Tells a page what it shows of an event. `makes`: its person made the room. `false`: it has gone, or takes nothing.
+async fn tell(web: &Web, (with, makes): (&str, bool), event: &Event, told: &Told) -> bool {
     let mut sent = Vec::new();
     if let Some(line) = Line::of_event(event, web.gate.base()) {
+        let line = line.for_maker(makes);
         if line.conversation == with {
             if let Ok(html) = line.render() {
                 sent.push(("line", json!({ "id": line.id, "html": html })));
@@ -84,7 +86,7 @@ async fn tell(web: &Web, with: &str, event: &Event, told: &Told) -> bool {
         && let Some(target) = &message.target
     {
         // An edit, a deletion or a reaction: the line that it is about, as it is now.
-        if let Some(line) = line_of(web, with, target).await
+        if let Some(line) = line_of(web, with, target).await.map(|line| line.for_maker(makes))
             && let Ok(html) = line.render()
         {
             sent.push(("line", json!({ "id": line.id, "html": html })));

@@ -244,8 +244,9 @@ async fn talk(web: &Web, here: &str, asked: Asked) -> Result<TalkPage, Error> {
         Event::Message(message) => stands(message.kind),
         _ => true,
     };
-    let lines: Vec<Line> =
-        events.iter().filter(|event| shown(event)).filter_map(|event| Line::of_event(event, &frame.base)).collect();
+    let makes = creator.as_ref().is_some_and(|creator| *creator == frame.me);
+    let lines = events.iter().filter(|event| shown(event)).filter_map(|event| Line::of_event(event, &frame.base));
+    let lines: Vec<Line> = lines.map(|line| line.for_maker(makes)).collect();
     let full = events.iter().filter(|event| matches!(event, Event::Message(_))).count() >= PAGE as usize;
     let earlier = lines.iter().find(|line| full && !line.id.is_empty()).map(|line| line.id.clone());
     let changed = match trust {
@@ -280,6 +281,22 @@ async fn talk(web: &Web, here: &str, asked: Asked) -> Result<TalkPage, Error> {
         composer: composer(&messages, &asked, draft),
         frame,
     })
+}
+
+/// Whether whoever looks at a room has made it.
+pub(super) async fn makes(web: &Web, room: &str) -> bool {
+    let (Ok(all), Ok(me)) = (web.ask.of(Command::Conversations).await, web.ask.of(Command::Me).await) else {
+        return false;
+    };
+    let creator = all.into_iter().find_map(|event| match event {
+        Event::Conversation { name, creator, .. } if name == room => creator,
+        _ => None,
+    });
+    let me = me.into_iter().find_map(|event| match event {
+        Event::Me { name, .. } => Some(name),
+        _ => None,
+    });
+    creator.is_some_and(|creator| me.is_some_and(|me| creator.trim_start_matches('@') == me))
 }
 
 fn composer(messages: &[&Message], asked: &Asked, draft: String) -> Composer {

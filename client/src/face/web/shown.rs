@@ -96,6 +96,8 @@ pub(super) struct Line {
     pub(super) mentions_me: bool,
     pub(super) reactions: Vec<Reactions>,
     pub(super) file: Option<File>,
+    /// Whoever looks at it made the room, and may take it away.
+    pub(super) remove: bool,
 }
 
 /// What a line shows of the file that it announces.
@@ -106,6 +108,8 @@ pub(super) struct File {
     pub(super) percent: Option<u64>,
     /// It can be fetched.
     pub(super) fetch: bool,
+    /// It is being fetched, which can be ended.
+    pub(super) end: bool,
     /// It was fetched, and the browser may have it.
     pub(super) give: bool,
 }
@@ -124,6 +128,7 @@ impl File {
             words: format!("{}{at}{trouble}", file.state.words(file.incoming)).into(),
             percent: moving.then(|| u64::try_from(percent).unwrap_or(100)),
             fetch: file.incoming && matches!(file.state, Way::Offered | Way::Waiting | Way::Failed),
+            end: file.incoming && matches!(file.state, Way::Waiting | Way::Moving),
             give: saved,
         }
     }
@@ -192,7 +197,13 @@ impl Line {
             mentions_me: message.mentions_me,
             reactions,
             file: message.file.as_deref().map(File::of),
+            remove: false,
         }
+    }
+
+    /// As whoever made the room sees it.
+    pub(super) fn for_maker(self, makes: bool) -> Self {
+        Self { remove: makes && !self.own, ..self }
     }
 
     /// Something that is said about a conversation, by nobody.
@@ -218,6 +229,7 @@ impl Line {
             mentions_me: false,
             reactions: Vec::new(),
             file: None,
+            remove: false,
         }
     }
 

@@ -63,12 +63,28 @@ const bar = (at, name, percent) => {
   }
   progress.value = percent;
 };
+// What is on its way can be ended.
+const ender = (at, id, name, over) => {
+  const there = at.querySelector("form.end");
+  if (over) { there?.remove(); return; }
+  if (there) return;
+  const form = document.createElement("form");
+  Object.assign(form, { className: "end", method: "post", action: `${base}/do` });
+  for (const [field, value] of Object.entries({ here, command: "cancel", id })) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name: field, value }));
+  }
+  const button = Object.assign(document.createElement("button"), { textContent: "Cancel" });
+  button.setAttribute("aria-label", `Cancel ${name}`);
+  form.append(button);
+  at.append(" ", form);
+};
 on("file", ({ id, name, words, percent, over }) => {
   const line = document.querySelector(`#m-${CSS.escape(id)} .file`);
   let waits = document.getElementById(`f-${id}`);
   if (line) {
     line.querySelector(".far").textContent = words;
     bar(line, name, percent);
+    ender(line, id, name, over);
     waits?.remove();
   } else if (moving && !over) {
     if (!waits) {
@@ -79,6 +95,7 @@ on("file", ({ id, name, words, percent, over }) => {
     }
     waits.firstElementChild.textContent = `${name}: ${words}`;
     bar(waits, name, percent);
+    ender(waits, id, name, over);
   } else {
     waits?.remove();
     if (over) say(`${name}: ${words}`);
@@ -122,7 +139,7 @@ document.addEventListener("submit", async (event) => {
     const { to, told: words } = await post(form);
     say(words);
     // A file that is fetched tells by itself how far it is.
-    const stays = form.elements.command?.value === "get";
+    const stays = ["get", "cancel"].includes(form.elements.command?.value);
     const reloads = !stays && (form !== composer || form.elements.act.value);
     if (new URL(to, location).pathname !== location.pathname) location.assign(to);
     else if (reloads && !words) location.assign(to);
