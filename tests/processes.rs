@@ -39,6 +39,19 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Puts a picture in the place of the one of that name in the folder that `SEALPOST_PICTURES` names, where there is one.
+///
+/// # Panics
+/// The folder can't be written.
+pub fn refresh(name: &str, picture: &[u8]) {
+    let Some(folder) = std::env::var_os("SEALPOST_PICTURES") else { return };
+    // Relative to the checkout, wherever the test is run from.
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join(name);
+    if path.exists() {
+        std::fs::write(path, picture).expect("the folder can be written");
+    }
+}
+
 /// What a program that ended has left.
 #[derive(Debug)]
 pub struct Outcome {

@@ -304,7 +304,6 @@ fn files_are_sent_and_fetched() {
     b.shows("to fetch it: /get");
     b.types("\u{1b}OR");
     b.shows("not fetched");
-    picture::keep(&b.look(Clone::clone), "files");
     b.types("\r");
     b.shows("saved as");
     b.types("\u{1b}");
@@ -313,6 +312,66 @@ fn files_are_sent_and_fetched() {
     assert_eq!(std::fs::read(bob.home.join("downloads/two words.bin")).unwrap(), vec![7; 200_000]);
     a.types("/file /no/such/file\r");
     a.shows("there is no such file");
+}
+
+/// How far files are is shown as they move, and one key ends what somebody has changed their mind about.
+#[test]
+fn a_file_on_its_way_is_ended() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, folder, .. } = &pair;
+    let file = |name: &str, size: u64| {
+        let path = folder.path().join(name);
+        std::fs::File::create(&path).unwrap().set_len(size).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let _ = bob.run(&["send", "alice", "-f", &file("the plan.pdf", 480_000)]).expect(0);
+    let a = open(alice, WIDE, &[], &[]);
+    a.shows("connected");
+    jump(&a, "bob", "@bob");
+    a.shows("to fetch it: /get");
+    a.types(&format!("/file {}\r", file("garden.jpg", 1_900_000)));
+    a.shows("file garden.jpg");
+    a.types(&format!("/file {}\r", file("film.mkv", 256 << 20)));
+    a.types("\u{1b}OR");
+    a.shows("not fetched");
+    a.shows("[#");
+    // Two lines each, below the panel's edge.
+    picture::keep(&a.look(Clone::clone), "files");
+    let row = a.shown().lines().position(|line| line.contains("film.mkv")).unwrap();
+    a.types(&"\u{1b}[B".repeat((row - 1) / 2));
+    a.types("x");
+    a.shows("the file was cancelled");
+    let listed = alice.run(&["files"]).expect(0).out;
+    assert!(listed.contains("film.mkv") && listed.contains("the file was cancelled"), "{listed}");
+}
+
+/// Messages are found by their words, and conversations by a few of their letters.
+#[test]
+fn words_and_conversations_are_found() {
+    let pair = Pair::acquainted();
+    let Pair { alice, bob, .. } = &pair;
+    for person in [alice, bob] {
+        let _ = person.run(&["join", "#garden"]).expect(0);
+    }
+    says(bob, "alice", "The beans want water on friday.");
+    says(bob, "alice", "Shall we meet on friday, then?");
+    says(bob, "#garden", "No meeting this friday: it rains.");
+    let terminal = open(alice, WIDE, &[], &[]);
+    terminal.shows("connected");
+    terminal.shows("#garden");
+    jump(&terminal, "bob", "@bob");
+    terminal.shows("Shall we meet");
+    terminal.types("/search friday\r");
+    terminal.shows("No meeting this friday");
+    picture::keep(&terminal.look(Clone::clone), "search");
+    terminal.types("\u{b}");
+    terminal.shows("Jump to");
+    terminal.types("gar");
+    terminal.shows("› gar");
+    picture::keep(&terminal.look(Clone::clone), "jump");
+    terminal.types("\r");
+    terminal.hides("Jump to");
+    terminal.shows("No meeting this friday");
 }
 
 /// An edit, an answer, a reaction and a deletion are shown where the message stands, whoever made them.

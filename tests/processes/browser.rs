@@ -170,7 +170,7 @@ impl Browser {
         self.wait(self.client.set_window_size(width, height)).expect("it has a window");
     }
 
-    /// A picture of the window, kept as output of the tests.
+    /// A picture of the window, kept as output of the tests, and in place of the one in the folder that `SEALPOST_PICTURES` names.
     ///
     /// # Panics
     /// It can't be written.
@@ -179,7 +179,8 @@ impl Browser {
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join(format!("{name}.png"));
         let picture = self.wait(self.client.screenshot()).expect("a picture");
-        std::fs::write(&path, picture).expect("a file");
+        std::fs::write(&path, &picture).expect("a file");
+        super::refresh(&format!("{name}.png"), &picture);
         path
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use sealpost_tests::processes::refresh;
+
 /// Size of a cell, and of the letters in it.
 const CELL: (f32, f32) = (8.4, 17.0);
 const LETTERS: f32 = 14.0;
@@ -18,18 +20,13 @@ const SIXTEEN: [&str; 16] = [
     "#87d787", "#e5c07b", "#87d7ff", "#d7afff", "#87d7d7", "#ffffff",
 ];
 
-/// Keeps a picture of a screen below the target folder, and where `SEALPOST_PICTURES` says.
+/// Keeps a picture of a screen below the target folder, and in place of the one in the folder that `SEALPOST_PICTURES` names.
 pub(super) fn keep(screen: &vt100::Screen, name: &str) {
     let picture = draw(screen);
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
-    let wanted = std::env::var_os("SEALPOST_PICTURES").map(|folder| {
-        // Relative to the checkout, wherever the test is run from.
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)
-    });
-    for folder in [Some(target), wanted].into_iter().flatten() {
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("{name}.svg")), &picture).unwrap();
-    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.svg")), &picture).unwrap();
+    refresh(&format!("{name}.svg"), picture.as_bytes());
 }
 
 fn draw(screen: &vt100::Screen) -> String {
