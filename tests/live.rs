@@ -5,6 +5,7 @@ mod backup;
 mod cluster;
 mod daemon;
 mod demo;
+mod devices;
 mod disk;
 mod everyday;
 mod faces;

@@ -5,6 +5,7 @@
 mod accounts;
 mod clocks;
 mod decisions;
+mod devices;
 mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};

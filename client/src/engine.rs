@@ -31,6 +31,7 @@ mod say;
 mod search;
 mod send;
 mod sessions;
+mod siblings;
 mod timers;
 mod trust;
 mod typing;
@@ -42,7 +43,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_crypto::CryptoRng;
 use sealpost_crypto::identity::DeviceSecret;
-use sealpost_spec::account::{AccountKey, Name};
+use sealpost_spec::account::{AccountKey, DeviceList, Name};
 use sealpost_spec::mailbox::{DeliveryToken, Push};
 use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
 use sealpost_spec::room::RoomName;
@@ -161,6 +162,7 @@ pub struct Engine {
     own_touched: bool,
     leaving: Option<Leaving>,
     restoring: Option<Restoring>,
+    siblings: siblings::Siblings,
     prekeys: Prekeys,
     secret: DeviceSecret,
     contacts: BTreeMap<Name, Contact>,
@@ -208,6 +210,8 @@ enum Asked {
     Login,
     Publish,
     SetToken,
+    SetDevices,
+    OwnDevices,
     Acknowledge,
     More,
     Bundle(Name),
@@ -240,6 +244,8 @@ impl Engine {
         let prekeys = rows.prekeys()?;
         let leaving = rows.leaving()?;
         let restoring = rows.restoring()?;
+        let list = DeviceList::parse(&own.list.body.0).ok();
+        let siblings = siblings::Siblings::load(rows, list.as_ref(), own.device.id)?;
         let contacts: BTreeMap<Name, Contact> =
             rows.contacts()?.into_iter().map(|contact| (contact.name.clone(), contact)).collect();
         let peers = rows.peers()?.into_iter().map(|peer| ((peer.account, peer.device.id), peer)).collect();
@@ -248,7 +254,7 @@ impl Engine {
         let personas = rows.personas()?.into_iter().map(|persona| (persona.account, persona)).collect();
         let mut acquaintances: BTreeMap<Name, Acquaintance> =
             rows.acquaintances()?.into_iter().map(|known| (known.name.clone(), known)).collect();
-        for contact in contacts.values() {
+        for contact in contacts.values().filter(|contact| contact.name != own.name) {
             let Contact { name, account, verified, .. } = contact;
             // Whom an older version knew: nobody noted since when.
             acquaintances.entry(name.clone()).or_insert_with(|| Acquaintance {
@@ -260,7 +266,7 @@ impl Engine {
         let conversations = rows.conversations()?.into_iter().map(|known| (known.name.clone(), known)).collect();
         let choices = rows.choices()?;
         let reading = rows.readings()?.into_iter().map(|reading| (reading.peer, reading.numbers)).collect();
-        let outbox = outbox::Outbox::load(rows)?;
+        let outbox = outbox::Outbox::load(rows, own.name.clone())?;
         let mut engine = Self {
             now: 0,
             depth: 0,
@@ -269,6 +275,7 @@ impl Engine {
             own_touched: false,
             leaving,
             restoring,
+            siblings,
             prekeys,
             secret,
             contacts,
@@ -306,6 +313,9 @@ impl Engine {
         if engine.has_left() {
             engine.standing.reason = leave::LEFT.into();
         }
+        if let Some(reason) = engine.siblings.reason() {
+            engine.standing.reason = reason.into();
+        }
         engine.set_first_timers()?;
         Ok(engine)
     }
@@ -325,7 +335,7 @@ impl Engine {
 
     /// Whether the relay has confirmed the name.
     pub fn registered(&self) -> bool {
-        self.own.receipt.is_some()
+        self.is_enrolled()
     }
 
     /// Takes a command. `now`: Unix milliseconds, here and below.
@@ -427,6 +437,7 @@ impl Engine {
         for name in self.contacts_touched.iter().cloned().collect::<Vec<_>>() {
             self.acquaint(&name)?;
         }
+        self.share_decisions()?;
         let rows = &self.profile.rows;
         if std::mem::take(&mut self.own_touched) {
             rows.put_own(&self.own)?;
@@ -539,6 +550,8 @@ impl Engine {
             Asked::Login => self.login_answer(result),
             Asked::Publish => self.published(result),
             Asked::SetToken => self.token_set(result),
+            Asked::SetDevices => self.set_devices_answer(result),
+            Asked::OwnDevices => self.own_devices_answer(result),
             Asked::Unregister { first } => self.unregister_answer(first, result),
             Asked::Acknowledge | Asked::Unfollow => Ok(()),
             Asked::More => self.more_answer(&result),

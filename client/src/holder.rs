@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealpost_crypto::vault::Cost;
-use sealpost_spec::account::Name;
+use sealpost_spec::account::{ContactLink, Name};
 use sealpost_spec::relay::Address;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
@@ -327,6 +327,18 @@ pub async fn create(
         Profile::create(&dir, passphrase.as_bytes(), cost, &name, &relay, &mut rand::rng(), now)
     });
     created.await.map_err(|_| Error::new(ErrorCode::Failed, "making the profile was interrupted"))?
+}
+
+/// Makes the profile of a machine that is to become a device of an account.
+///
+/// # Errors
+/// As [`Profile::link`].
+pub async fn link(dir: &Path, passphrase: &Zeroizing<String>, link: &ContactLink) -> Result<Profile, Error> {
+    let (dir, passphrase, link) = (dir.to_owned(), passphrase.clone(), link.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        Profile::link(&dir, passphrase.as_bytes(), Cost::RECOMMENDED, &link, &mut rand::rng(), owner::now())
+    });
+    made.await.map_err(|_| Error::new(ErrorCode::Failed, "making the profile was interrupted"))?
 }
 
 /// The version of the database that is built in.

@@ -8,6 +8,7 @@
 pub(crate) mod account;
 mod backup;
 pub(crate) mod changes;
+pub(crate) mod devices;
 pub(crate) mod files;
 mod header;
 mod health;
@@ -31,12 +32,13 @@ use rand::SeedableRng as _;
 use sealpost_crypto::identity::{AccountSecret, DeviceSecret, delivery_token};
 use sealpost_crypto::vault::{Cost, Vault};
 use sealpost_crypto::{CryptoRng, Zeroizing};
-use sealpost_spec::account::{DeviceId, DeviceList, Name};
+use sealpost_spec::account::{AccountKey, ContactLink, DeviceId, DeviceList, Fingerprint, Name};
 use sealpost_spec::relay::Address;
 
 use crate::api::{Error, ErrorCode};
 use account::{Own, Restoring};
 pub use backup::{Progress, appear, write as write_backup};
+use devices::Devices;
 pub use header::Header;
 use header::write_new;
 pub use rows::Watcher;
@@ -67,6 +69,8 @@ pub struct Profile {
     own: Own,
     /// The account was unregistered.
     left: bool,
+    /// It was linked to its account.
+    linked: bool,
     address: Address,
     pub(crate) rows: Rows,
     faults: Option<Faults>,
@@ -125,6 +129,48 @@ impl Profile {
         })
     }
 
+    /// Makes the profile of a machine that is to become a device of an account. It has keys of its own, and none of the
+    /// account's. **[ACCT-25]**
+    ///
+    /// # Errors
+    /// As [`Profile::create`].
+    pub fn link(
+        dir: &Path,
+        passphrase: &[u8],
+        cost: Cost,
+        link: &ContactLink,
+        rng: &mut dyn CryptoRng,
+        now: u64,
+    ) -> Result<Self, Error> {
+        Self::found(dir, passphrase, cost, rng, |rows, rng| {
+            let secret = DeviceSecret::generate(rng);
+            // Which number it gets, and under which key, its list will say.
+            let device = secret.public(DeviceId(0));
+            let own = Own {
+                made_at: now,
+                registering: Some(None),
+                ..Own::unregistered(&link.name, &link.relay, AccountKey([0; 32]), device)
+            };
+            let devices = Devices { linking: Some(link.fingerprint), ..Devices::default() };
+            let written = rows.put_device_secret(&secret).and_then(|()| rows.put_own(&own));
+            written.and_then(|()| rows.put_devices(&devices)).map_err(|error| error.told())?;
+            Ok(own)
+        })
+    }
+
+    /// Whether it was linked to its account; as it was when the profile was opened.
+    pub fn is_linked(&self) -> bool {
+        self.linked
+    }
+
+    /// The account whose device this machine is to become, where it is not one yet.
+    ///
+    /// # Errors
+    /// The row can't be read.
+    pub fn linking(&self) -> Result<Option<Fingerprint>, Error> {
+        Ok(self.rows.devices().map_err(|error| error.told())?.linking)
+    }
+
     /// Makes the folder and its files; `fill` writes the first rows, all of them or none.
     fn found(
         dir: &Path,
@@ -156,7 +202,7 @@ impl Profile {
         };
         write_new(&dir.join(HEADER), &header).map_err(|cause| trouble(dir, &cause))?;
         let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
-        Ok(Self { dir: dir.to_owned(), own, left: false, address, rows, faults: None, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), own, left: false, linked: false, address, rows, faults: None, _lock: lock })
     }
 
     /// Opens a profile and holds it.
@@ -178,8 +224,9 @@ impl Profile {
         let own = rows.own().map_err(|error| error.told())?.ok_or_else(|| StoreError::Sealed.told())?;
         rows.name_lines().map_err(|error| error.told())?;
         let left = rows.leaving().map_err(|error| error.told())?.is_some_and(|leaving| leaving.done_at.is_some());
+        let linked = rows.devices().map_err(|error| error.told())?.linked;
         let address = own.relay.parse().map_err(|_| StoreError::Sealed.told())?;
-        Ok(Self { dir: dir.to_owned(), own, left, address, rows, faults: None, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), own, left, linked, address, rows, faults: None, _lock: lock })
     }
 
     /// The account's name.
@@ -195,7 +242,7 @@ impl Profile {
     /// Whether the relay has confirmed the name, or did before the account was unregistered; as it was when the profile
     /// was opened.
     pub fn registered(&self) -> bool {
-        self.own.receipt.is_some() || self.left
+        self.own.receipt.is_some() || self.left || self.linked
     }
 
     /// The 24 recovery words.
@@ -213,7 +260,8 @@ impl Profile {
     /// It is registered, or a file can't be deleted.
     pub fn discard(self) -> Result<(), Error> {
         let registered = self.rows.own().map_err(|error| error.told())?.is_some_and(|own| own.receipt.is_some());
-        if registered || self.left {
+        let linked = self.rows.devices().map_err(|error| error.told())?.linked;
+        if registered || linked || self.left {
             return Err(Error::new(ErrorCode::Failed, "a registered profile is not thrown away"));
         }
         // The header goes first: from then on there is no profile.

@@ -15,6 +15,7 @@ use crate::{CryptoRng, Refused, Zeroizing};
 mod prekey;
 mod purpose;
 mod relay;
+mod request;
 mod safety;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod tests;
 pub use prekey::{PrekeySecret, verify_prekey};
 use purpose::Purpose;
 pub use relay::{RelaySecret, verify_receipt, verify_room};
+pub use request::{device_code, device_request};
 pub use safety::{SafetyNumber, safety_number};
 
 /// An account's private key, kept as the 32 bytes of entropy behind its 24 recovery words (BIP 39).

@@ -214,10 +214,18 @@ fn hashes(keys: &Keys) -> Vec<Context<'_>> {
     let part = sealpost_spec::message::SessionMessage::parse(&message).unwrap().pqxdh.unwrap();
     let agreed = pqxdh::associated_data(&carols, &bob, &[6; 32], &part);
     let parties = [carols.layout(), bob.layout()].concat();
+    let asked = device_request(&keys.own, fingerprint(&account));
+    let request = [&asked.check[..], &device_code(&asked).unwrap().0].concat();
     let covered = [&VERSION.to_le_bytes()[..], &parties, &[6; 32], &part.layout()].concat();
     vec![
         hash("FINGERPRINT", &fingerprint(&account).0, account.0.to_vec()),
         hash("DELIVERY_TOKEN", &token_hash(&DeliveryToken([4; 32])).0, vec![4; 32]),
+        Context {
+            label: "DEVICE_REQUEST",
+            real: request,
+            made: Box::new(move |label| sha256(&[label, &asked.layout()])[..16].to_vec()),
+            accepts: None,
+        },
         hash("INVITE", &invite_hash(&InviteToken([4; 16])), vec![4; 16]),
         hash("POST_HASH", &post_hash(b"head").0, b"head".to_vec()),
         hash("BUNDLE", &pqxdh::bundle_hash(&bundle.signed, None, &bundle.kem), served),

@@ -161,6 +161,14 @@ impl<'a> Vector<'a> {
                     && list.account == AccountKey(self.array("account"))
                     && devices == self.bytes("devices"))
             }
+            "device-request" => {
+                let request: DeviceRequest = self.text("text").parse().map_err(|_| Refused)?;
+                Ok(device_code(&request)?.to_string() == self.text("code")
+                    && request.to_string() == self.text("text")
+                    && request.key == DeviceKey(self.array("device"))
+                    && request.identity == IdentityKey(self.array("identity"))
+                    && request.fingerprint == Fingerprint(self.array("fingerprint")))
+            }
             "fingerprint" => Ok(fingerprint(&AccountKey(self.array("account"))).to_string() == self.text("text")),
             "first-chain" => {
                 let transcript = ratchet::first_transcript(&self.chain_key(), &self.array("prekey"));

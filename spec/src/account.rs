@@ -2,11 +2,13 @@
 
 mod link;
 mod name;
+mod request;
 
 use serde::{Deserialize, Serialize};
 
 pub use link::{ContactLink, InviteLink, InviteToken};
 pub use name::{InvalidName, Name, skeleton};
+pub use request::{DeviceCode, DeviceRequest};
 
 use crate::wire::layout::{Reader, Writer};
 use crate::wire::{DecodeError, Signed};

@@ -33,6 +33,8 @@ labels! {
     SAFETY_NUMBER = "safety number";
     /// Hashed: a device's signing key, giving its mailbox.
     MAILBOX = "mailbox";
+    /// Hashed: the keys of a machine that is to become a device, giving what guards them on their way.
+    DEVICE_REQUEST = "device request";
     /// Hashed: a delivery token, giving what the relay stores of it.
     DELIVERY_TOKEN = "delivery token";
     /// Hashed: an invite token, giving what the relay stores of it.

@@ -213,7 +213,7 @@ fn the_device_before_says_what_became_of_it() {
     let next =
         Person { name: "alice".to_owned(), home: folder.path().join("next"), passphrase: alice.passphrase.clone() };
     let _ = next.run(&["restore", file]).expect(0);
-    let before = alice.run(&["send", "bob", "from the old one", "--timeout", "5s"]).expect(75);
+    let before = alice.run(&["send", "bob", "from the old one", "--timeout", "20s"]).expect(7);
     assert!(before.err.contains("this device belongs to the account no more"), "{}", before.err);
     assert!(before.err.contains("sealpost wipe") && !before.err.contains("goes out by itself"), "{}", before.err);
     let _ = next.run(&["send", "bob", "from the new one"]).expect(0);

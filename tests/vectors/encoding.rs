@@ -1,6 +1,6 @@
 //! Reads `spec/vectors/encoding.txt`: each value is decoded, told as JSON, and encoded again.
 
-use sealpost_spec::message::Content;
+use sealpost_spec::message::{Content, DeviceSync};
 use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
 use sealpost_spec::wire::{ClientFrame, DecodeError, RelayFrame, VERSION, decode, encode};
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ fn holds(kind: &str, bytes: &[u8], told: &Value) -> Result<bool, DecodeError> {
         "answer" => whole!(Result<Answer, Refusal>),
         "client-frame" => whole!(ClientFrame),
         "content" => whole!(Content),
+        "device-sync" => whole!(DeviceSync),
         "relay-frame" => whole!(RelayFrame),
         "relay-hello" => match RelayHello::parse(bytes)? {
             Ok(hello) => Ok(hello.layout(VERSION).as_deref() == Some(bytes) && same(told, &json!(hello))),

@@ -11,7 +11,7 @@ use sealpost_client::engine::{CommandId, Engine};
 use sealpost_client::store::{CrashPoint, Profile, write_backup};
 use sealpost_crypto::session::chain_id;
 use sealpost_crypto::vault::Cost;
-use sealpost_spec::account::Name;
+use sealpost_spec::account::{ContactLink, Name};
 use sealpost_spec::message::{SALT, SessionMessage};
 
 use super::World;
@@ -95,6 +95,33 @@ impl World {
             "{}: {person} could not register: {events:?}",
             self.replay()
         );
+    }
+
+    /// A machine that is to become a device of somebody's account, by the link that they show; what it shows itself.
+    pub(crate) fn asks_to_be_linked(&mut self, machine: &str, to: &str) -> (String, String) {
+        let (_, link) = self.person(to).me();
+        let link: ContactLink = link.parse().unwrap();
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let folder = home.path().join("profile");
+        let mut rng = self.new_rng();
+        drop(Profile::link(&folder, PASSPHRASE, Cost::FLOOR, &link, &mut rng, self.now).unwrap());
+        self.add(machine, link.name, folder, Some(home));
+        self.opens(machine);
+        let id = self.begin(machine, Command::DeviceLink { timeout_ms: 10 * super::MINUTE });
+        let shown = self.people[machine].answers[&id].iter().find_map(|event| match event {
+            Event::DeviceRequest { request, code } => Some((request.clone(), code.clone())),
+            _ => None,
+        });
+        shown.unwrap_or_else(|| panic!("{machine} shows nothing"))
+    }
+
+    /// The same, and the first device adds it.
+    pub(crate) fn links(&mut self, machine: &str, to: &str) {
+        let (request, code) = self.asks_to_be_linked(machine, to);
+        let add = Command::DeviceAdd { request, code: Some(code), timeout_ms: 60_000 };
+        let events = self.command(to, add);
+        assert!(events.iter().any(|event| matches!(event, Event::Device { .. })), "{}: {events:?}", self.replay());
+        self.settle();
     }
 
     fn add(&mut self, person: &str, name: Name, folder: PathBuf, home: Option<Arc<tempfile::TempDir>>) {

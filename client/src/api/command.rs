@@ -317,6 +317,30 @@ pub enum Command {
     Doctor,
     /// One's own devices. Answered by `Event::Device` each.
     Devices,
+    /// Makes another machine a device of the account: only where the account's key is. Answered by `Event::Device` once the relay
+    /// has the list. Without the code, by `Event::DeviceRequest` and an error: a person compares it first.
+    DeviceAdd {
+        /// What the other machine shows.
+        request: String,
+        /// The device code, as the other machine shows it; hyphens are ignored.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        code: Option<String>,
+        /// How long to wait for the device to come and be told what the others know, in milliseconds; it is told in any case.
+        #[serde(default)]
+        timeout_ms: u64,
+    },
+    /// Ends what a device of the account may do: only where the account's key is. Answered by `Event::Done`.
+    DeviceRevoke {
+        /// Its number.
+        device: u32,
+    },
+    /// Waits until this machine, whose profile was made for it, is a device of the account and knows what the others do. Answered
+    /// by `Event::DeviceRequest`, then by `Event::Me`.
+    DeviceLink {
+        /// How long, in milliseconds; the same command goes on with it.
+        #[serde(default = "a_while")]
+        timeout_ms: u64,
+    },
     /// Deletes the account at the relay, for good. Answered by `Event::Done`.
     Unregister {
         /// One's own name, so that nobody does it by mistake.

@@ -289,6 +289,16 @@ pub enum Event {
         device: u32,
         /// It is this one.
         this: bool,
+        /// What it showed when it was added, to tell it from others.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        code: Option<String>,
+    },
+    /// What a machine shows that is to become a device.
+    DeviceRequest {
+        /// To be given to `device add` on the first device.
+        request: String,
+        /// Both machines show it; a person compares.
+        code: String,
     },
     /// A relay that is saved under a name.
     Relay {

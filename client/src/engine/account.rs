@@ -77,7 +77,7 @@ impl Engine {
 
     /// Opens the link, unless it is.
     pub(super) fn go_online(&mut self) {
-        if self.standing.phase == Phase::Off {
+        if self.standing.phase == Phase::Off && !self.siblings.row.revoked {
             self.standing.phase = Phase::Opening;
             self.standing.reason = "the relay has not answered yet".into();
             self.transmit(Transmit::Connect);
@@ -123,6 +123,18 @@ impl Engine {
                 self.ask_own_list();
             }
             return Ok(());
+        }
+        // [ACCT-25] nothing to log in with before a list says so.
+        if self.siblings.row.linking.is_some() {
+            self.ask_own_list();
+            return Ok(());
+        }
+        if self.siblings.row.revoked {
+            return Ok(());
+        }
+        // It has nothing to register with before the others have told it. [MSG-45]
+        if self.own.receipt.is_none() && self.was_linked() {
+            return self.log_in();
         }
         // Who leaves publishes nothing anew, whatever the relay has lost. [ACCT-20]
         if self.own.receipt.is_some() && (self.own.store == Some(store) || self.is_leaving()) {
@@ -204,6 +216,7 @@ impl Engine {
                 if restored {
                     self.restored()?;
                 }
+                self.list_published()?;
                 if first && self.rooms.is_empty() {
                     self.join_lobby()?;
                 } else if !(restored && same_store) {
@@ -215,6 +228,10 @@ impl Engine {
             // Somebody else has restored it in this very moment: the list is looked at once more.
             Err(Failure::Refused(Refusal::StaleDeviceList)) if self.restoring.is_some() => {
                 self.timers.set(Timer::Login, self.now + LOGIN_PAUSE);
+                Ok(())
+            }
+            Err(Failure::Refused(Refusal::StaleDeviceList)) => {
+                self.ask_own_list();
                 Ok(())
             }
             Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
@@ -230,6 +247,11 @@ impl Engine {
             Ok(_) => self.no_login(Error::new(ErrorCode::Refused, "the relay answered something else than asked")),
             // It was asked for, and the answer was lost. [ACCT-20]
             Err(Failure::Refused(Refusal::NoSuchName | Refusal::BadSignature)) if self.is_leaving() => self.left(),
+            // It can publish nothing anew before it knows all that goes with it; or it is listed no more.
+            Err(Failure::Refused(Refusal::NoSuchName | Refusal::BadSignature)) if self.own.receipt.is_none() => {
+                self.ask_own_list();
+                Ok(())
+            }
             // The relay lost the account and kept its store: it gets it anew.
             Err(Failure::Refused(Refusal::NoSuchName)) => {
                 self.forget_acceptance()?;
@@ -257,8 +279,7 @@ impl Engine {
 
     /// The relay does not let one in: nothing is tried again before the next command.
     pub(super) fn no_login(&mut self, error: Error) -> Stored<()> {
-        let reason = error.message.clone();
-        self.standing = Standing { reason, shut_out: Some(error.clone()), ..Standing::default() };
+        self.shut_out(error.clone());
         self.own_mut().registering = None;
         self.transmit(Transmit::Disconnect);
         self.tell(None, Event::Error(error.clone()));
@@ -266,6 +287,12 @@ impl Engine {
             !matches!(waiting, Waiting::Send { .. } | Waiting::Follow { .. } | Waiting::Doctor)
         });
         self.doctors_go_on()
+    }
+
+    /// Nobody is let in, for this reason.
+    pub(super) fn shut_out(&mut self, error: Error) {
+        let reason = error.message.clone();
+        self.standing = Standing { reason, shut_out: Some(error), ..Standing::default() };
     }
 
     fn logged_in(&mut self, generation: u64, keys: PrekeyCounts) -> Stored<()> {
@@ -285,8 +312,17 @@ impl Engine {
         if self.wants_to_leave() {
             return self.ask_to_leave();
         }
-        if self.own.token_is_new {
+        let store = self.standing.hello.as_ref().map(|hello| hello.store);
+        if self.own.receipt.is_none() && self.own.store != store {
+            self.own_mut().store = store;
+        }
+        if self.siblings.row.unpublished {
+            self.publish_list();
+        } else if self.own.token_is_new {
             self.set_token();
+        }
+        if self.has_siblings() || self.was_linked() {
+            self.ask_own_devices();
         }
         self.rotate_prekeys(false)?;
         self.replenish(keys)?;
@@ -302,6 +338,8 @@ impl Engine {
             self.start_repair(&peer)?;
         }
         self.resume_files()?;
+        self.want_all()?;
+        self.tell_due()?;
         self.logged_in_waits()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sealpost_crypto::identity::fingerprint;
-use sealpost_spec::account::{DeviceList, Name};
+use sealpost_spec::account::{DeviceId, Name};
 use sealpost_spec::message::ContentId;
 use sealpost_spec::room::{PostId, PostKind, RoomName};
 
@@ -26,6 +26,16 @@ const STATUS_WAITS: u64 = 5_000;
 pub(super) enum Waiting {
     Register,
     Unregister,
+    /// To be a device of the account, and to know what the others do.
+    Link,
+    /// For the relay to have the list, then for the device to have been told everything.
+    AddDevice {
+        device: DeviceId,
+        told: bool,
+        /// Until when it is waited for.
+        until: u64,
+    },
+    RevokeDevice,
     Send {
         message: ContentId,
         conversation: String,
@@ -136,7 +146,7 @@ impl Engine {
             Command::History { with, limit, before } => self.history(id, &with, limit, before.as_deref()),
             Command::Subscribe => {
                 self.waits.insert(id, Waiting::Subscribe);
-                if self.own.receipt.is_some() {
+                if self.is_enrolled() {
                     self.go_online();
                 }
                 self.resume_files()
@@ -153,11 +163,11 @@ impl Engine {
             Command::Alias { name, label } => self.alias(id, &name, label),
             Command::Nick { display } => self.nick(id, &display),
             Command::Away { why } => self.away(id, &why),
-            Command::Rooms | Command::Who { .. } if self.own.receipt.is_none() => self.not_registered(id),
+            Command::Rooms | Command::Who { .. } if !self.is_enrolled() => self.not_registered(id),
             Command::Rooms => self.list_rooms(id),
             Command::Who { room } => self.who(id, room.as_deref()),
             Command::Contacts => {
-                let contacts: Vec<Event> = self.contacts.values().map(|contact| self.contact_event(contact)).collect();
+                let contacts: Vec<Event> = self.people().map(|contact| self.contact_event(contact)).collect();
                 for event in contacts {
                     self.tell(Some(id), event);
                 }
@@ -194,6 +204,11 @@ impl Engine {
             Command::Status => self.status(id),
             Command::Doctor => self.doctor(id),
             Command::Devices => self.list_devices(id),
+            Command::DeviceAdd { request, code, timeout_ms } => {
+                self.add_device(id, &request, code.as_deref(), timeout_ms)
+            }
+            Command::DeviceRevoke { device } => self.revoke_device(id, device),
+            Command::DeviceLink { timeout_ms } => self.link_device(id, timeout_ms),
             Command::Unregister { name } => self.unregister(id, &name),
             Command::BotAdd { name, conversations, read_only } => self.add_bot(id, &name, conversations, read_only),
             Command::Bots => self.list_bots(id),
@@ -212,7 +227,10 @@ impl Engine {
         if self.has_left() {
             return self.end_with(id, Self::gone());
         }
-        if self.own.receipt.is_some() {
+        if self.siblings.row.linking.is_some() || self.siblings.row.revoked {
+            return self.not_registered(id);
+        }
+        if self.is_enrolled() {
             self.tell_me(id);
             self.end(id);
             return Ok(());
@@ -228,7 +246,7 @@ impl Engine {
         }
     }
 
-    fn tell_me(&mut self, id: CommandId) {
+    pub(super) fn tell_me(&mut self, id: CommandId) {
         let event = Event::Me {
             name: self.own.name.to_string(),
             fingerprint: fingerprint(&self.own.account).to_string(),
@@ -241,6 +259,14 @@ impl Engine {
     pub(super) fn not_registered(&mut self, id: CommandId) -> Stored<()> {
         if self.has_left() {
             return self.end_with(id, Self::gone());
+        }
+        if self.siblings.row.revoked {
+            return self.end_with(id, Self::revoked_error());
+        }
+        if self.siblings.row.linking.is_some() {
+            let error = Error::new(ErrorCode::NoProfile, "this machine is no device of the account yet")
+                .advise(format!("sealpost device link {}/{}?fp=..., as before", self.own.relay, self.own.name));
+            return self.end_with(id, error);
         }
         let error = Error::new(ErrorCode::NoProfile, "this profile is not registered at its relay yet")
             .advise(format!("sealpost register {} {}", self.own.relay, self.own.name));
@@ -256,14 +282,14 @@ impl Engine {
         timeout_ms: u64,
     ) -> Stored<()> {
         let from = from.map(|from| if from.starts_with(['@', '#']) { from } else { format!("@{from}") });
-        if self.own.receipt.is_some() {
+        if self.is_enrolled() {
             self.go_online();
         }
         if follow {
             self.waits.insert(id, Waiting::Follow { from });
             return self.feed_followers();
         }
-        if timeout_ms == 0 || self.standing.drained || self.own.receipt.is_none() {
+        if timeout_ms == 0 || self.standing.drained || !self.is_enrolled() {
             self.give_fresh(id, from.as_deref(), limit)?;
             self.end(id);
             return Ok(());
@@ -273,7 +299,7 @@ impl Engine {
     }
 
     fn status(&mut self, id: CommandId) -> Stored<()> {
-        if self.own.receipt.is_some() {
+        if self.is_enrolled() {
             self.go_online();
         }
         if matches!(self.standing.phase, Phase::Off | Phase::LoggedIn) {
@@ -307,16 +333,6 @@ impl Engine {
         };
         self.tell(Some(id), event);
         self.end(id);
-    }
-
-    /// One's own devices.
-    fn list_devices(&mut self, id: CommandId) -> Stored<()> {
-        let own = self.own.device.id;
-        for device in DeviceList::parse(&self.own.list.body.0).map(|list| list.devices).unwrap_or_default() {
-            self.tell(Some(id), Event::Device { device: device.id.0, this: device.id == own });
-        }
-        self.end(id);
-        Ok(())
     }
 
     pub(super) fn wait(&mut self, id: CommandId, waiting: Waiting, until: u64) {
@@ -432,6 +448,7 @@ impl Engine {
                     self.tell_me(id);
                     self.end(id);
                 }
+                Some(Waiting::Link) if self.siblings.row.ready => self.linked(),
                 Some(Waiting::Status) => self.tell_status(id),
                 Some(Waiting::Doctor) => self.tell_checks(id)?,
                 Some(Waiting::Verify { name, .. } | Waiting::Look { name, .. }) => {
@@ -501,6 +518,14 @@ impl Engine {
             }
             Waiting::Doctor => self.tell_checks(id),
             Waiting::Unregister => self.unregister_timeout(id),
+            Waiting::Link => self.link_timeout(id),
+            Waiting::AddDevice { told, .. } => self.add_timeout(id, told),
+            Waiting::RevokeDevice => {
+                let error = Error::new(ErrorCode::Waiting, "the relay has not taken the list without the device yet")
+                    .because(reason.clone())
+                    .advise("nothing: it is offered again by itself; until then the device goes on as before");
+                self.end_with(id, error)
+            }
             Waiting::Membership { room, .. } => {
                 let error = Error::new(ErrorCode::Waiting, format!("the relay has not confirmed it for {room} yet"))
                     .because(reason.clone())

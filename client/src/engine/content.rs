@@ -1,7 +1,7 @@
 //! What a decrypted content does: lines of history in each sender's order, gaps, receipts, expiry.
 
 use sealpost_spec::account::Name;
-use sealpost_spec::message::{Body, Content, ContentId, MAX_EMOJI, MAX_NAMED, Receipt};
+use sealpost_spec::message::{Body, Content, ContentId, FilePointer, MAX_EMOJI, MAX_NAMED, Receipt};
 use sealpost_spec::room::PostHash;
 use sealpost_spec::transparency::TreeHead;
 
@@ -70,6 +70,29 @@ fn missing_before(peer: &Peer, number: u64) -> u64 {
     }
 }
 
+/// What a body says, as a line of history: its kind, its text, what it is about, and the file that it announces. `None`: it says
+/// nothing that stands there.
+pub(super) fn said(body: Body) -> Option<(Kind, String, Option<ContentId>, Option<FilePointer>)> {
+    Some(match body {
+        Body::Text(text) => (Kind::Text, text, None, None),
+        Body::Reply { target, text } => (Kind::Reply, text, Some(target), None),
+        Body::Edit { target, text } => (Kind::Edit, text, Some(target), None),
+        Body::Delete { target } => (Kind::Delete, String::new(), Some(target), None),
+        Body::Reaction { target, emoji } if emoji.len() <= MAX_EMOJI => (Kind::Reaction, emoji, Some(target), None),
+        Body::File(pointer) if Engine::is_file_size(pointer.size) => {
+            (Kind::File, files::kept_name(&pointer.name), None, Some(pointer))
+        }
+        // There is nothing to fetch.
+        Body::File(_) => return None,
+        Body::Reaction { .. }
+        | Body::Timer(_)
+        | Body::DeviceSync(_)
+        | Body::Receipt(_)
+        | Body::Repair(_)
+        | Body::Typing(_) => return None,
+    })
+}
+
 impl Engine {
     /// Takes a content that opened in a session with this device.
     pub(super) fn take_content(&mut self, id: &PeerId, content: Content) -> Stored<()> {
@@ -80,8 +103,16 @@ impl Engine {
         {
             contact.token = Some(token);
         }
+        // [MSG-42] one's own devices tell each other what nobody else may.
+        let own = self.is_own(&name);
+        if !own && matches!(content.body, Body::DeviceSync(_)) {
+            self.own_mut().dropped += 1;
+            self.refuse(Some(&name), "something that only devices of your own may say was dropped");
+            return Ok(());
+        }
         if content.number == 0 {
             return match content.body {
+                Body::Typing(_) if own => Ok(()),
                 Body::Receipt(receipt) => self.take_receipt(&name, id, &receipt),
                 Body::Repair(envelopes) => self.repair_for(&name, id, &envelopes),
                 Body::Typing(on) => {
@@ -106,6 +137,12 @@ impl Engine {
         }
         let Some(peer) = self.peer_mut(id) else { return Ok(()) };
         let (below, above) = add_number(&mut peer.ranges, content.number);
+        if own {
+            return match content.body {
+                Body::DeviceSync(body) => self.hear(id, &body),
+                _ => Ok(()),
+            };
+        }
         self.add_content_line(&name, id, content, below, above)
     }
 
@@ -118,30 +155,20 @@ impl Engine {
         above: Option<u64>,
     ) -> Stored<()> {
         let Some(conversation) = self.contacts.get(name).map(send::conversation) else { return Ok(()) };
-        let mut file = None;
-        let (kind, text, target) = match content.body {
-            Body::Text(text) => (Kind::Text, text, None),
-            Body::Reply { target, text } => (Kind::Reply, text, Some(target)),
-            Body::Edit { target, text } => (Kind::Edit, text, Some(target)),
-            Body::Delete { target } => (Kind::Delete, String::new(), Some(target)),
-            Body::Reaction { target, emoji } if emoji.len() <= MAX_EMOJI => (Kind::Reaction, emoji, Some(target)),
+        let (kind, text, target, file) = match content.body {
             Body::Timer(timer) => {
                 if !self.take_timer(name, timer, content.sent_at, content.id) {
                     return Ok(());
                 }
-                (Kind::Timer, expiry::words(timer), None)
+                (Kind::Timer, expiry::words(timer), None, None)
             }
-            Body::File(pointer) if Self::is_file_size(pointer.size) => {
-                let name = files::kept_name(&pointer.name);
-                file = Some(pointer);
-                (Kind::File, name, None)
-            }
-            // There is nothing to fetch.
-            Body::File(_) => return Ok(()),
-            Body::Reaction { .. } | Body::DeviceSync(_) | Body::Receipt(_) | Body::Repair(_) | Body::Typing(_) => {
-                return Ok(());
-            }
+            body => match said(body) {
+                Some(said) => said,
+                None => return Ok(()),
+            },
         };
+        // [MSG-46]
+        let begins = below == 0 && self.was_linked();
         let mut line = Line {
             id: content.id,
             conversation,
@@ -149,7 +176,7 @@ impl Engine {
             account: id.0,
             device: id.1,
             number: content.number,
-            missing: missing(below, content.number),
+            missing: if begins { 0 } else { missing(below, content.number) },
             sent_at: content.sent_at,
             text,
             kind,
@@ -200,7 +227,9 @@ impl Engine {
             let Some(peer) = self.peers.get(id) else { return Ok(()) };
             let Some(held) = peer.held.first().cloned() else { return Ok(()) };
             let name = peer.name.clone();
-            let missing = missing_before(peer, held.number);
+            let first = peer.ranges.first().is_none_or(|(first, _)| *first >= held.number);
+            let begins = first && self.was_linked();
+            let missing = if begins { 0 } else { missing_before(peer, held.number) };
             if missing > 0 && held.since + HOLD > self.now && peer.held.len() <= MAX_HELD {
                 self.timers.set(Timer::Show(*id), held.since + HOLD);
                 return Ok(());
@@ -335,7 +364,8 @@ impl Engine {
             self.outbox.remove_parcel(name, parcel.order);
             self.rows().delete_parcel(&parcel.envelope)?;
             self.set_state(&content, state)?;
-            if self.outbox.parcels(name).any(|other| other.content == Some(content)) {
+            let waits = self.outbox.pending(&content).is_some_and(|pending| !pending.encrypted);
+            if waits || self.outbox.parcels(name).any(|other| other.content == Some(content)) {
                 if let Some(pending) = self.outbox.change_pending(&content, |pending| pending.delivered = true) {
                     self.rows().put_pending(&pending)?;
                 }

@@ -40,6 +40,10 @@ impl Engine {
 
     /// A line came that nobody has read.
     pub(super) fn add_unread(&mut self, line: &Line) -> Stored<()> {
+        // One's own words from another device are known to whoever wrote them.
+        if line.account == self.own.account {
+            return Ok(());
+        }
         // Of a message that is not read yet, its present state is given: what changed it is no news.
         if !stands_alone(line.kind)
             && let Some(target) = &line.target
@@ -137,7 +141,7 @@ impl Engine {
 
     pub(super) fn list_conversations(&mut self, id: CommandId) -> Stored<()> {
         let own = format!("@{}", self.own.name);
-        let people = self.contacts.keys().map(|name| format!("@{name}"));
+        let people = self.people().map(|contact| format!("@{}", contact.name));
         let names: Vec<String> =
             people.chain(self.rooms.keys().map(ToString::to_string)).chain([own.clone()]).collect();
         let mut listed = Vec::new();

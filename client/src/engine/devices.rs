@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sealpost_crypto::identity::{fingerprint, verify_devices};
 use sealpost_crypto::session::VerifiedBundle;
 use sealpost_spec::account::{Bundle, Device, DeviceList, Name, Prekey};
+use sealpost_spec::message::ContentId;
 use sealpost_spec::relay::{Answer, Refusal, Request};
 use sealpost_spec::wire::Signed;
 
@@ -18,6 +19,9 @@ use crate::store::people::{Contact, Peer, PeerId};
 /// A box key is replaced after a week: one that is older is asked for again, at most once a day.
 const BOX_KEY_FRESH: u64 = 8 * DAY;
 
+/// A device without keys is asked about again after so long, then after twice as long, up to a day; in milliseconds.
+const LACKING: u64 = 60 * 1_000;
+
 /// Most lists that are remembered.
 const MAX_LISTS: usize = 2_000;
 
@@ -30,6 +34,8 @@ pub(super) struct Fetching {
     bundles: BTreeMap<PeerId, VerifiedBundle>,
     /// Lists that the directory showed, to judge messages from people one does not know.
     lists: BTreeMap<Name, (u64, Option<Signed>)>,
+    /// After how long those are asked about again of whose devices one has published nothing.
+    lacking: BTreeMap<Name, u64>,
 }
 
 impl Fetching {
@@ -94,6 +100,10 @@ impl Engine {
     /// Asks for somebody's prekeys, unless that is under way.
     pub(super) fn fetch_bundle(&mut self, name: &Name) {
         if self.online() && !self.outbox.paused(name, self.now) && self.fetching.open.insert(name.clone()) {
+            if self.is_own(name) {
+                // [RELAY-27]
+                return self.ask(Asked::Bundle(name.clone()), Request::FetchBundle(name.clone()));
+            }
             self.ask_anonymously(Asked::Bundle(name.clone()), name.clone(), Request::FetchBundle(name.clone()));
         }
     }
@@ -127,6 +137,9 @@ impl Engine {
         let mut lacks = false;
         for device in &list.devices {
             let id = (account, device.id);
+            if self.is_this_device(&id) {
+                continue;
+            }
             if !self.can_encrypt(&id)
                 && let Some(bundle) = self.fetching.bundles.remove(&id)
                 && !self.start_session(&id, &bundle)?
@@ -142,12 +155,22 @@ impl Engine {
             }
         }
         let stale = ready.iter().any(|id| self.box_key_is_old(id));
-        if (lacks || stale) && fetched_at + DAY <= self.now || ready.is_empty() {
+        // A device that was just listed publishes its keys in a moment.
+        let patience = self.fetching.lacking.get(name).copied().unwrap_or(LACKING);
+        if lacks && fetched_at + patience <= self.now || stale && fetched_at + DAY <= self.now || ready.is_empty() {
             self.fetch_bundle(name);
             return Ok(None);
         }
         // A device that has published no keys for a day is not waited for.
         Ok(Some(ready))
+    }
+
+    /// Whether a message for somebody is for several devices.
+    pub(super) fn has_several(&self, name: &Name) -> bool {
+        let list = self.contacts.get(name).and_then(|contact| contact.list.as_ref());
+        let devices = list.and_then(|list| DeviceList::parse(&list.body.0).ok()).map_or(0, |list| list.devices.len());
+        // Of one's own, this one is for nobody to write to.
+        devices > if self.is_own(name) { 2 } else { 1 }
     }
 
     fn box_key_is_old(&self, id: &PeerId) -> bool {
@@ -245,15 +268,26 @@ impl Engine {
         if !self.contacts.contains_key(name) {
             return Ok(());
         }
-        self.fetching.show(name, self.now, Some(bundle.list.clone()));
-        if !self.list_shown(name, &bundle.list, &list)? {
-            return Ok(());
+        if self.is_own(name) {
+            self.own_list_shown(&bundle.list)?;
+            if self.own.list.body != bundle.list.body {
+                self.pause(name, 0, None);
+                return Ok(());
+            }
+        } else {
+            self.fetching.show(name, self.now, Some(bundle.list.clone()));
+            if !self.list_shown(name, &bundle.list, &list)? {
+                return Ok(());
+            }
         }
         let mut usable = 0;
         for device in &bundle.devices {
             let Ok(verified) = VerifiedBundle::verify(device, &list) else { continue };
             let id = (list.account, device.device);
             let (signed, own) = (verified.signed_prekey().id.0, verified.party().device);
+            if self.is_this_device(&id) {
+                continue;
+            }
             self.know_peer(name, list.account, own);
             let box_id = verified.box_key().id.0;
             let Some(peer) = self.peer_mut(&id) else { continue };
@@ -273,20 +307,38 @@ impl Engine {
             usable += 1;
         }
         if usable == 0 {
-            self.pause(name, 0, Some(not_genuine()));
+            // A device of one's own that was not there yet has none.
+            let why = (!self.is_own(name)).then(not_genuine);
+            self.pause(name, 0, why);
             return Ok(());
         }
         let now = self.now;
         if let Some(contact) = self.contact_mut(name) {
             contact.fetched_at = now;
         }
+        let all = list.devices.iter().map(|device| (list.account, device.id));
+        let lacks = all
+            .filter(|id| !self.is_this_device(id))
+            .any(|id| !self.fetching.bundles.contains_key(&id) && !self.can_encrypt(&id));
+        match self.fetching.lacking.get(name).copied().filter(|_| lacks) {
+            Some(pause) => drop(self.fetching.lacking.insert(name.clone(), (2 * pause).min(DAY))),
+            None if lacks => drop(self.fetching.lacking.insert(name.clone(), LACKING)),
+            None => drop(self.fetching.lacking.remove(name)),
+        }
         self.outbox.lift_pause(name);
         let peers: Vec<PeerId> = list.devices.iter().map(|device| (list.account, device.id)).collect();
-        for peer in peers {
+        for peer in peers.into_iter().filter(|peer| !self.is_this_device(peer)).collect::<Vec<_>>() {
             // A device without keys is asked about again some other time, not in the same breath for ever.
             if self.fetching.bundles.contains_key(&peer) {
                 self.start_repair(&peer)?;
                 self.send_receipt_if_planned(&peer)?;
+                // One of several begins now: a bundle is not kept, and the others are not asked to wait for it again.
+                if self.has_several(name)
+                    && !self.can_encrypt(&peer)
+                    && let Some(bundle) = self.fetching.bundles.remove(&peer)
+                {
+                    let _ = self.start_session(&peer, &bundle)?;
+                }
             } else {
                 self.repair_later(&peer);
             }
@@ -345,6 +397,9 @@ impl Engine {
 
     /// Takes a list that follows what is pinned, or the first one.
     pub(super) fn pin_list(&mut self, name: &Name, signed: &Signed, list: &DeviceList) -> Stored<()> {
+        if self.is_own(name) {
+            return self.take_own_list(signed, list);
+        }
         let known = self.contacts.get(name).and_then(|contact| contact.list.as_ref());
         if let Some(known) = known.and_then(|known| DeviceList::parse(&known.body.0).ok()) {
             let gone: Vec<PeerId> = known
@@ -357,12 +412,20 @@ impl Engine {
             for device in list.devices.iter().filter(|device| known.device(device.id).is_none()) {
                 let replaces = list.devices.len() == 1 && !gone.is_empty();
                 self.tell(None, Event::NewDevice { name: name.to_string(), device: device.id.0, replaces });
+                if !replaces {
+                    self.also_for(name, (list.account, device.id))?;
+                }
             }
             for device in gone {
                 self.device_gone(name, &device)?;
             }
         }
         if let Some(contact) = self.contact_mut(name) {
+            let known = contact.list.as_ref().and_then(|known| DeviceList::parse(&known.body.0).ok());
+            let more = |known: DeviceList| list.devices.iter().any(|device| known.device(device.id).is_none());
+            if known.is_some_and(more) {
+                contact.fetched_at = 0;
+            }
             contact.account = Some(list.account);
             contact.number = list.number;
             contact.list = Some(signed.clone());
@@ -370,9 +433,28 @@ impl Engine {
         Ok(())
     }
 
+    /// What nobody has confirmed so far is encrypted for a device, too, that was listed since: else it would lack what was said
+    /// before one heard of it. **[ACCT-29]**
+    fn also_for(&mut self, name: &Name, device: PeerId) -> Stored<()> {
+        let pendings: Vec<ContentId> = self
+            .outbox
+            .pendings_to(name)
+            .filter(|pending| pending.encrypted && pending.account == Some(device.0))
+            .map(|pending| pending.id)
+            .collect();
+        for id in pendings {
+            self.outbox.is_late_for(id, device);
+            if let Some(pending) = self.outbox.change_pending(&id, |pending| pending.encrypted = false) {
+                self.rows().put_pending(&pending)?;
+            }
+        }
+        self.timers.set_sooner(Timer::Retry(name.clone()), self.now);
+        Ok(())
+    }
+
     /// Nothing is sent to this device any more, and what it did not confirm is encrypted anew, for those that the list
     /// names. **[ACCT-23]**
-    fn device_gone(&mut self, name: &Name, device: &PeerId) -> Stored<()> {
+    pub(super) fn device_gone(&mut self, name: &Name, device: &PeerId) -> Stored<()> {
         let mut contents = BTreeSet::new();
         for parcel in self.outbox.parcels_to(name, device) {
             self.outbox.remove_parcel(name, parcel.order);

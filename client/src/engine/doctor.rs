@@ -22,7 +22,7 @@ const FEW: u32 = 8;
 
 impl Engine {
     pub(super) fn doctor(&mut self, id: CommandId) -> Stored<()> {
-        if self.own.receipt.is_some() {
+        if self.is_enrolled() {
             self.go_online();
         }
         if matches!(self.standing.phase, Phase::Off | Phase::LoggedIn) {
@@ -69,7 +69,9 @@ impl Engine {
     fn check_account(&mut self, id: CommandId) {
         let (found, detail, advice) = if self.has_left() {
             (Found::Warn, "the account was unregistered", "sealpost wipe, where nothing here is needed any more")
-        } else if self.own.receipt.is_some() {
+        } else if self.siblings.reason().is_some() {
+            (Found::Warn, "this device was revoked", "sealpost wipe, where nothing here is needed any more")
+        } else if self.is_enrolled() {
             (Found::Ok, "registered", "")
         } else {
             (Found::Fail, "not registered yet", "sealpost register ADDRESS NAME, as before")
@@ -132,7 +134,7 @@ impl Engine {
     fn check_keys(&mut self, id: CommandId) {
         let oldest = self.prekeys.current.iter().map(|note| self.now.saturating_sub(note.made_at)).max();
         let (found, detail) = match oldest {
-            None if self.own.receipt.is_none() => return,
+            None if !self.is_enrolled() => return,
             None => (Found::Fail, "there are none".to_owned()),
             Some(age) if age >= STALE => (Found::Warn, format!("the oldest is {} days old", age / DAY)),
             Some(_) if self.prekeys.unpublished => (Found::Warn, "new ones wait to be published".to_owned()),

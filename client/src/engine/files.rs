@@ -215,6 +215,20 @@ impl Engine {
         })
     }
 
+    /// A file that one has sent from another device: it can be fetched here, and stays its recipient's. **[MSG-43]**
+    pub(super) fn file_sent_elsewhere(&mut self, line: &Line, to: &Name, pointer: FilePointer) -> Stored<()> {
+        self.file_offered(line, pointer)?;
+        match self.rows().file(&(line.account, line.id))? {
+            Some(row) => self.rows().put_file(&FileRow { peer: to.clone(), keep: true, ..row }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this device sends or sent it.
+    pub(super) fn is_outgoing(&self, row: &FileRow) -> bool {
+        row.account == self.own.account && !row.keep
+    }
+
     /// Whether there can be a file of this size.
     pub(super) fn is_file_size(size: u64) -> bool {
         parts(size).is_some()
@@ -222,7 +236,7 @@ impl Engine {
 
     /// A file as faces see it.
     pub(super) fn transfer(&self, row: &FileRow) -> Transfer {
-        let incoming = row.account != self.own.account;
+        let incoming = !self.is_outgoing(row);
         let under_way = self.files.job_of(&row.key()).is_some();
         let state = match row.stage {
             // A blob waits for 30 days. **[FILE-11]**
@@ -294,7 +308,7 @@ impl Engine {
 
     fn order(&self, job: FileJob, row: &FileRow) -> FileOrder {
         let (pointer, path) = (row.pointer.clone(), row.path.clone());
-        if row.account != self.own.account {
+        if !self.is_outgoing(row) {
             return FileOrder::Fetch { job, pointer, to: path };
         }
         let path = path.unwrap_or_default();
@@ -350,9 +364,10 @@ impl Engine {
     pub(super) fn forget_file_of(&mut self, key: &FileKey) -> Stored<()> {
         let Some(mut row) = self.rows().file(key)? else { return Ok(()) };
         self.halt_file(&row);
-        let incoming = row.account != self.own.account;
         let fetched = row.stage == Stage::Done && !row.keep;
-        if !incoming || fetched && !row.drop {
+        // Another device may not have fetched it yet; and what one sent is its recipient's.
+        let stays = self.has_siblings() || row.account == self.own.account;
+        if stays || fetched && !row.drop {
             self.rows().delete_file(key)?;
             return self.start_files();
         }
@@ -376,7 +391,7 @@ impl Engine {
         self.files.done.remove(&key);
         self.files.pauses.remove(&key);
         self.timers.clear(&Timer::File(key));
-        let incoming = row.account != self.own.account;
+        let incoming = !self.is_outgoing(row);
         if incoming && matches!(row.stage, Stage::Wanted | Stage::Failed) {
             self.transmit(Transmit::File(FileOrder::Forget { blob: row.pointer.blob, to: row.path.clone() }));
         }
@@ -407,7 +422,7 @@ impl Engine {
     /// Forgets what could not be sent long ago: no message tells of it.
     pub(super) fn forget_old_files(&mut self) -> Stored<()> {
         for row in self.rows().files()? {
-            let unsent = row.account == self.own.account && row.stage == Stage::Failed;
+            let unsent = self.is_outgoing(&row) && row.stage == Stage::Failed;
             if unsent && row.since.saturating_add(TOLD) < self.now {
                 self.rows().delete_file(&row.key())?;
             }

@@ -25,7 +25,7 @@ impl Engine {
 
     /// `unregister`: deletes the account at the relay. `name`: one's own, so that nobody does it by mistake.
     pub(super) fn unregister(&mut self, id: CommandId, name: &str) -> Stored<()> {
-        if self.own.receipt.is_none() {
+        if !self.is_enrolled() {
             return self.not_registered(id);
         }
         if name.strip_prefix('@').unwrap_or(name) != self.own.name.as_str() {

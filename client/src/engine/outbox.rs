@@ -15,6 +15,7 @@ const LONGEST_PAUSE: u64 = 5 * 60 * 1_000;
 
 #[derive(Default)]
 pub(super) struct Outbox {
+    own: Option<Name>,
     pendings: BTreeMap<ContentId, Pending>,
     /// Not encrypted yet, by number.
     queue: BTreeMap<Name, BTreeMap<u64, ContentId>>,
@@ -23,6 +24,10 @@ pub(super) struct Outbox {
     /// Deliveries without an answer.
     flying: BTreeMap<Name, BTreeSet<u64>>,
     pauses: BTreeMap<Name, Pause>,
+    /// Contents that are encrypted once more, for these devices alone: they were listed since. **[ACCT-29]**
+    late: BTreeMap<ContentId, BTreeSet<PeerId>>,
+    /// Devices whose mailbox is full, until when.
+    full: BTreeMap<PeerId, u64>,
     last_order: u64,
 }
 
@@ -34,8 +39,9 @@ struct Pause {
 }
 
 impl Outbox {
-    pub(super) fn load(rows: &Rows) -> Stored<Self> {
-        let mut outbox = Self::default();
+    /// `own`: one's own name.
+    pub(super) fn load(rows: &Rows, own: Name) -> Stored<Self> {
+        let mut outbox = Self { own: Some(own), ..Self::default() };
         for pending in rows.pendings()? {
             outbox.add_pending(pending);
         }
@@ -58,6 +64,16 @@ impl Outbox {
         self.pendings.insert(pending.id, pending);
     }
 
+    /// A content is to be encrypted for a device that was listed since.
+    pub(super) fn is_late_for(&mut self, id: ContentId, peer: PeerId) {
+        self.late.entry(id).or_default().insert(peer);
+    }
+
+    /// The devices for which a content is encrypted once more; `None`: it is encrypted for the first time.
+    pub(super) fn late_for(&mut self, id: &ContentId) -> Option<BTreeSet<PeerId>> {
+        self.late.remove(id)
+    }
+
     pub(super) fn pending(&self, id: &ContentId) -> Option<&Pending> {
         self.pendings.get(id)
     }
@@ -77,6 +93,7 @@ impl Outbox {
 
     pub(super) fn remove_pending(&mut self, id: &ContentId) -> Option<Pending> {
         let pending = self.pendings.remove(id)?;
+        self.late.remove(id);
         if let Some(queue) = self.queue.get_mut(&pending.to) {
             queue.remove(&pending.number);
         }
@@ -123,20 +140,37 @@ impl Outbox {
         removed
     }
 
-    /// How many parcels the relay has not accepted, and how many nobody has confirmed.
-    pub(super) fn counts(&self, name: &Name) -> (usize, usize) {
-        let waiting = self.parcels(name).filter(|parcel| parcel.accepted_at.is_none()).count();
-        (waiting, self.parcels.get(name).map_or(0, BTreeMap::len))
+    /// Of each device: how many parcels the relay has not accepted, and how many it has not confirmed.
+    pub(super) fn counts(&self, name: &Name) -> BTreeMap<PeerId, (usize, usize)> {
+        let mut counts: BTreeMap<PeerId, (usize, usize)> = BTreeMap::new();
+        for parcel in self.parcels(name) {
+            let (waiting, unconfirmed) = counts.entry(parcel.peer()).or_default();
+            *waiting += usize::from(parcel.accepted_at.is_none());
+            *unconfirmed += 1;
+        }
+        counts
+    }
+
+    /// A device's mailbox takes nothing until then; others of the same person go on. **[MSG-47]**
+    pub(super) fn is_full_until(&mut self, peer: PeerId, until: u64) {
+        self.full.insert(peer, until);
+    }
+
+    /// Whether a device's mailbox was full a moment ago.
+    pub(super) fn is_full(&self, peer: &PeerId, now: u64) -> bool {
+        self.full.get(peer).is_some_and(|until| *until > now)
     }
 
     /// How many contents the relay has not accepted, and how many no device has confirmed.
+    /// Of what goes to people; what one's own devices tell each other is nobody's message.
     pub(super) fn totals(&self) -> (u32, u32) {
         let waiting = |pending: &Pending| {
             !pending.encrypted
                 || self.parcels(&pending.to).any(|p| p.content == Some(pending.id) && p.accepted_at.is_none())
         };
-        let queued = self.pendings.values().filter(|pending| waiting(pending)).count();
-        let unconfirmed = self.pendings.values().filter(|pending| !pending.delivered).count();
+        let to_people = || self.pendings.values().filter(|pending| Some(&pending.to) != self.own.as_ref());
+        let queued = to_people().filter(|pending| waiting(pending)).count();
+        let unconfirmed = to_people().filter(|pending| !pending.delivered).count();
         (u32::try_from(queued).unwrap_or(u32::MAX), u32::try_from(unconfirmed).unwrap_or(u32::MAX))
     }
 
@@ -150,7 +184,8 @@ impl Outbox {
                 break;
             }
             let due = parcel.accepted_at.is_none() || again && parcel.again_at <= now;
-            if due && flying.insert(parcel.order) {
+            let full = self.full.get(&parcel.peer()).is_some_and(|until| *until > now);
+            if due && !full && flying.insert(parcel.order) {
                 taken.push(parcel.clone());
             }
         }
@@ -166,6 +201,7 @@ impl Outbox {
     /// A new login: whoever could not be reached before is tried again.
     pub(super) fn land(&mut self) {
         self.pauses.clear();
+        self.full.clear();
     }
 
     /// Nothing is known to be at the relay any more; returns what changed.

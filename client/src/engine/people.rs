@@ -14,7 +14,7 @@ use crate::store::messages::Line;
 use crate::store::people::{Acquaintance, Persona};
 
 /// Longest label in bytes.
-const MAX_LABEL: usize = 64;
+pub(super) const MAX_LABEL: usize = 64;
 
 impl Engine {
     /// The key that one knows somebody by: as a contact, or by their first post.
@@ -111,7 +111,7 @@ impl Engine {
 
     /// What one has noted of everybody is brought up to date with what changed about them.
     pub(super) fn acquaint(&mut self, name: &Name) -> Stored<()> {
-        let Some(contact) = self.contacts.get(name) else { return Ok(()) };
+        let Some(contact) = self.contacts.get(name).filter(|_| !self.is_own(name)) else { return Ok(()) };
         let mut known = self.acquaintances.get(name).cloned().unwrap_or_else(|| Acquaintance::new(name.clone()));
         let before = known.clone();
         if contact.account.is_some() && known.account != contact.account {
@@ -149,6 +149,7 @@ impl Engine {
         self.rows().put_acquaintance(&known)?;
         self.acquaintances.insert(name.clone(), known);
         if self.contacts.contains_key(&name) {
+            self.contacts_touched.insert(name.clone());
             let conversation = format!("@{name}");
             let event = self.conversation_event(&conversation)?;
             self.tell(None, event);
@@ -167,7 +168,7 @@ impl Engine {
         if self.account_of(&name)?.is_some() || self.contacts.get(&name).is_some_and(|known| known.pinned.is_some()) {
             return self.tell_person(id, &name, None);
         }
-        if self.own.receipt.is_none() {
+        if !self.is_enrolled() {
             return self.not_registered(id);
         }
         self.look_up(id, name, Look::Whois);
@@ -251,7 +252,7 @@ impl Engine {
 
     fn say_of_oneself(&mut self, id: CommandId, kind: PostKind, text: &str, most: usize) -> Stored<()> {
         let text = text.trim().to_owned();
-        if self.own.receipt.is_none() {
+        if !self.is_enrolled() {
             return self.not_registered(id);
         }
         if one_line(text.as_bytes(), most).is_none() {

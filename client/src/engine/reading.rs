@@ -17,6 +17,20 @@ const MAX_LOOKED_AT: usize = 2_000;
 
 impl Engine {
     pub(super) fn settings(&mut self, id: CommandId, read_receipts: Option<bool>, typing: Option<bool>) -> Stored<()> {
+        let before = self.choices;
+        self.choose(read_receipts, typing)?;
+        let choices = self.choices;
+        if choices != before {
+            self.copy_settings()?;
+        }
+        let event = Event::Settings { read_receipts: choices.read_receipts, typing: choices.typing };
+        self.tell(Some(id), event);
+        self.end(id);
+        Ok(())
+    }
+
+    /// What the person wants others to learn is this from now on.
+    pub(super) fn choose(&mut self, read_receipts: Option<bool>, typing: Option<bool>) -> Stored<()> {
         let choices = &mut self.choices;
         choices.read_receipts = read_receipts.unwrap_or(choices.read_receipts);
         choices.typing = typing.unwrap_or(choices.typing);
@@ -29,15 +43,14 @@ impl Engine {
                 self.rows().delete_reading(&peer)?;
             }
         }
-        let event = Event::Settings { read_receipts: choices.read_receipts, typing: choices.typing };
-        self.tell(Some(id), event);
-        self.end(id);
         Ok(())
     }
 
     /// A line was read: its author may learn it, and its time begins.
     pub(super) fn was_read(&mut self, line: &Line) -> Stored<()> {
-        self.forget_unread(line)?;
+        if self.forget_unread(line)? {
+            self.copy_read(line)?;
+        }
         self.start_countdown(line)?;
         let peer = (line.account, line.device);
         let accepted = self.contacts.get(&line.from).is_some_and(|contact| contact.accepted && !contact.blocked);

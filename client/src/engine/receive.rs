@@ -103,7 +103,8 @@ impl Engine {
             return Ok(());
         };
         let name = claim.list.name.clone();
-        if name == self.own.name || claim.list.account == self.own.account {
+        let own = self.is_sibling(&claim);
+        if !own && (name == self.own.name || claim.list.account == self.own.account) {
             // One's own message, sent back. **[MSG-17]**
             self.refuse(None, "a message that claims to be from oneself was dropped");
             self.acknowledge(seq, id);
@@ -112,7 +113,7 @@ impl Engine {
         // [MSG-33] whoever is not pinned by this key is who the directory says; a box alone proves nobody's name.
         let pinned =
             self.contacts.get(&name).is_some_and(|contact| contact.account.is_some() || contact.pinned.is_some());
-        if !pinned || claim.verdict == Verdict::Changed {
+        if !own && (!pinned || claim.verdict == Verdict::Changed) {
             match self.fetching.shown(&name) {
                 None => return self.park(name, seq, id, sealed),
                 Some((at, shown)) => {
@@ -139,6 +140,11 @@ impl Engine {
                 self.acknowledge(seq, id);
                 Ok(())
             }
+            Verdict::Changed if own => {
+                self.refuse(None, "a message with another list of your own devices was refused");
+                self.acknowledge(seq, id);
+                Ok(())
+            }
             Verdict::Changed => {
                 self.key_changed(&name, &claim.signed, &claim.list)?;
                 self.refuse(
@@ -158,11 +164,22 @@ impl Engine {
         Ok(sealed::open(&key, &self.own.device, id, sealed).ok())
     }
 
+    /// Whether it says to come from another device of one's own account. **[MSG-42]**
+    fn is_sibling(&self, claim: &Claim) -> bool {
+        let same_account = claim.list.name == self.own.name && claim.list.account == self.own.account;
+        let (other, own) = (&claim.device, &self.own.device);
+        // [MSG-17]
+        same_account && other.id != own.id && other.key != own.key && other.identity != own.identity
+    }
+
     /// Who says to have sent it: verified, and not believed yet. **[MSG-23]** **[ACCT-5]**
     fn claim(&self, sealing: &Sealing) -> Option<Claim> {
         let list = verify_devices(&sealing.list).ok()?;
         let device = *list.device(sealing.device)?;
-        let verdict = judge(self.contacts.get(&list.name), &sealing.list, &list);
+        let mut verdict = judge(self.contacts.get(&list.name), &sealing.list, &list);
+        if self.is_own(&list.name) && list.account == self.own.account {
+            verdict = self.judge_own(&sealing.list, &list);
+        }
         // An id is never used again for other keys. **[ACCT-3]**
         let known = self.peers.get(&(list.account, device.id));
         if known.is_some_and(|known| known.device != device || known.name != list.name) {

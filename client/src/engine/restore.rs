@@ -22,8 +22,14 @@ impl Engine {
     }
 
     pub(super) fn own_list_answer(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
-        if self.restoring.is_none() || self.standing.phase != Phase::Open {
+        if self.standing.phase != Phase::Open {
             return Ok(());
+        }
+        if self.siblings.row.linking.is_some() {
+            return self.linking_answer(result);
+        }
+        if self.restoring.is_none() {
+            return self.check_own_list(result);
         }
         match result {
             Ok(Answer::Devices(signed)) => {

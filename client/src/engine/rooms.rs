@@ -52,10 +52,12 @@ impl Engine {
 
     pub(super) fn join(&mut self, id: CommandId, room: &str) -> Stored<()> {
         let Some(room) = self.room_for(id, room)? else { return Ok(()) };
-        if self.own.receipt.is_none() {
+        if !self.is_enrolled() {
             return self.not_registered(id);
         }
-        if self.rooms.get(&room).is_some_and(|room| room.joined && room.posted > 0) {
+        // One that was joined on another device has no post of this one.
+        let there = |room: &Room| room.joined && (room.posted > 0 || room.number == 0);
+        if self.rooms.get(&room).is_some_and(there) {
             self.tell(Some(id), Event::Done);
             self.end(id);
             return Ok(());

@@ -11,6 +11,7 @@ use sealpost_spec::wire::encode;
 use super::change::is_said;
 use super::command::Waiting;
 use super::send::GIVE_UP;
+use super::siblings::AROUND;
 use super::timers::Timer;
 use super::{CommandId, Engine};
 use crate::api::{Error, ErrorCode, Event, Kind, State, Wait};
@@ -62,7 +63,7 @@ impl Say {
 impl Engine {
     /// Says something in a room, to a person, or to oneself.
     pub(super) fn say(&mut self, id: CommandId, to: &str, say: Say, wait: Wait, until: u64) -> Stored<()> {
-        if self.own.receipt.is_none() {
+        if !self.is_enrolled() {
             return self.not_registered(id);
         }
         if say.is_nothing() {
@@ -130,7 +131,8 @@ impl Engine {
             body: empty.body(),
         })?
         .len();
-        let limit = room.saturating_sub(empty);
+        // A copy for one's own devices has to fit as well. [MSG-43]
+        let limit = room.saturating_sub(empty + AROUND);
         (say.text.len() > limit).then(|| {
             Error::new(ErrorCode::Usage, format!("a message holds at most {limit} bytes"))
                 .because(format!("this one has {}", say.text.len()))
@@ -138,7 +140,7 @@ impl Engine {
         })
     }
 
-    /// A message to oneself stays here.
+    /// A message to oneself stays here, and on one's other devices.
     fn note_to_self(&mut self, id: CommandId, say: &Say) -> Stored<()> {
         let note = ContentId(self.random());
         let line = self.own_line(note, format!("@{}", self.own.name), 0, say, State::Delivered);
@@ -146,6 +148,17 @@ impl Engine {
         self.change_target(&line, PostHash::default())?;
         self.count_down_once_read(&line, say.expire)?;
         self.start_countdown(&line)?;
+        let copy = Content {
+            id: note,
+            number: 0,
+            sent_at: self.now,
+            expire_after: say.expire,
+            token: None,
+            tree_head: TreeHead::NONE,
+            body: say.body(),
+        };
+        let own = self.own.name.clone();
+        self.copy_said(&own, None, &copy)?;
         let message = self.view(&line)?;
         self.tell(Some(id), Event::Queued { id: note.to_string(), conversation: line.conversation.clone() });
         let state = Event::State { id: note.to_string(), conversation: line.conversation, state: State::Delivered };
@@ -201,6 +214,7 @@ impl Engine {
         let pending =
             Pending { id, to: name.clone(), account, number, queued_at: now, encrypted: false, delivered: false };
         self.rows().add_content(&pending, &content)?;
+        self.copy_said(name, account, &content)?;
         self.outbox.add_pending(pending);
         self.timers.set_sooner(Timer::Again(name.clone()), now + GIVE_UP);
         let line = self.own_line(id, format!("@{name}"), number, say, State::Queued);

@@ -1,5 +1,7 @@
 //! From the outbox to the relay, and what becomes of it: encrypt, deliver, send again.
 
+use std::collections::BTreeSet;
+
 use sealpost_crypto::identity::mailbox;
 use sealpost_crypto::sealed;
 use sealpost_spec::account::{Name, Prekey};
@@ -23,6 +25,8 @@ const READY: usize = 2 * MAX_FLYING;
 /// Most unconfirmed envelopes to one person: a recipient can skip as many, and the rest is encrypted later.
 /// **[MSG-31]**
 const MAX_UNCONFIRMED: usize = 1_000;
+/// A mailbox that is full is tried again after so long, in milliseconds, while another device of the person takes what comes.
+const FULL: u64 = 5 * 60 * 1_000;
 /// An accepted envelope is sent again after so long, then after twice as long, in milliseconds. **[MSG-31]**
 const FIRST_AGAIN: u64 = 24 * 60 * 60 * 1_000;
 /// After so long without a receipt a message is not delivered, in milliseconds. **[MSG-31]**
@@ -47,11 +51,24 @@ impl Engine {
             return Ok(());
         }
         while let Some(id) = self.outbox.next_queued(name) {
-            let (waiting, unconfirmed) = self.outbox.counts(name);
-            if waiting >= READY || unconfirmed >= MAX_UNCONFIRMED {
+            let counts = self.outbox.counts(name);
+            let lags = |peer: &PeerId| {
+                self.outbox.is_full(peer, self.now)
+                    || counts.get(peer).is_some_and(|(_, unconfirmed)| *unconfirmed >= MAX_UNCONFIRMED)
+            };
+            let busy = |peer: &PeerId| counts.get(peer).is_some_and(|(waiting, _)| *waiting >= READY);
+            // Where the only one lags, there is nobody to go on with.
+            let alone = !self.has_several(name) && counts.keys().any(lags);
+            if alone || counts.keys().any(|peer| !lags(peer) && busy(peer)) {
                 break;
             }
-            let Some(peers) = self.ready_peers(name)? else { break };
+            let behind: BTreeSet<PeerId> = counts.keys().filter(|peer| lags(peer)).copied().collect();
+            let Some(mut peers) = self.ready_peers(name)? else { break };
+            // [MSG-47] what comes now is shown as missing there.
+            peers.retain(|peer| !behind.contains(peer));
+            if peers.is_empty() {
+                break;
+            }
             self.encrypt_queued(name, &id, &peers)?;
         }
         self.deliver(name)
@@ -72,7 +89,11 @@ impl Engine {
         if self.outbox.pending(id).is_some_and(|pending| pending.account.is_some() && pending.account != account) {
             return self.give_up(id);
         }
-        for peer in peers {
+        let late = self.outbox.late_for(id);
+        let has: BTreeSet<PeerId> =
+            self.outbox.parcels(name).filter(|parcel| parcel.content == Some(*id)).map(Parcel::peer).collect();
+        let wants = |peer: &&PeerId| !has.contains(peer) && late.as_ref().is_none_or(|late| late.contains(peer));
+        for peer in peers.iter().filter(wants) {
             if !self.encrypt_for(peer, &content)? {
                 return self.give_up(id);
             }
@@ -81,10 +102,12 @@ impl Engine {
             pending.encrypted = true;
             pending.account = account;
         });
-        match changed {
-            Some(pending) => self.rows().put_pending(&pending),
-            None => Ok(()),
+        let Some(pending) = changed else { return Ok(()) };
+        if pending.delivered && self.outbox.parcels(name).all(|parcel| parcel.content != Some(*id)) {
+            self.outbox.remove_pending(id);
+            return self.rows().delete_content(id).map(drop);
         }
+        self.rows().put_pending(&pending)
     }
 
     /// Encrypts a content for one device and stores the envelope. `false`: it can't be, for ever.
@@ -96,7 +119,9 @@ impl Engine {
             return Ok(false);
         };
         let blocked = self.contacts.get(&peer.name).is_none_or(|contact| contact.blocked || !contact.accepted);
-        let content = Content { token: (!blocked).then_some(self.own.token), ..content.clone() };
+        // [MSG-45] one's own devices have it, or are told.
+        let gives = !blocked && !self.is_own(&peer.name) && self.knows_token();
+        let content = Content { token: gives.then_some(self.own.token), ..content.clone() };
         let Some(plaintext) = encode(&content) else { return Ok(false) };
         let step = session.encrypt(&plaintext, &mut **self.rows().dice());
         let Ok((next, message)) = step else { return Ok(false) };
@@ -140,11 +165,13 @@ impl Engine {
             };
             let envelope =
                 Envelope { mailbox: mailbox(&parcel.device.key), id: parcel.envelope, sealed: sealed.into() };
-            self.ask_anonymously(
-                Asked::Deliver { to: name.clone(), order: parcel.order, token },
-                name.clone(),
-                Request::Deliver { token, envelope },
-            );
+            let asked = Asked::Deliver { to: name.clone(), order: parcel.order, token };
+            if self.is_own(name) {
+                // [RELAY-27] [MSG-43]
+                self.ask(asked, Request::Deliver { token: None, envelope });
+            } else {
+                self.ask_anonymously(asked, name.clone(), Request::Deliver { token, envelope });
+            }
         }
         Ok(())
     }
@@ -206,11 +233,30 @@ impl Engine {
         let parcel = parcel.clone();
         self.rows().put_parcel(&parcel)?;
         self.timers.set_sooner(Timer::Again(name.clone()), parcel.again_at);
-        let all = self.outbox.parcels(name).filter(|other| other.content == Some(content));
-        if all.into_iter().all(|other| other.accepted_at.is_some()) {
-            self.set_state(&content, State::Sent)?;
+        self.sent_where_taken(name, content)?;
+        if self.is_own(name) { self.device_waits() } else { Ok(()) }
+    }
+
+    /// The relay has it for all devices, but for those whose mailbox takes nothing.
+    fn sent_where_taken(&mut self, name: &Name, content: ContentId) -> Stored<()> {
+        let of_content: Vec<&Parcel> =
+            self.outbox.parcels(name).filter(|other| other.content == Some(content)).collect();
+        let taken = |parcel: &&&Parcel| parcel.accepted_at.is_some();
+        let any = of_content.iter().any(|parcel| taken(&parcel));
+        let all = of_content.iter().all(|parcel| taken(&parcel) || self.outbox.is_full(&parcel.peer(), self.now));
+        if any && all { self.set_state(&content, State::Sent) } else { Ok(()) }
+    }
+
+    /// A device's mailbox is full: what is for the person's others goes on. **[MSG-47]**
+    fn mailbox_full(&mut self, name: &Name, order: u64) -> Stored<()> {
+        let Some(parcel) = self.outbox.parcel_mut(name, order).map(|parcel| parcel.clone()) else { return Ok(()) };
+        let until = self.now + FULL;
+        self.outbox.is_full_until(parcel.peer(), until);
+        self.timers.set_sooner(Timer::Retry(name.clone()), until);
+        match parcel.content {
+            Some(content) => self.sent_where_taken(name, content),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn not_accepted(&mut self, name: &Name, order: u64, token: Option<DeliveryToken>, refusal: &Refusal) -> Stored<()> {
@@ -228,6 +274,7 @@ impl Engine {
                 }
             }
             Refusal::TooFast { retry_after_ms } => self.pause(name, u64::from(*retry_after_ms), None),
+            Refusal::MailboxFull if self.has_several(name) => self.mailbox_full(name, order)?,
             Refusal::NoSuchMailbox | Refusal::NoSuchName => {
                 // The device is gone from the list, or the relay lost it and it has not come back yet.
                 if let Some(contact) = self.contact_mut(name) {
@@ -254,7 +301,8 @@ impl Engine {
         let (until, first) = self.outbox.pause(name, self.now, least, why.is_some());
         self.timers.set(Timer::Retry(name.clone()), until);
         let Some(error) = why.filter(|_| first) else { return };
-        let error = Error { message: format!("@{name}: {}", error.message), ..error };
+        let whose = if self.is_own(name) { "your other devices".to_owned() } else { format!("@{name}") };
+        let error = Error { message: format!("{whose}: {}", error.message), ..error };
         self.tell(None, Event::Error(error));
     }
 
@@ -307,8 +355,20 @@ impl Engine {
         Ok(())
     }
 
-    /// A message of one's own came further. It never goes back.
+    /// A message of one's own came further, and the other devices learn it.
     pub(super) fn set_state(&mut self, id: &ContentId, state: State) -> Stored<()> {
+        if self
+            .rows()
+            .line(&self.own.account, id)?
+            .is_some_and(|line| line.state < state && line.conversation.starts_with('@'))
+        {
+            self.copy_reached(*id, state)?;
+        }
+        self.advance(id, state)
+    }
+
+    /// A message of one's own came further, as far as one knows. It never goes back.
+    pub(super) fn advance(&mut self, id: &ContentId, state: State) -> Stored<()> {
         let Some(mut line) = self.rows().line(&self.own.account, id)? else { return Ok(()) };
         if line.state >= state {
             return Ok(());

@@ -45,6 +45,8 @@ pub(super) enum Timer {
     Pages,
     /// Try again to send or fetch a file.
     File(FileKey),
+    /// Tell the other devices what they are to learn.
+    Siblings,
 }
 
 #[derive(Default)]
@@ -136,6 +138,7 @@ impl Engine {
             Timer::ForgetIndex => self.forget_index(),
             Timer::Pages => self.make_pages(),
             Timer::File(key) => self.file_due(key),
+            Timer::Siblings => self.tell_due(),
         }
     }
 }

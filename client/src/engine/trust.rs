@@ -186,7 +186,7 @@ impl Engine {
         self.pump(&name)
     }
 
-    fn replace_key(&mut self, name: &Name, signed: &Signed, list: &DeviceList) -> Stored<()> {
+    pub(super) fn replace_key(&mut self, name: &Name, signed: &Signed, list: &DeviceList) -> Stored<()> {
         let queued: Vec<_> = self.outbox.pendings_to(name).map(|pending| pending.id).collect();
         for content in queued {
             self.give_up(&content)?;
@@ -305,8 +305,7 @@ impl Engine {
         }
         if blocked {
             let token = delivery_token(&mut **self.rows().dice());
-            let own = self.own_mut();
-            (own.token, own.token_is_new) = (token, true);
+            self.new_token(token)?;
             self.go_online();
             if self.online() {
                 self.set_token();

@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out.
 
 mod arguments;
+mod device;
 mod doctor;
 mod file;
 mod online;
@@ -22,7 +23,7 @@ use super::screen::Screen;
 use super::{Stop, chat, daemon, place, process, tui, web};
 use crate::api::{Error, ErrorCode};
 use crate::holder::{Opening, Profile};
-use arguments::{Cli, Global, Passphrase, Verb};
+use arguments::{Cli, Device, Global, Passphrase, Verb};
 pub(super) use online::interrupted;
 
 /// How long a command that asks the relay may take, where `--timeout` does not say.
@@ -89,6 +90,10 @@ async fn carry_out(global: Global, verb: Verb, screen: Screen) -> Result<u8, Sto
             restore::from_words(context, restore::ByWords { relay, name, file, descriptor, invite }).await
         }
         Verb::Unregister { name } => profile::unregister(context, name, global.timeout).await,
+        Verb::Device { device: Device::Link { link } } => device::link(context, &link, global.timeout).await,
+        Verb::Device { device } => {
+            device::change(context, device, global.timeout.unwrap_or(TIMEOUT), global.timeout.is_some()).await
+        }
         Verb::Wipe { yes } => profile::wipe(context, yes).await,
         Verb::Register { address, name, invite } => register::register(context, &address, name, invite).await,
         Verb::Web { listen, open, lock } => {

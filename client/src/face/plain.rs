@@ -15,13 +15,14 @@ pub(super) fn line(event: &Event, screen: &Screen) -> Option<Shown> {
     match event {
         Event::Me { name, fingerprint, link, relay } => Some(me(name, fingerprint, link, relay, screen)),
         Event::Safety { name, number, code, trust } => Some(safety(name, number, code, *trust, screen)),
+        Event::DeviceRequest { request, code } => Some(device_request(request, code, screen)),
         event => words(event, screen).map(Shown::from),
     }
 }
 
 fn words(event: &Event, screen: &Screen) -> Option<String> {
     Some(match event {
-        Event::Me { .. } | Event::Safety { .. } => return None,
+        Event::Me { .. } | Event::Safety { .. } | Event::DeviceRequest { .. } => return None,
         Event::Message(message) => self::message(message, screen),
         Event::Queued { .. } | Event::Taken | Event::Done | Event::End => return None,
         Event::State { conversation, state, .. } => {
@@ -105,8 +106,9 @@ fn words(event: &Event, screen: &Screen) -> Option<String> {
                 None => line,
             }
         }
-        Event::Device { device, this } => {
-            format!("device {device}{}", if *this { ", this one" } else { "" })
+        Event::Device { device, this, code } => {
+            let code = code.as_ref().map_or_else(String::new, |code| format!("  {}", said(code)));
+            format!("device {device}{code}{}", if *this { ", this one" } else { "" })
         }
         Event::Relay { name, address } => format!("{:<20} {}", said(name), said(address)),
         Event::Profile { name, held } => {
@@ -431,6 +433,15 @@ fn with_code(shown: String, code: &str, screen: &Screen) -> Shown {
         Some(code) => Shown::from(shown).above_code(&code, screen.colour),
         None => shown.into(),
     }
+}
+
+/// What is to be typed on the first device, and what both machines show.
+fn device_request(request: &str, code: &str, screen: &Screen) -> Shown {
+    let (request, code) = (said(request), said(code));
+    let typed = advised(&format!("sealpost device add {request}"), screen.slash);
+    let about = format!("device code  {code}\ntype         {typed}");
+    with_code(about, &request, screen)
+        .above("On the first device, type this, and add the machine only where both show the same device code.")
 }
 
 fn safety(name: &str, number: &str, code: &str, trust: Trust, screen: &Screen) -> Shown {

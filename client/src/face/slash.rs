@@ -188,9 +188,17 @@ fn command(name: &str, words: &[&str], rest: &str, here: Here<'_>) -> Option<Com
         ("away", _) => Command::Away { why: rest.trim().to_owned() },
         ("doctor", []) => Command::Doctor,
         ("devices", []) => Command::Devices,
+        ("device", ["add", request]) => device_add(request, None),
+        ("device", ["add", request, code] | ["add", request, "--code", code]) => device_add(request, Some(code)),
+        ("device", ["revoke", device]) => Command::DeviceRevoke { device: device.parse().ok()? },
         ("unregister", [name]) => Command::Unregister { name: bare(name) },
         _ => return None,
     })
+}
+
+/// Nobody who stays waits for the device: it is told what it must know when it comes.
+fn device_add(request: &str, code: Option<&str>) -> Command {
+    Command::DeviceAdd { request: request.to_owned(), code: code.map(str::to_owned), timeout_ms: 0 }
 }
 
 /// Commands about a room: the one that is named first, else the open one.

@@ -87,7 +87,7 @@ pub(crate) struct Restoring {
 }
 
 /// What one wants others to learn; nothing, unless one says otherwise.
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Choices {
     pub(crate) read_receipts: bool,
     pub(crate) typing: bool,

@@ -163,7 +163,11 @@ fn write_rows(
     let snapshot = |sql| rows.connection().execute_batch(sql).map_err(|cause| StoreError::from(cause).told());
     snapshot("BEGIN")?;
     let own = rows.own().map_err(told)?.ok_or_else(|| StoreError::Sealed.told())?;
-    let account = rows.account_secret().map_err(told)?.ok_or_else(|| StoreError::Sealed.told())?;
+    let Some(account) = rows.account_secret().map_err(told)? else {
+        return Err(Error::new(ErrorCode::Failed, "this device does not have the account's key, which a backup holds")
+            .because("it was linked to the account")
+            .advise("sealpost backup FILE, on the account's first device"));
+    };
     out.write_all(MAGIC).and_then(|()| out.write_all(&header)).map_err(unwritten)?;
     let mut frames = Frames { vault, out, rng, number: 0, records: Vec::with_capacity(FRAME) };
     let key = frames.key(false);

@@ -21,6 +21,8 @@ const NAME: Table = Table("message name");
 /// Most lines that are looked at for one id: ids are random, and who makes two alike gains nothing.
 const MAX_NAMESAKES: u32 = 16;
 
+/// Most lines that are looked at for the place of one that came late.
+const MAX_LATE: u32 = 256;
 /// Between two neighbours: a late message finds room there.
 const SPACING: i64 = 1 << 32;
 
@@ -85,6 +87,8 @@ pub(crate) enum Place {
     Last,
     /// Right before the line with this number of the same author and conversation.
     Before(u64),
+    /// Before what was sent later, of the last lines; Unix milliseconds.
+    At(u64),
 }
 
 impl Rows {
@@ -111,6 +115,7 @@ impl Rows {
         let conversation = self.blind(CONVERSATION, line.conversation.as_bytes());
         let place = match place {
             Place::Before(number) => self.place_before(&conversation, &self.turn_of(line, number))?,
+            Place::At(time) => self.place_at(&line.conversation, time)?,
             Place::Last => None,
         };
         let place = match place {
@@ -144,7 +149,11 @@ impl Rows {
             .prepare_cached("SELECT place FROM message WHERE turn = ?1")?
             .query_row(params![turn], |row| row.get(0))
             .optional()?;
-        let Some(mut next) = next else { return Ok(None) };
+        next.map(|next| self.room_before(conversation, next)).transpose()
+    }
+
+    /// A place between a line and the one before it.
+    fn room_before(&self, conversation: &[u8; 32], mut next: i64) -> Stored<i64> {
         let below: Option<i64> = self
             .connection()
             .prepare_cached("SELECT max(place) FROM message WHERE conversation = ?1 AND place < ?2")?
@@ -156,7 +165,24 @@ impl Rows {
                 .execute(params![conversation, next, SPACING])?;
             next += SPACING;
         }
-        Ok(Some(below + (next - below) / 2))
+        Ok(below + (next - below) / 2)
+    }
+
+    /// The place before all that was sent after `time`, of the last lines of a conversation.
+    fn place_at(&self, conversation: &str, time: u64) -> Stored<Option<i64>> {
+        let mut next = None;
+        let mut looked_at = 0;
+        self.walk_back(conversation, |line| {
+            looked_at += 1;
+            let later = line.sent_at > time;
+            if later {
+                next = Some((line.account, line.id));
+            }
+            later && looked_at < MAX_LATE
+        })?;
+        let Some((account, id)) = next else { return Ok(None) };
+        let Some(at) = self.place(&account, &id)? else { return Ok(None) };
+        self.room_before(&self.blind(CONVERSATION, conversation.as_bytes()), at).map(Some)
     }
 
     /// Writes a line that is there again; its place stays.

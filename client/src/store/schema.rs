@@ -75,8 +75,14 @@ CREATE TRIGGER page_of_written AFTER UPDATE OF row ON message BEGIN DELETE FROM 
 CREATE TRIGGER page_of_gone AFTER DELETE ON message BEGIN DELETE FROM page WHERE id = old.id >> 8; END;
 ";
 
+/// What the account's other devices know, and what they are still to be told.
+const DEVICES: &str = "
+CREATE TABLE told (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+CREATE TABLE shared (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+";
+
 /// How many steps there are.
-const NEWEST: i64 = 6;
+const NEWEST: i64 = 7;
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -109,7 +115,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .open(path)
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
-    let steps = [FIRST, CHANGES, READING, FILES, PEOPLE, PAGES].map(M::up);
+    let steps = [FIRST, CHANGES, READING, FILES, PEOPLE, PAGES, DEVICES].map(M::up);
     let steps = Migrations::new(steps.into());
     let version = version(&connection).map_err(|cause| failed(cause.to_string()))?;
     if version > NEWEST {

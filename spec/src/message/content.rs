@@ -84,7 +84,7 @@ pub enum Body {
     File(FilePointer),
     /// Sets the conversation's expiry timer; `None` takes it away.
     Timer(Option<u32>),
-    /// For the sender's own other devices *(planned)*.
+    /// For the sender's own other devices: an encoded list of [`super::DeviceSync`] items, each as bytes. **[MSG-42]**
     DeviceSync(Bytes),
     /// Envelopes that could not be read; their contents are wanted again over this session.
     Repair(Vec<EnvelopeId>),

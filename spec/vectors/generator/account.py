@@ -414,6 +414,29 @@ for why, text in [
     refused("relay address", why, "relay-address", text=text)
 
 
+asked = alice.device[4:] + sha256(label("fingerprint") + alice.account)
+hashed = sha256(label("device request") + asked)
+asked, code = asked + hashed[:4], base32(hashed[4:16])
+written = lambda data: f"sealpost-device:{base32(data)}"
+vector(
+    "device request",
+    "device-request",
+    text=written(asked),
+    device=asked[:32],
+    identity=asked[32:64],
+    fingerprint=asked[64:96],
+    code="-".join(code[at : at + 4] for at in range(0, 20, 4)),
+)
+for why, text in [
+    ("another check", written(asked[:-1] + bytes([asked[-1] ^ 1]))),
+    ("another key", written(bytes([asked[0] ^ 1]) + asked[1:])),
+    ("a byte less", written(asked[:-1])),
+    ("a byte more", written(asked + b"\0")),
+    ("another scheme", written(asked).replace("device", "vice")),
+]:
+    refused("device request", why, "device-request", text=text)
+
+
 def safety_half(name, key):
     h = hashlib.sha512(label("safety number") + u16(1) + key + short(name) + key).digest()
     for _ in range(5199):

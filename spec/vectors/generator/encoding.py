@@ -172,7 +172,7 @@ takes("request", "Room without receipt", variant(16, "Room", struct(room=text("g
 takes("request", "Rooms from the start", variant(11, "Rooms", struct(after=NONE)))
 takes("request", "Members from the start", variant(12, "Members", struct(room=text("lobby"), after=NONE)))
 for why, b in [
-    ("an unknown variant", u32(18)),
+    ("an unknown variant", u32(19)),
     ("the highest variant", u32(2**32 - 1)),
     ("empty", b""),
     ("a variant cut short", u32(3)[:3]),
@@ -395,3 +395,46 @@ whole = content(variant(0, "Text", text("x")))[0]
 bad("content", "option tag 2 of its expiry", whole[:32] + u8(2) + whole[33:])
 bad("content", "option tag 2 of its token", whole[:33] + u8(2) + whole[34:])
 bad("content", "empty", b"")
+
+# ---------------------------------------------------------------- what own devices tell each other
+said = struct(
+    to=text("bob"), account=some(key32), content=content(variant(0, "Text", text("hello"))), far=unit(1, "Sent")
+)
+person = lambda known: struct(
+    at=num(1_700_000_000_000),
+    name=text("bob"),
+    account=some(key32) if known else NONE,
+    pinned=NONE if known else some(raw(fixed("fingerprint"))),
+    list=some(the_list) if known else NONE,
+    token=some(key32) if known else NONE,
+    verified=flag(True),
+    accepted=flag(True),
+    blocked=flag(False),
+    muted=flag(False),
+    expire_after=some(num(60, u32)) if known else NONE,
+    label=text("Uncle Bob" if known else ""),
+)
+SYNC = [
+    ("Ready", struct(receipt=short_key("receipt"))),
+    ("Said", said),
+    ("Reached", struct(ids=many(id16, id16b), far=unit(3, "Read"))),
+    ("Read", struct(lines=many(pair(key32, id16)))),
+    ("Person", person(True)),
+    ("Room", struct(at=num(5), room=text("garden"), joined=flag(True), muted=flag(False))),
+    ("Settings", struct(at=num(5), read_receipts=flag(True), typing=flag(False))),
+    ("Token", struct(at=num(5), token=key32)),
+]
+takes("device-sync", "Wanted", unit(0, "Wanted"))
+for number, (name, inner) in enumerate(SYNC, 1):
+    takes("device-sync", name, variant(number, name, inner))
+    bent("device-sync", name, variant(number, name, inner))
+takes("device-sync", "Person out of a link", variant(5, "Person", person(False)))
+for number, name in enumerate(["Queued", "Sent", "Delivered", "Read", "NotDelivered"]):
+    takes("device-sync", f"Reached {name}", variant(3, "Reached", struct(ids=many(), far=unit(number, name))))
+for why, b in [
+    ("an unknown item", u32(9)),
+    ("an unknown distance", u32(3) + u64(0) + u32(5)),
+    ("a name that is none", u32(2) + text("-")[0]),
+    ("a count of 2^60", u32(4) + u64(1 << 60)),
+]:
+    bad("device-sync", why, b)

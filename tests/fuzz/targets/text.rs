@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use sealpost_client::api::Text;
 use sealpost_crypto::identity::AccountSecret;
-use sealpost_spec::account::{ContactLink, Fingerprint, Name, skeleton};
+use sealpost_spec::account::{ContactLink, DeviceRequest, Fingerprint, Name, skeleton};
 use sealpost_spec::relay::{Address, Host};
 use sealpost_spec::room::RoomName;
 
@@ -20,7 +20,10 @@ pub fn run(input: &[u8]) {
         1 => drop(again::<RoomName>(text)),
         2 => drop(again::<Address>(text)),
         3 => link(text),
-        4 => drop(again::<Fingerprint>(text)),
+        4 => {
+            let _: Option<Fingerprint> = again(text);
+            let _: Option<DeviceRequest> = again(text);
+        }
         5 => host(text),
         6 => words(text, bytes),
         _ => shown(text),

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use sealpost_spec::account::{Bundle, DeviceBundle, Name, PrekeyCounts, PublishedKeys};
 use sealpost_spec::mailbox::{Envelope, Push};
-use sealpost_spec::message::{Body, Content, Receipt};
+use sealpost_spec::message::{Body, Content, DeviceSync, MAX_ITEMS, Receipt};
 use sealpost_spec::relay::{Answer, Login, Refusal, Registration, RelayHello, Request, Work};
 use sealpost_spec::room::{Post, RoomName};
 use sealpost_spec::transparency::TreeHead;
@@ -40,6 +40,7 @@ pub const KINDS: &[fn(&[u8])] = &[
     |bytes| same::<RoomName>(bytes),
     |bytes| same::<Bytes>(bytes),
     stream,
+    own_devices,
 ];
 
 pub fn run(input: &[u8]) {
@@ -55,6 +56,13 @@ fn decoded<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug
     assert_eq!(encode(&value).as_deref(), Some(bytes), "two encodings of one value");
     assert!(!format!("{value:?}").is_empty());
     Some(value)
+}
+
+/// An item, and a list of them: what is not known of it is left out, and no list is longer than one may be. [MSG-42]
+fn own_devices(bytes: &[u8]) {
+    same::<DeviceSync>(bytes);
+    let items = DeviceSync::split(&Bytes(bytes.to_vec())).unwrap_or_default();
+    assert!(items.len() <= MAX_ITEMS);
 }
 
 fn same<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {

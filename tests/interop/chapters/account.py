@@ -159,6 +159,16 @@ def contact_link(text):
     return address(match[1]), name(match[2]), of_base32(match[3]), match[4]
 
 
+def device_request(text):
+    match = re.fullmatch(r"sealpost-device:([a-z2-7]{160})", text)
+    check(match)
+    data = base64.b32decode(match[1].upper())
+    hashed = sha256(LABELS["DEVICE_REQUEST"], data[:96])
+    check(data[96:] == hashed[:4])
+    code = base32(hashed[4:16])
+    return data[:32], data[32:64], data[64:96], "-".join(code[at : at + 4] for at in range(0, 20, 4))
+
+
 def safety_number(*sides):
     def half(called, key):
         value = hashlib.sha512(LABELS["SAFETY_NUMBER"] + le(1, 2) + key + short(called.encode()) + key).digest()

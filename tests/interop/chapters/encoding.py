@@ -199,6 +199,34 @@ CONTENT = struct(
         ("Typing", BOOL),
     ),
 )
+FAR = enum("Queued", "Sent", "Delivered", "Read", "NotDelivered")
+SYNC = enum(
+    "Wanted",
+    ("Ready", struct(receipt=SIGNED)),
+    ("Said", struct(to=NAME, account=option(KEY), content=CONTENT, far=FAR)),
+    ("Reached", struct(ids=many(ID), far=FAR)),
+    ("Read", struct(lines=many(both(KEY, ID)))),
+    (
+        "Person",
+        struct(
+            at=U64,
+            name=NAME,
+            account=option(KEY),
+            pinned=option(KEY),
+            list=option(SIGNED),
+            token=option(KEY),
+            verified=BOOL,
+            accepted=BOOL,
+            blocked=BOOL,
+            muted=BOOL,
+            expire_after=option(U32),
+            label=TEXT,
+        ),
+    ),
+    ("Room", struct(at=U64, room=ROOM, joined=BOOL, muted=BOOL)),
+    ("Settings", struct(at=U64, read_receipts=BOOL, typing=BOOL)),
+    ("Token", struct(at=U64, token=KEY)),
+)
 HELLO = struct(
     store=ID,
     challenge=KEY,
@@ -211,6 +239,7 @@ TYPES = {
     "request": REQUEST,
     "answer": RESULT,
     "content": CONTENT,
+    "device-sync": SYNC,
     "client-frame": enum(("Request", struct(id=U32, work=option(WORK), body=BYTES)), ("Pong", U64)),
     "relay-frame": enum(
         ("Answer", struct(id=U32, answer=RESULT)),

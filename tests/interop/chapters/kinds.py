@@ -187,6 +187,12 @@ def contact_link(v):
     return v.same(hosts=",".join(hosts), port=port, pin=pin, account_name=name, fingerprint=fingerprint, invite=invite)
 
 
+@kind("device-request")
+def device_request(v):
+    device, identity, fingerprint, code = account.device_request(v.text("text"))
+    return v.same(device=device, identity=identity, fingerprint=fingerprint, code=code)
+
+
 @kind("safety-number")
 def safety_number(v):
     return v.same(

@@ -34,6 +34,7 @@ LABELS = {
         "FINGERPRINT": b"fingerprint",
         "SAFETY_NUMBER": b"safety number",
         "MAILBOX": b"mailbox",
+        "DEVICE_REQUEST": b"device request",
         "DELIVERY_TOKEN": b"delivery token",
         "INVITE": b"invite",
         "WORK": b"proof of work",

@@ -136,6 +136,11 @@ pub(super) fn steps() -> Vec<Step> {
         alone("bot", |_| Command::Bots),
         alone("done", |_| Command::BotRemove { name: "dice".to_owned() }),
         alone("device", |_| Command::Devices),
+        alone("device", |world| {
+            let (request, code) = world.request_of_a_device();
+            Command::DeviceAdd { request, code: Some(code), timeout_ms: 0 }
+        }),
+        alone("done", |_| Command::DeviceRevoke { device: 2 }),
         alone("check", |_| Command::Doctor),
         after(
             "message",
@@ -151,6 +156,7 @@ pub(super) fn steps() -> Vec<Step> {
 pub(super) fn nobodys() -> Vec<Command> {
     vec![
         Command::Register { invite: None },
+        Command::DeviceLink { timeout_ms: 0 },
         Command::Subscribe,
         Command::Typing { to: bob(), on: true },
         Command::BotCheck { token: String::new() },

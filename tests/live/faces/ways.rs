@@ -101,6 +101,9 @@ pub(super) fn ways(command: &Command) -> Ways {
         Command::Register { .. } => Ways::nobodys(
             "there is a profile before there is a face: `register` and the wizard make it in every world here",
         ),
+        Command::DeviceLink { .. } => Ways::nobodys(
+            "it makes the profile of another machine, where there is no face yet: `live::devices` links one",
+        ),
         Command::Subscribe => Ways::nobodys("a face that stays asks for it by itself, and a program as its first call"),
         Command::Typing { .. } => Ways::nobodys("a face tells it while somebody types"),
         Command::BotCheck { .. } => Ways::nobodys("the daemon asks whose token it was shown"),
@@ -112,6 +115,18 @@ pub(super) fn ways(command: &Command) -> Ways {
         Command::Conversations => Ways::by(&["conversations"], "/chats").on_page(OnPage::Visit("/")),
         Command::Status => Ways::by(&["status"], "/status"),
         Command::Devices => Ways::by(&["devices"], "/devices"),
+        // Nobody comes: only a shell would wait for that.
+        Command::DeviceAdd { request, code, .. } => {
+            let code = code.as_deref().unwrap_or_default();
+            let shell = ["device", "add", request, "--code", code, "--no-wait"];
+            Ways::by(&shell, format!("/device add {request} {code}"))
+                .not_for_programs("a person compares the device code")
+        }
+        Command::DeviceRevoke { device } => {
+            let device = device.to_string();
+            Ways::by(&["device", "revoke", &device], format!("/device revoke {device}"))
+                .not_for_programs("an account's devices are its person's alone")
+        }
         // In a shell it says more: what this machine is like, too.
         Command::Doctor => Ways { shell: Err("it adds checks of its own"), ..Ways::by(&["doctor"], "/doctor") },
         Command::Unregister { name } => Ways::by(&["unregister", name], format!("/unregister {name}"))

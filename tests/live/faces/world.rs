@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use sealpost_client::api::{Command, Event, State, Wait};
+use sealpost_crypto::identity::{DeviceSecret, device_code, device_request};
+use sealpost_spec::account::DeviceId;
 use sealpost_tests::processes::{Following, Person, RelayProcess, until};
 use tempfile::TempDir;
 
@@ -130,6 +132,17 @@ impl World {
             _ => None,
         });
         number.unwrap()
+    }
+
+    /// What a machine shows that is to become a device of Alice's, and never comes.
+    pub(super) fn request_of_a_device(&self) -> (String, String) {
+        let fingerprint = self.ask(&Command::Me).into_iter().find_map(|event| match event {
+            Event::Me { fingerprint, .. } => Some(fingerprint.parse().unwrap()),
+            _ => None,
+        });
+        let machine = DeviceSecret::generate(&mut rand::rng()).public(DeviceId::FIRST);
+        let request = device_request(&machine, fingerprint.unwrap());
+        (request.to_string(), device_code(&request).unwrap().to_string())
     }
 
     pub(super) fn link_of_carol(&self) -> String {

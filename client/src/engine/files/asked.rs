@@ -38,7 +38,7 @@ impl Engine {
     /// `send -f`: begins with a file, or goes on with it.
     pub(in crate::engine) fn send_file(&mut self, id: CommandId, asked: SendFile) -> Stored<()> {
         let SendFile { to, path, wait, patience, expire } = asked;
-        if self.own.receipt.is_none() {
+        if !self.is_enrolled() {
             return self.not_registered(id);
         }
         if to.starts_with('#') {
@@ -61,7 +61,7 @@ impl Engine {
         }
         let (mut unsent, mut known) = (0, None);
         for row in self.rows().files()? {
-            if row.account == self.own.account && row.stage == Stage::Wanted {
+            if self.is_outgoing(&row) && row.stage == Stage::Wanted {
                 unsent += 1;
                 if row.peer == name && row.path.as_ref() == Some(&path) {
                     known = Some(row);
@@ -118,7 +118,7 @@ impl Engine {
     /// `get`: fetches a file, or goes on with it.
     pub(in crate::engine) fn fetch_file(&mut self, id: CommandId, asked: Get) -> Stored<()> {
         let Get { id: which, within, to, keep, patience } = asked.clone();
-        if self.own.receipt.is_none() {
+        if !self.is_enrolled() {
             return self.not_registered(id);
         }
         if to.as_ref().is_some_and(|to| !to.starts_with('/') || to.contains('\0')) {
@@ -154,6 +154,7 @@ impl Engine {
                 return self.end_with(id, error.advise("sealpost files"));
             }
         } else {
+            let keep = keep || row.account == self.own.account;
             (row.stage, row.path, row.keep, row.trouble) = (Stage::Wanted, to, keep, None);
             self.rows().put_file(&row)?;
         }
@@ -174,13 +175,14 @@ impl Engine {
             Err(error) if error.code == ErrorCode::NoSuchMessage => return Ok(Err(no_such_file(&error.message))),
             Err(error) => return Ok(Err(error)),
         };
-        if line.account == self.own.account {
+        let row = self.rows().file(&(line.account, line.id))?;
+        if line.account == self.own.account && row.as_ref().is_none_or(|row| self.is_outgoing(row)) {
             return Ok(Err(Error::new(ErrorCode::Usage, "the message is your own; the file is where it was")));
         }
         if line.kind != Kind::File {
             return Ok(Err(no_such_file("the message announces none")));
         }
-        Ok(self.rows().file(&(line.account, line.id))?.ok_or_else(|| no_such_file("the message announces none")))
+        Ok(row.ok_or_else(|| no_such_file("the message announces none")))
     }
 
     /// The newest file that came and was not fetched.
@@ -215,10 +217,11 @@ impl Engine {
         self.halt_file(&row);
         let cancelled = Error::new(ErrorCode::Interrupted, "the file was cancelled");
         let key = row.key();
-        if row.account == self.own.account {
+        if self.is_outgoing(&row) {
             self.file_fails(row, cancelled)?;
         } else {
-            (row.stage, row.path, row.keep, row.trouble) = (Stage::Offered, None, false, None);
+            let keep = row.account == self.own.account;
+            (row.stage, row.path, row.keep, row.trouble) = (Stage::Offered, None, keep, None);
             self.rows().put_file(&row)?;
             self.tell_file(&row);
             self.fail_file_waits(&key, &cancelled);

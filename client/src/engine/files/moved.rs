@@ -110,7 +110,8 @@ impl Engine {
         row.stage = Stage::Done;
         row.path = Some(path);
         row.trouble = None;
-        if !row.keep {
+        // Each device of one's own may want it; the relay keeps it for 30 days.
+        if !row.keep && !self.has_siblings() {
             row.drop = true;
             row.forget_key();
             self.ask_to_drop(&row);
@@ -154,7 +155,7 @@ impl Engine {
         let key = row.key();
         row.stage = Stage::Failed;
         row.trouble = Some(error.message.clone());
-        if row.account == self.own.account {
+        if self.is_outgoing(&row) {
             row.forget_key();
         }
         self.rows().put_file(&row)?;
@@ -184,7 +185,7 @@ impl Engine {
     fn what_next(&self, row: &FileRow, trouble: FileTrouble) -> Next {
         let failed = |message: &str| Error::new(ErrorCode::Failed, message);
         let id: String = row.id.to_string().chars().take(SHORT).collect();
-        let again = match row.account == self.own.account {
+        let again = match self.is_outgoing(row) {
             true => format!("sealpost send {} -f FILE, as before", row.peer),
             false => format!("sealpost get {id}"),
         };
@@ -269,7 +270,7 @@ impl Engine {
             return Ok(());
         };
         let transfer = self.transfer(&row);
-        let outgoing = row.account == self.own.account;
+        let outgoing = self.is_outgoing(&row);
         let code = if outgoing { ErrorCode::Waiting } else { ErrorCode::Unreachable };
         let so_far = format!("{} of {}", bytes_in_words(transfer.done), bytes_in_words(transfer.size));
         let reason = row.trouble.clone().unwrap_or_else(|| self.standing.reason.clone());

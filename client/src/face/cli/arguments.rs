@@ -450,6 +450,11 @@ pub(super) enum Verb {
     Profiles,
     /// List your own devices
     Devices,
+    /// Several machines of yours: link, add, revoke
+    Device {
+        #[command(subcommand)]
+        device: Device,
+    },
     /// Write contacts, marks, settings and history into one sealed file
     #[command(
         before_long_help = "Examples:\n  sealpost backup alice.sealpost\n  sealpost backup - | ssh host 'cat > alice'\n\n\
@@ -570,6 +575,44 @@ pub(super) enum Passphrase {
     },
 }
 
+/// `device`
+#[derive(Debug, Subcommand)]
+pub(super) enum Device {
+    /// Make this machine a device of your account: typed on the new machine
+    #[command(
+        before_long_help = "Examples:\n  sealpost device link 'sealpost://relay.example.org:7443/KEY/alice?fp=...'\n\n\
+        It makes a profile with keys of its own, shows a request and a device code, and waits for `sealpost device add` on the \
+        first device, for ten minutes or --timeout; the same command again goes on waiting. Contacts, marks, rooms and settings \
+        come over; what was said before does not."
+    )]
+    Link {
+        /// Your own contact link, as `sealpost me` prints it on the first device
+        link: String,
+    },
+    /// Let another machine be you: typed on the first device
+    #[command(before_long_help = "Examples:\n  sealpost device add sealpost-device:...\n  \
+        sealpost device add sealpost-device:... --code aaaa-bbbb-cccc-dddd-eeee\n\n\
+        Whoever has a device of yours reads what you read and writes as you. So compare the device code with what the new \
+        machine shows; --code says that you have. Your contacts are told of the device; your key stays the same.")]
+    Add {
+        /// What `sealpost device link` shows on the other machine
+        request: String,
+        /// The device code that it shows there; asked for where it is not given
+        #[arg(long, value_name = "CODE")]
+        code: Option<String>,
+        /// Do not wait until the machine has come; it is told what it must know when this one is connected
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// End what a device may do: a stolen one, or one that you do not use any more
+    #[command(before_long_help = "Examples:\n  sealpost devices\n  sealpost device revoke 2\n\n\
+        It gets nothing more and says nothing more. What it has, it has: wipe it where you can.")]
+    Revoke {
+        /// Its number, as `sealpost devices` shows it
+        device: u32,
+    },
+}
+
 /// `bot`
 #[derive(Debug, Subcommand)]
 pub(super) enum Bot {
@@ -662,8 +705,6 @@ mod tests {
     fn help_lists_only_what_exists_and_long_help_begins_with_examples() {
         let long = Cli::command().render_long_help().to_string();
         assert!(long.starts_with("Examples:"));
-        for planned in ["device add", "group"] {
-            assert!(!long.contains(planned), "{planned}");
-        }
+        assert!(!long.contains("group"), "planned");
     }
 }

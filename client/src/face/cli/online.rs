@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
-use super::arguments::{Bot, Verb, Whom};
+use super::arguments::{Bot, Device, Verb, Whom};
 use super::{Context, Stop, file};
 use crate::api::{Command, Error, ErrorCode, Event, State, Way};
 use crate::face::meter::Meter;
@@ -53,7 +53,13 @@ pub(super) async fn run(context: Context, verb: Verb, wait: Duration, timed: boo
     };
     // These keep the time themselves, and say at its end how far they came.
     let keeps_time = commands.iter().all(|command| {
-        matches!(command, Command::Send { .. } | Command::Reply { .. } | Command::Recv { follow: false, .. })
+        matches!(
+            command,
+            Command::Send { .. }
+                | Command::Reply { .. }
+                | Command::Recv { follow: false, .. }
+                | Command::DeviceAdd { .. }
+        )
     });
     let limit = match (follows, timed) {
         // A file takes as long as it moves.
@@ -161,6 +167,7 @@ fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error
         | Verb::Restore { .. }
         | Verb::Wipe { .. }
         | Verb::Unregister { .. }
+        | Verb::Device { device: Device::Link { .. } }
         | Verb::Chat { .. }
         | Verb::Daemon { .. }
         | Verb::Tui(_)
@@ -219,6 +226,10 @@ fn command(verb: Verb, wait: Duration, out: &file::Out) -> Result<Command, Error
         Verb::Search { words, with, limit } => Command::Search { words: words.join(" "), with, limit },
         Verb::Status => Command::Status,
         Verb::Devices => Command::Devices,
+        Verb::Device { device: Device::Add { request, code, no_wait } } => {
+            Command::DeviceAdd { request, code, timeout_ms: if no_wait { 0 } else { timeout_ms } }
+        }
+        Verb::Device { device: Device::Revoke { device } } => Command::DeviceRevoke { device },
         Verb::Bot { bot: Bot::Add { name, conversations, for_all: _, read_only } } => {
             Command::BotAdd { name, conversations, read_only }
         }

@@ -42,6 +42,7 @@ fn needs(command: &Command) -> Needs<'_> {
         | Command::Files => Needs::All { writes: false },
         Command::Verify { name: None, .. } => Needs::All { writes: false },
         Command::Register { .. } | Command::Unregister { .. } | Command::Stop => Needs::Person,
+        Command::DeviceAdd { .. } | Command::DeviceRevoke { .. } | Command::DeviceLink { .. } => Needs::Person,
         Command::BotAdd { .. } | Command::Bots | Command::BotRemove { .. } | Command::BotCheck { .. } => Needs::Person,
         // What sends and saves files names paths of this machine: it reaches further than a conversation.
         _ => Needs::All { writes: true },

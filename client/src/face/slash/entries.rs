@@ -119,6 +119,11 @@ pub const ENTRIES: &[Entry] = &[
     Entry { names: &["doctor"], arguments: "", does: "check that everything works; it names nobody" },
     Entry { names: &["devices"], arguments: "", does: "list your own devices" },
     Entry {
+        names: &["device"],
+        arguments: "add REQUEST CODE|revoke NUMBER",
+        does: "let another machine be you, as `sealpost device link` asks there, or end that",
+    },
+    Entry {
         names: &["unregister"],
         arguments: "NAME",
         does: "delete your account at the relay, for good; NAME is your own",

@@ -104,10 +104,11 @@ pub(super) fn export(
         lines,
     }))?;
     put(&Record::Choices(rows.choices().map_err(told)?))?;
-    for contact in rows.contacts().map_err(told)? {
+    // The account's other devices are no people; a restored one has none beside it. [ACCT-21]
+    for contact in rows.contacts().map_err(told)?.into_iter().filter(|contact| contact.name != own.name) {
         put(&Record::Contact(Contact { last_number: 0, fetched_at: 0, ..contact }))?;
     }
-    for peer in rows.peers().map_err(told)? {
+    for peer in rows.peers().map_err(told)?.into_iter().filter(|peer| peer.account != own.account) {
         put(&Record::Peer(without_secrets(peer)))?;
     }
     for conversation in rows.conversations().map_err(told)? {
