@@ -2,6 +2,7 @@
 //! what they show; the long conversation with its inspection, which `bin/conversation.rs` runs in full; the large file of `bin/large-file.rs`; and the crypto
 //! crate behind JSON lines, which `bin/vectors-port.rs` serves.
 
+pub mod cluster;
 pub mod conversation;
 pub mod evidence;
 pub mod inspect;

@@ -194,6 +194,11 @@ impl Lines {
         }
     }
 
+    /// The next line, where one comes in this time.
+    pub fn next_within(&mut self, time: Duration) -> Option<String> {
+        self.receiver.recv_timeout(time).ok()
+    }
+
     /// The next line for which this is true; those before it are passed over.
     ///
     /// # Panics

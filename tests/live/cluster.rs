@@ -4,71 +4,28 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
+use sealpost_tests::cluster::{Cluster, Run, run};
 use sealpost_tests::processes::{Nats, Person, RelayProcess, Setup, until};
 use sealpost_tests::skip;
 use tempfile::TempDir;
 
-/// Servers and relays, in a folder that goes with them.
-struct Cluster {
-    nats: Nats,
-    relays: Vec<RelayProcess>,
-    folder: TempDir,
+/// Three servers and three relays, in a folder that goes with them; `None`, and said, where there is no NATS server.
+fn three() -> Option<(Cluster, TempDir)> {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(folder.path(), 3, 3);
+    if cluster.is_none() {
+        skip("cluster", "nats");
+    }
+    Some((cluster?, folder))
 }
 
-impl Cluster {
-    /// `None`, and said, where there is no NATS server.
-    fn start() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let Some(nats) = Nats::start(folder.path(), 3, Setup::default()) else {
-            skip("cluster", "nats");
-            return None;
-        };
-        let mut cluster = Self { nats, relays: Vec::new(), folder };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        (0..3).for_each(|number| cluster.add(number, port));
-        Some(cluster)
-    }
-
-    /// A relay at 127.0.0.1, .2 or .3; all have one port, as an address names one.
-    fn add(&mut self, number: usize, port: u16) {
-        let home = self.folder.path().join(format!("relay-{number}"));
-        std::fs::create_dir_all(&home).unwrap();
-        let servers = self.nats.addresses().join(",");
-        let first = self.relays.first().map(|relay| relay.data.join("relay.key"));
-        let key = first.as_ref().map(|key| ["--key", key.to_str().unwrap()]);
-        let mut options = vec!["--cluster", &servers, "--metrics", "127.0.0.1:0"];
-        options.extend(["--host", "127.0.0.1,127.0.0.2,127.0.0.3"]);
-        options.extend(key.iter().flatten());
-        let monitors = format!("SEALPOST_RELAY_CLUSTER__MONITORS={:?}", self.nats.monitors());
-        let listen = format!("127.0.0.{}:{port}", number + 1);
-        self.relays.push(RelayProcess::start_at(&home, &listen, &options, &["env", &monitors]));
-    }
-
-    /// The address of all relays.
-    fn address(&self) -> &str {
-        &self.relays[0].address
-    }
-
-    /// The address of one of them.
-    fn address_of(&self, relay: usize) -> String {
-        let all = "127.0.0.1,127.0.0.2,127.0.0.3";
-        assert!(self.address().contains(all), "{}", self.address());
-        self.address().replace(all, &format!("127.0.0.{}", relay + 1))
-    }
-
-    /// Somebody who knows one relay, or all of them.
-    fn person(&self, name: &str, relay: Option<usize>) -> Person {
-        let address = relay.map_or_else(|| self.address().to_owned(), |relay| self.address_of(relay));
-        Person::registered(self.folder.path(), name, &address)
-    }
-
-    /// `cluster status --json`: its exit code and lines.
-    fn status(&self) -> (Option<i32>, Vec<serde_json::Value>) {
-        let servers = self.nats.addresses().join(",");
-        let outcome = RelayProcess::program(&["cluster", "status", "--json", "--cluster", &servers]);
-        (outcome.code, outcome.json())
-    }
+/// `cluster status --json`: its exit code and lines.
+fn status(cluster: &Cluster) -> (Option<i32>, Vec<serde_json::Value>) {
+    let servers = cluster.nats.addresses().join(",");
+    let outcome = RelayProcess::program(&["cluster", "status", "--json", "--cluster", &servers]);
+    (outcome.code, outcome.json())
 }
 
 /// A page of a relay's figures.
@@ -87,10 +44,10 @@ fn page(relay: &RelayProcess, path: &str) -> String {
 /// is taken on all relays at once.
 #[test]
 fn people_of_different_relays_talk() {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some((cluster, folder)) = three() else { return };
     let (alice, bob, carol) =
         (cluster.person("alice", Some(0)), cluster.person("bob", Some(1)), cluster.person("carol", Some(2)));
-    let elsewhere = cluster.folder.path().join("elsewhere");
+    let elsewhere = folder.path().join("elsewhere");
     std::fs::create_dir_all(&elsewhere).unwrap();
     let other = Person::new(&elsewhere, "alice");
     let _ = other.run(&["register", &cluster.address_of(1), "alice"]).expect(7);
@@ -116,17 +73,54 @@ fn people_of_different_relays_talk() {
     for figure in ["sealpost_cluster_refusing 0", "sealpost_cluster_missing 0", "sealpost_cluster_unsynced 0"] {
         assert!(figures.contains(figure), "{figures}");
     }
-    let (code, lines) = cluster.status();
+    let (code, lines) = status(&cluster);
     let streams = lines.iter().filter(|line| line["leader"].is_string()).count();
     let relays = lines.iter().filter(|line| line["relay"].is_string()).count();
     assert_eq!((code, streams, relays), (Some(0), 4, 3), "{lines:?}");
+}
+
+/// What is decided at one relay holds at all of them at once: who is there is known everywhere, a link elsewhere ends when
+/// its account is kicked or banned, and the banned come in nowhere. [RELAY-6] [RELAY-18]
+#[test]
+fn what_one_relay_decides_holds_at_all() {
+    let Some((cluster, _folder)) = three() else { return };
+    let (_alice, bob) = (cluster.person("alice", Some(0)), cluster.person("bob", Some(1)));
+    let admin = |relay: usize, words: &[&str]| {
+        let data = cluster.relays[relay].data.to_str().unwrap();
+        RelayProcess::program(&[["admin"].as_slice(), words, &["--data", data]].concat())
+    };
+    let mut following = bob.follow();
+    for relay in 0..3 {
+        until("bob is online, as every relay knows", || {
+            let users = admin(relay, &["users", "--json"]).expect(0).json();
+            users.iter().any(|user| user["name"] == "bob" && user["online"] == true).then_some(())
+        });
+    }
+    let kicked = admin(0, &["kick", "bob", "--reason", "too loud"]).expect(0);
+    assert!(kicked.out.contains("the relay where they are is told"), "{}", kicked.out);
+    assert!(following.event("error").to_string().contains("too loud"));
+    drop(following);
+    let mut following = bob.follow();
+    until("bob is online again", || {
+        let users = admin(2, &["users", "--json"]).expect(0).json();
+        users.iter().any(|user| user["name"] == "bob" && user["online"] == true).then_some(())
+    });
+    let _ = admin(2, &["ban", "bob", "--reason", "spam"]).expect(0);
+    assert!(following.event("error").to_string().contains("spam"));
+    drop(following);
+    let refused = bob.run(&["recv", "--timeout", "20s"]).expect(7);
+    assert!(refused.err.contains("spam"), "{}", refused.err);
+    let _ = admin(0, &["unban", "bob"]).expect(0);
+    until("bob may come in again at his relay", || {
+        (bob.run(&["recv", "--timeout", "1s"]).code == Some(0)).then_some(())
+    });
 }
 
 /// Whatever dies, and with it every second line that is written: the leader of the mailboxes, a relay, most of the servers,
 /// all of both. What waits to be written meanwhile is queued and said to be; afterwards everything is there once, in order.
 #[test]
 fn whatever_dies_nothing_is_lost_or_doubled() {
-    let Some(mut cluster) = Cluster::start() else { return };
+    let Some((mut cluster, _folder)) = three() else { return };
     let (alice, bob) = (cluster.person("alice", None), cluster.person("bob", None));
     let mut said = Vec::new();
     let mut say = |words: &str, code: i32| {
@@ -155,7 +149,7 @@ fn whatever_dies_nothing_is_lost_or_doubled() {
     until("a relay says that it is not ready", || page(&cluster.relays[2], "/readyz").contains("503").then_some(()));
     let why = page(&cluster.relays[2], "/readyz");
     assert!(why.contains("the cluster can't be written"), "{why}");
-    assert_eq!(cluster.status().0, Some(1));
+    assert_eq!(status(&cluster).0, Some(1));
     let outcome = alice.run(&["send", "bob", "without most servers", "--timeout", "5s"]);
     assert_eq!(outcome.code, Some(75), "{}{}", outcome.out, outcome.err);
     said.push("without most servers".to_owned());
@@ -354,4 +348,17 @@ fn a_store_moves_into_a_cluster_and_back() {
     assert_eq!(again.address, alone.address);
     let _ = bob.run(&["send", "alice", "and back"]).expect(0);
     assert_eq!(alice.receives(2), ["after it moved", "and back"]);
+}
+
+/// The long run, in short: two people write to two others while servers and relays are killed, and all of it arrives once, in
+/// order. The whole of it is `cargo run -p sealpost-tests --bin cluster`.
+#[test]
+fn people_talk_while_servers_and_relays_die() {
+    let folder = tempfile::tempdir().unwrap();
+    let (time, every) = (Duration::from_secs(45), Duration::from_secs(15));
+    let Some(report) = run(folder.path(), Run { pairs: 2, time, every, seed: 7 }) else {
+        return skip("cluster", "nats");
+    };
+    println!("{report}");
+    assert!(report.holds() && report.said > 0, "{report}");
 }
