@@ -85,6 +85,22 @@ fn who_may_have_left_does_not_come_back() {
     }
 }
 
+/// [ACCT-20] a relay that has lost its store is given nothing of an account whose owner has asked to delete it, not even for the
+/// moment until it is deleted there, too.
+#[test]
+fn who_leaves_publishes_nothing_anew() {
+    let mut world = World::new(&["alice"]);
+    assert_eq!(world.relay.registrations, 1);
+    world.give(0, Command::Unregister { name: "alice".into() });
+    while world.engine(0).poll_transmit().is_some() {}
+    world.relay.lose_store(8);
+    world.restart(0);
+    world.give(0, Command::Subscribe);
+    world.pass(10_000);
+    assert_eq!(world.relay.registrations, 0);
+    assert!(world.engine(0).has_left());
+}
+
 /// A device that the relay lets in no more is checked all the same, and the check says what is wrong with it.
 #[test]
 fn the_check_of_a_device_that_is_shut_out_ends() {

@@ -53,6 +53,8 @@ pub(super) struct FakeRelay {
     pub(super) repeats: bool,
     /// Does not take a post that says this.
     pub(super) refuses: Option<&'static [u8]>,
+    /// How often somebody has registered.
+    pub(super) registrations: u32,
     /// Lets nobody in, and says this.
     pub(super) shuts_out: Option<Refusal>,
     /// Whom their rooms' creators have banned.
@@ -86,6 +88,7 @@ impl FakeRelay {
             insatiable: false,
             repeats: false,
             refuses: None,
+            registrations: 0,
             shuts_out: None,
             banned: BTreeSet::new(),
             hide: false,
@@ -255,6 +258,7 @@ impl FakeRelay {
 
     pub(super) fn authenticated(&mut self, who: usize, now: u64, request: Request) -> Result<Answer, Failure> {
         if let Request::Register(registration) = request {
+            self.registrations += 1;
             let list = verify_devices(&registration.list).unwrap();
             let name = list.name.to_string();
             let receipt = registration.receipt.unwrap_or_else(|| {
