@@ -72,7 +72,7 @@ fn who_may_have_left_does_not_come_back() {
             continue;
         }
         world.step(0, |engine| engine.ask_to_leave());
-        let _ = world.engine(0).step(now, |engine| {
+        world.engine(0).step(now, |engine| {
             assert!(!engine.asked.values().any(|asked| matches!(asked, Asked::Unregister { first: true })));
             engine.unregister_answer(false, Err(Failure::Unreachable("there is no link".into())))
         });
