@@ -207,9 +207,9 @@ async fn status(settings: &Settings, json: bool) -> Result<(), Failure> {
             false => say(&format!("relay {number}  {version}\n")),
         }
     }
-    let leaderless = streams.iter().filter(|stream| stream.leader.is_none()).count();
-    if leaderless > 0 {
-        let cause = format!("{leaderless} of {} streams have no leader: too few servers are there", streams.len());
+    let stuck = streams.iter().filter(|stream| !stream.writable()).count();
+    if stuck > 0 {
+        let cause = format!("{stuck} of {} streams have too few servers, or no leader yet", streams.len());
         let advice = "start the servers that are missing; what was accepted is there once most of them are";
         return Err(Failure::new(RUNTIME, "the cluster can't be written", cause, advice));
     }

@@ -43,6 +43,12 @@ pub struct Replica {
 }
 
 impl StreamStatus {
+    /// Whether most of its servers are there, as far as its leader knows: it takes seconds to miss the others.
+    pub fn writable(&self) -> bool {
+        let there = 1 + self.replicas.iter().filter(|replica| !replica.offline).count() as u64;
+        self.leader.is_some() && 2 * there > self.wanted
+    }
+
     /// How many servers don't have all of it.
     pub fn missing(&self) -> u64 {
         let whole = self.replicas.iter().filter(|replica| replica.current && !replica.offline).count() as u64;
@@ -137,4 +143,27 @@ pub(super) async fn relays(bus: &Bus, names: &Names) -> Vec<RelayStatus> {
         version: super::shown(&String::from_utf8_lossy(&value.bytes)),
     };
     found.unwrap_or_default().into_iter().map(relay).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that has lost most of its servers is not called whole because the last one still takes itself for the leader.
+    #[test]
+    fn a_leader_without_most_servers_writes_nothing() {
+        let peer = |offline: bool| Replica { server: "another".into(), current: !offline, offline, lag: 0 };
+        let with = |wanted, replicas| StreamStatus {
+            stream: "sealpost-mailbox".into(),
+            leader: Some("one".into()),
+            messages: 0,
+            bytes: 0,
+            replicas,
+            wanted,
+        };
+        assert!(with(1, Vec::new()).writable());
+        assert!(with(3, vec![peer(false), peer(true)]).writable());
+        assert!(!with(3, vec![peer(true), peer(true)]).writable());
+        assert!(!StreamStatus { leader: None, ..with(3, vec![peer(false), peer(false)]) }.writable());
+    }
 }
