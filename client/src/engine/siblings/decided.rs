@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_crypto::identity::verify_devices;
+use sealpost_crypto::identity::{fingerprint, verify_devices};
 use sealpost_spec::account::{DeviceId, DeviceList, Name};
 use sealpost_spec::mailbox::DeliveryToken;
 use sealpost_spec::message::{DeviceSync, SyncedPerson};
@@ -181,15 +181,13 @@ impl Engine {
             return Ok(());
         }
         let label = one_line(person.label.as_bytes(), MAX_LABEL).map(str::to_owned).unwrap_or_default();
-        let same = |contact: &Contact| contact.account.is_none() || contact.account == person.account;
         if person.accepted {
             self.accept_contact(&name);
         }
         let Some(contact) = self.contact_mut(&name) else { return Ok(()) };
-        let same = same(contact);
         contact.pinned = person.pinned.or(contact.pinned);
         // [MSG-44] of one key neither is ever taken back.
-        contact.verified = person.verified || contact.verified && same;
+        contact.verified |= person.verified;
         contact.accepted |= person.accepted;
         contact.blocked = person.blocked;
         contact.expire_after = person.expire_after;
@@ -234,15 +232,18 @@ impl Engine {
             self.contacts.insert(name.clone(), Contact::new(name.clone()));
             self.contacts_touched.insert(name.clone());
         }
-        let known = self.contacts.get(name).and_then(|contact| contact.account);
+        let contact = self.contacts.get(name);
+        let known = contact.and_then(|contact| contact.account);
+        let here = known.as_ref().map(fingerprint).or(contact.and_then(|contact| contact.pinned));
+        let there = person.account.as_ref().map(fingerprint).or(person.pinned);
+        // [ACCT-13] one's other device may have been lied to at first contact, and a key is accepted by who sees it.
+        if here.is_some_and(|here| there.is_some_and(|there| here != there)) {
+            self.refuse(Some(name), "another device of yours knows them by another key: compare their number on both");
+            return Ok(false);
+        }
         let Some(account) = person.account else { return Ok(true) };
         match (known, list) {
-            (Some(known), Some((signed, list))) if known != account => {
-                // The person has accepted another key there, by its fingerprint. [ACCT-13]
-                self.replace_key(name, signed, &list)?;
-                Ok(true)
-            }
-            (Some(known), None) => Ok(known == account),
+            (Some(_), None) => Ok(true),
             (_, Some((signed, list))) => {
                 match judge(self.contacts.get(name), signed, &list) {
                     Verdict::First | Verdict::Newer => self.pin_list(name, signed, &list)?,
@@ -254,9 +255,6 @@ impl Engine {
             }
             (None, None) => {
                 if let Some(contact) = self.contact_mut(name) {
-                    if Self::contradicts(contact, &account) {
-                        return Ok(false);
-                    }
                     contact.account = Some(account);
                 }
                 Ok(true)

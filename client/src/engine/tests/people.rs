@@ -187,3 +187,50 @@ fn a_label_is_not_shown_for_another_key() {
     assert!(of(&mut world, Some(&bob)) && of(&mut world, None));
     assert!(!of(&mut world, Some(&sealpost_spec::account::AccountKey([9; 32]))));
 }
+
+/// [MSG-44] [ACCT-13] another device of one's own that was shown another key, at its first contact, replaces none that is pinned
+/// here, verified or not, and takes no mark from it.
+#[test]
+fn another_device_replaces_no_key() {
+    use sealpost_crypto::identity::{AccountSecret, DeviceSecret};
+    use sealpost_spec::account::{DeviceId, DeviceList};
+    use sealpost_spec::message::{DeviceSync, SyncedPerson};
+    use sealpost_spec::wire::{Bytes, encode};
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(0, "bob", "hello");
+    world.settle();
+    let name: sealpost_spec::account::Name = "bob".parse().unwrap();
+    let mut rng = dice(77);
+    let secret = AccountSecret::generate(&mut rng);
+    let device = DeviceSecret::generate(&mut rng).public(DeviceId(1));
+    let list = DeviceList { number: 9, name: name.clone(), account: secret.key(), devices: vec![device] };
+    let (now, own) = (world.now, (world.engine(0).own.account, DeviceId(2)));
+    let item = DeviceSync::Person(SyncedPerson {
+        at: now,
+        name: name.clone(),
+        account: Some(secret.key()),
+        pinned: None,
+        list: Some(secret.sign_devices(&list)),
+        token: None,
+        verified: true,
+        accepted: true,
+        blocked: false,
+        muted: false,
+        expire_after: None,
+        label: "Bobby".into(),
+    });
+    let body = DeviceSync::join(&[Bytes(encode(&item).unwrap())]).unwrap();
+    for verified in [false, true] {
+        world.step(0, |engine| {
+            engine.contact_mut(&name).unwrap().verified = verified;
+            Ok(())
+        });
+        let before = world.engine(0).contacts[&name].clone();
+        world.step(0, |engine| engine.hear(&own, &body));
+        let after = &world.engine(0).contacts[&name];
+        assert_eq!((after.account, after.verified, after.era), (before.account, verified, before.era));
+        assert!(after.list == before.list && after.changed.is_none());
+        world.settle();
+    }
+    assert_eq!(texts(&world.history(0, "bob")), ["hello"]);
+}
