@@ -242,6 +242,31 @@ fn a_resize_loses_nothing() {
     terminal.shows("half of a thought  ");
 }
 
+/// A key that is hit while the window changes is seen, and so is the new window: a program that is kept from running
+/// finds both at once.
+#[test]
+fn keys_and_resizes_that_come_together_are_both_seen() {
+    let pair = Pair::acquainted();
+    let terminal = open(&pair.alice, WIDE, &[], &[]);
+    jump(&terminal, "bob", "@bob");
+    terminal.shows("@bob  unverified");
+    for (columns, rows, word) in [(90, 30, "one"), (70, 20, "two"), (WIDE.0, WIDE.1, "three")] {
+        signal(terminal.pid(), Signal::STOP);
+        terminal.resize(columns, rows);
+        terminal.types(&format!("{word}\r"));
+        signal(terminal.pid(), Signal::CONT);
+        terminal.shows(&format!("  {word}  "));
+        until("the last line of the window is the status", || {
+            terminal
+                .shown()
+                .lines()
+                .nth(usize::from(rows) - 1)
+                .is_some_and(|line| line.contains("F1 help"))
+                .then_some(())
+        });
+    }
+}
+
 /// Several lines that are pasted are one message.
 #[test]
 fn a_paste_is_one_message() {
