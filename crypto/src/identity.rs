@@ -56,6 +56,10 @@ impl AccountSecret {
     pub fn sign_devices(&self, list: &DeviceList) -> Signed {
         Purpose::DeviceList.sign(&self.key, list.layout())
     }
+    /// Signs that the account ends.
+    pub fn sign_leave(&self, proof: &LeaveProof<'_>) -> Signature {
+        Purpose::Leave.sign(&self.key, proof.layout()).signature
+    }
     /// `Ed25519 seed = HKDF(zeros, entropy, label)`. **[ACCT-4]**
     fn of(entropy: Secret<32>) -> Self {
         let key = SigningKey::from_seed(&hkdf(&[0; 32], &[entropy.expose()], &[label::RECOVERY]));
@@ -167,6 +171,14 @@ pub fn verify_devices(signed: &Signed) -> Result<DeviceList, Refused> {
 /// Not signed by this device over this proof. **[RELAY-5]**
 pub fn verify_login(signature: &Signature, proof: &LoginProof<'_>, device: &DeviceKey) -> Result<(), Refused> {
     Purpose::Login.verify_bytes(&device.0, &proof.layout(), signature)
+}
+
+/// Verifies that an account's owner wants it to end.
+///
+/// # Errors
+/// Not signed by this account over this proof. **[ACCT-19]**
+pub fn verify_leave(signature: &Signature, proof: &LeaveProof<'_>, account: &AccountKey) -> Result<(), Refused> {
+    Purpose::Leave.verify_bytes(&account.0, &proof.layout(), signature)
 }
 
 /// Verifies a post: the author's list and device, the signature, this relay, the body where it is present.

@@ -120,6 +120,8 @@ fn signatures(keys: &Keys) -> Vec<Context<'_>> {
     let relay = keys.relay.pkcs8()[16..].to_vec();
     let relay_key = move || SigningKey::from_seed(&Secret::copied(&relay).unwrap());
     let rooms_key = relay_key.clone();
+    let leave = LeaveProof { relay: &[1; 32], channel: &[2; 32], challenge: &[3; 32], name: &keys.list.name };
+    let leave_again = leave.clone();
     let author = keys.account.sign_devices(&keys.list);
     vec![
         Context {
@@ -134,6 +136,14 @@ fn signatures(keys: &Keys) -> Vec<Context<'_>> {
             made: Box::new(move |label| device().sign(label, &prekey).0.to_vec()),
             accepts: Some(Box::new(move |made| {
                 verify_prekey(&signed(prekey_again.clone(), made), &keys.own.key, PrekeyRole::Box).is_ok()
+            })),
+        },
+        Context {
+            label: "LEAVE",
+            real: keys.account.sign_leave(&leave).0.to_vec(),
+            made: Box::new(move |label| keys.account_key(label::RECOVERY).sign(label, &leave.layout()).0.to_vec()),
+            accepts: Some(Box::new(move |made| {
+                verify_leave(&Signature(made.try_into().unwrap()), &leave_again, &keys.account.key()).is_ok()
             })),
         },
         Context {

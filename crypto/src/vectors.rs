@@ -211,6 +211,13 @@ impl<'a> Vector<'a> {
                 let device = DeviceKey(self.array("device-key"));
                 verify_login(&Signature(self.array("signature")), &proof, &device).map(|()| true)
             }
+            "leave" => {
+                let (relay, channel, challenge) = (self.array("relay"), self.array("channel"), self.array("challenge"));
+                let name = self.name("account-name");
+                let proof = LeaveProof { relay: &relay, channel: &channel, challenge: &challenge, name: &name };
+                let account = AccountKey(self.array("account"));
+                verify_leave(&Signature(self.array("signature")), &proof, &account).map(|()| true)
+            }
             "mailbox" => Ok(mailbox(&DeviceKey(self.array("device-key"))).0 == self.array("mailbox")),
             "attachment-chunk" => {
                 let (blob, salt) = (BlobId(self.array("blob")), self.array("salt"));

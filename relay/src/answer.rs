@@ -372,7 +372,7 @@ impl<S: Store> Relay<S> {
             Request::FetchBlob { blob, part } => self.fetch_blob(now, caller, blob, part).await,
             Request::DropBlob(blob) => self.drop_blob(caller, blob).await,
             Request::Room { room, receipt } => self.room_made(caller, room, receipt).await,
-            Request::Unregister => self.unregister(caller).await,
+            Request::Unregister { signature } => self.unregister(caller, &signature).await,
             Request::SetDevices { list, token } => self.set_devices(caller, list, token).await,
         };
         caller.paid = false;

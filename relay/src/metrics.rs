@@ -274,7 +274,7 @@ impl Metrics {
             Request::FetchBlob { .. } => 14,
             Request::DropBlob(_) => 15,
             Request::Room { .. } => 16,
-            Request::Unregister => 17,
+            Request::Unregister { .. } => 17,
             Request::SetDevices { .. } => 18,
         };
         self.requests.add(kind, 1);

@@ -364,6 +364,31 @@ impl NameReceipt {
     }
 }
 
+/// What the end of an account signs. Signed by the account's key over [`crate::label::LEAVE`]. **[ACCT-19]**
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaveProof<'a> {
+    /// The relay's Ed25519 public key, which TLS proved.
+    pub relay: &'a [u8; 32],
+    /// RFC 9266 `tls-exporter` channel binding of the link.
+    pub channel: &'a [u8; 32],
+    /// From the relay's hello.
+    pub challenge: &'a [u8; 32],
+    /// Who leaves.
+    pub name: &'a Name,
+}
+
+impl LeaveProof<'_> {
+    /// The bytes that are signed, without the label.
+    pub fn layout(&self) -> Vec<u8> {
+        Writer::new()
+            .fixed(self.relay)
+            .fixed(self.channel)
+            .fixed(self.challenge)
+            .short(self.name.as_str().as_bytes())
+            .done()
+    }
+}
+
 /// What a login signs. Signed by the device's key over [`crate::label::LOGIN`]. **[RELAY-5]**
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginProof<'a> {

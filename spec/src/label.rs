@@ -15,6 +15,8 @@ macro_rules! labels {
 labels! {
     /// Signed by an account key: its device list.
     DEVICE_LIST = "device list";
+    /// Signed by an account key: that the account ends.
+    LEAVE = "leave";
     /// Signed by a device's signing key: one of its prekeys or box keys.
     PREKEY = "prekey";
     /// Signed by a device's signing key: a login.

@@ -141,7 +141,10 @@ pub enum Request {
     },
     /// Logged in: removes the account with all that is its, and frees the name. Answered by [`Answer::Done`]; nobody is
     /// logged in on the link then. **[ACCT-19]**
-    Unregister,
+    Unregister {
+        /// Over [`crate::account::LeaveProof`], by the account's key.
+        signature: Signature,
+    },
     /// Logged in: the account's next device list, with its delivery token. Answered by [`Answer::Done`]. **[RELAY-26]**
     SetDevices {
         /// The account's [`crate::account::DeviceList`].

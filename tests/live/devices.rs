@@ -34,6 +34,8 @@ fn a_phone_is_linked_talks_and_is_revoked() {
     let devices = phone.json(&["devices"]).expect(0).events("device");
     assert_eq!(devices.iter().map(|one| one["this"] == true).collect::<Vec<_>>(), [false, true]);
     let _ = phone.json(&["device", "revoke", "1"]).expect(2);
+    let refused = phone.run(&["unregister", "alice"]).expect(2);
+    assert!(refused.err.contains("account's first device"), "{}", refused.err);
     let _ = phone.json(&["backup", pair.folder.path().join("none").to_str().unwrap()]).expect(1);
 
     let mut at_the_desk = alice.holds();

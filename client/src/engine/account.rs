@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_crypto::identity::{relay_pin, token_hash, verify_receipt};
-use sealpost_spec::account::{DeviceId, LoginProof, PrekeyCounts};
+use sealpost_crypto::identity::{AccountSecret, relay_pin, token_hash, verify_receipt};
+use sealpost_spec::account::{DeviceId, LeaveProof, LoginProof, PrekeyCounts};
 use sealpost_spec::mailbox::{EnvelopeId, MAX_ACKNOWLEDGE, Seq};
 use sealpost_spec::relay::{Answer, Login, Notice, Refusal, Registration, RelayHello, Request};
+use sealpost_spec::wire::Signature;
 
 use super::command::Waiting;
 use super::doctor::{SKEW, against_relay};
@@ -67,6 +68,13 @@ pub(super) struct Standing {
     pub(super) publishing: bool,
     /// The operator's notice, while there is nobody to show it to.
     pub(super) notice: Option<Notice>,
+}
+
+impl Standing {
+    /// Of the relay's hello; zeros before it.
+    fn challenge(&self) -> [u8; 32] {
+        self.hello.as_ref().map_or([0; 32], |hello| hello.challenge)
+    }
 }
 
 impl Engine {
@@ -147,11 +155,21 @@ impl Engine {
         }
     }
 
+    /// The account's word, on this link, that it ends. **[ACCT-19]**
+    pub(super) fn signed_leave(&self, account: &AccountSecret) -> Signature {
+        account.sign_leave(&LeaveProof {
+            relay: &self.standing.relay,
+            channel: &self.standing.channel,
+            challenge: &self.standing.challenge(),
+            name: &self.own.name,
+        })
+    }
+
     /// Raises the generation, which is committed before the login leaves. **[ACCT-12]**
     fn login(&mut self) -> Login {
         let own = self.own_mut();
         own.generation = own.generation.saturating_add(1);
-        let challenge = self.standing.hello.as_ref().map_or([0; 32], |hello| hello.challenge);
+        let challenge = self.standing.challenge();
         let proof = LoginProof {
             relay: &self.standing.relay,
             channel: &self.standing.channel,

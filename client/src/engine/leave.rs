@@ -6,8 +6,8 @@ use super::account::{Phase, refused};
 use super::command::Waiting;
 use super::{Asked, CommandId, Engine, Failure, Transmit};
 use crate::api::{Error, ErrorCode, Event};
-use crate::store::Stored;
 use crate::store::account::Leaving;
+use crate::store::{StoreError, Stored};
 
 /// Why there is no link any more.
 pub(super) const LEFT: &str = "this account was unregistered";
@@ -33,6 +33,12 @@ impl Engine {
                 .advise(format!("sealpost unregister {}", self.own.name));
             return self.end_with(id, error);
         }
+        if self.rows().account_secret()?.is_none() {
+            let error = Error::new(ErrorCode::Usage, "only the device with the account's key ends the account")
+                .because("this one was linked to the account and does not have it; nothing was deleted")
+                .advise("give the command on the account's first device; or there, to drop this one: sealpost device revoke");
+            return self.end_with(id, error);
+        }
         self.wait_a_while(id, Waiting::Unregister);
         self.go_online();
         if self.online() { self.ask_to_leave() } else { Ok(()) }
@@ -51,7 +57,10 @@ impl Engine {
             self.set_leaving(Some(Leaving { asked_at: self.now, done_at: None }))?;
         }
         if !self.asked.values().any(|asked| matches!(asked, Asked::Unregister { .. })) {
-            self.ask(Asked::Unregister { first }, Request::Unregister);
+            // Nothing but the command makes this client leave, and that looked for the key.
+            let secret = self.rows().account_secret()?.ok_or(StoreError::Sealed)?;
+            let signature = self.signed_leave(&secret);
+            self.ask(Asked::Unregister { first }, Request::Unregister { signature });
         }
         Ok(())
     }

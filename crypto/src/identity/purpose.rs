@@ -8,6 +8,7 @@ use crate::primitive::{self, SigningKey};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
     DeviceList,
+    Leave,
     Login,
     NameReceipt,
     Post,
@@ -19,6 +20,7 @@ impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::DeviceList => label::DEVICE_LIST,
+            Self::Leave => label::LEAVE,
             Self::Login => label::LOGIN,
             Self::NameReceipt => label::NAME_RECEIPT,
             Self::Post => label::POST,

@@ -159,6 +159,13 @@ impl Person {
         Login { name: self.name.clone(), device: self.device.id, generation, signature }
     }
 
+    /// Ends the account, on this link.
+    pub(crate) fn leave(&self, relay: &Relay<Memory>, caller: &Caller) -> Request {
+        let (channel, challenge) = (&caller.peer.channel, &caller.challenge);
+        let proof = LeaveProof { relay: relay.public_key(), channel, challenge, name: &self.name };
+        Request::Unregister { signature: self.account.sign_leave(&proof) }
+    }
+
     pub(crate) fn registration(&mut self, relay: &Relay<Memory>, caller: &Caller) -> Registration {
         self.registration_with(relay, &caller.peer.channel, &caller.challenge)
     }
@@ -299,7 +306,7 @@ fn requests_keep_to_their_links() {
         Request::Rooms { after: None },
         Request::Members { room: room.clone(), after: None },
         Request::Room { room, receipt: None },
-        Request::Unregister,
+        alice.leave(&relay, &logged_in),
         Request::SetDevices { list: registration.list.clone(), token: registration.token },
     ];
     for request in needs_login {

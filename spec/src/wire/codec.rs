@@ -189,7 +189,8 @@ mod tests {
             Registration { list, keys: keys.clone(), token, receipt: None, invite: None, login: login.clone() };
         let bring = [Request::Register(registration), Request::Publish(keys)];
         assert!(bring.iter().all(|request| brings_keys(&encode(request).unwrap())));
-        let others = [Request::Login(login), Request::SetToken(token), Request::Unregister];
+        let leave = Request::Unregister { signature: Signature([1; 64]) };
+        let others = [Request::Login(login), Request::SetToken(token), leave];
         assert!(!others.iter().any(|request| brings_keys(&encode(request).unwrap())));
         assert!(!brings_keys(&[]) && !brings_keys(&[0; 3]));
     }

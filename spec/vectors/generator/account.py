@@ -354,6 +354,24 @@ for why, change in [
 weak_login = dict(login, generation=41, device_key=neutral, signature=neutral + bytes(32))
 refused("login", "a device key of small order", "login", **weak_login)
 
+# ---------------------------------------------------------------- leaving
+farewell = relay + channel + challenge + short(b"alice")
+leave = dict(relay=relay, channel=channel, challenge=challenge, account_name="alice", account=alice.account)
+by_account = sign(alice.seed, "leave", farewell)
+vector("leave", "leave", **leave, signature=by_account)
+for why, change in [
+    ("another relay", {"relay": e_public(fixed("other relay"))}),
+    ("another channel", {"channel": fixed("other channel")}),
+    ("another challenge", {"challenge": fixed("other challenge")}),
+    ("another name", {"account_name": "alicia"}),
+    ("another account", {"account": bob.account}),
+    ("another label", {"signature": sign(alice.seed, "device list", farewell)}),
+    ("signed by a device", {"signature": sign(alice.device_seed, "leave", farewell)}),
+    ("a second encoding of the signature", {"signature": second_encoding(by_account)}),
+    ("R of small order", {"signature": signed_with_neutral(alice.seed, "leave", farewell)}),
+]:
+    refused("leave", why, "leave", **{**leave, "signature": by_account, **change})
+
 # ---------------------------------------------------------------- hashes of keys, links, the safety number
 vector("fingerprint", "fingerprint", account=alice.account, text=base32(sha256(label("fingerprint") + alice.account)))
 vector("mailbox", "mailbox", device_key=key, mailbox=sha256(label("mailbox") + key)[:16])

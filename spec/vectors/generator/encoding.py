@@ -143,14 +143,12 @@ REQUESTS = [
     ("FetchBlob", struct(blob=id16, part=num(3, u32))),
     ("DropBlob", id16),
     ("Room", struct(room=text("garden"), receipt=some(short_key("receipt")))),
+    ("Unregister", struct(signature=signature)),
+    ("SetDevices", struct(list=the_list, token=key32)),
 ]
 for number, (name, inner) in enumerate(REQUESTS):
     takes("request", name, variant(number, name, inner))
     bent("request", name, variant(number, name, inner))
-takes("request", "Unregister", unit(len(REQUESTS), "Unregister"))
-bent("request", "Unregister", unit(len(REQUESTS), "Unregister"))
-takes("request", "SetDevices", variant(len(REQUESTS) + 1, "SetDevices", struct(list=the_list, token=key32)))
-bent("request", "SetDevices", variant(len(REQUESTS) + 1, "SetDevices", struct(list=the_list, token=key32)))
 takes(
     "request",
     "Register for the first time",

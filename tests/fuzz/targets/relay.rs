@@ -8,7 +8,7 @@ use sealpost_crypto::work;
 use sealpost_relay::store::Memory;
 use sealpost_relay::store::memory::ready;
 use sealpost_relay::{Caller, Peer, Relay, Rules, quota::Rates};
-use sealpost_spec::account::{DeviceId, LoginProof, Name, PublishedKeys};
+use sealpost_spec::account::{DeviceId, LeaveProof, LoginProof, Name, PublishedKeys};
 use sealpost_spec::attachment::BlobId;
 use sealpost_spec::mailbox::{DeliveryToken, Envelope, EnvelopeId, MailboxId, Seq};
 use sealpost_spec::message::BOX_SIZES;
@@ -218,7 +218,10 @@ fn request(relay: &Relay<Memory>, link: &mut Link, now: u64, script: &mut Script
     }
     if link.caller.name().is_none() && was.is_some() {
         // [ACCT-19]
-        assert!(answer.is_ok() && matches!(decode(&body), Ok(Request::Unregister)), "logged out by another request");
+        assert!(
+            answer.is_ok() && matches!(decode(&body), Ok(Request::Unregister { .. })),
+            "logged out by another request"
+        );
     } else if link.caller.name() != was.as_ref() {
         let name = link.caller.name().expect("somebody is logged in");
         // What else is in a registration is not signed on this link, and may be another's doing.
@@ -315,7 +318,11 @@ fn composed(relay: &Relay<Memory>, link: &Link, script: &mut Script<'_>) -> (Req
             part: 0,
             bytes: Bytes(script.some().to_vec()),
         },
-        17 if script.below(4) == 0 => Request::Unregister,
+        17 if script.below(4) == 0 => {
+            let challenge = &link.challenge;
+            let proof = LeaveProof { relay: relay.public_key(), channel: &link.channel, challenge, name: &name };
+            Request::Unregister { signature: person.account.sign_leave(&proof) }
+        }
         17 if script.below(2) == 0 => {
             let list = if script.below(4) == 0 { &other.list } else { &person.list };
             Request::SetDevices { list: list.clone(), token: token_hash(&DeliveryToken([5 + script.byte() % 2; 32])) }

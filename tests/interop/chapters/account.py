@@ -124,6 +124,10 @@ def login_proof(relay, channel, challenge, called, device, generation):
     return relay + channel + challenge + short(called.encode()) + le(device, 4) + le(generation, 8)
 
 
+def leave_proof(relay, channel, challenge, called):
+    return relay + channel + challenge + short(called.encode())
+
+
 def base32(data):
     return base64.b32encode(data).decode().lower().rstrip("=")
 

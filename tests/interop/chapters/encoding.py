@@ -121,7 +121,7 @@ REQUEST = enum(
     ("FetchBlob", struct(blob=ID, part=U32)),
     ("DropBlob", ID),
     ("Room", struct(room=ROOM, receipt=option(SIGNED))),
-    "Unregister",
+    ("Unregister", struct(signature=SIGNATURE)),
     ("SetDevices", struct(list=SIGNED, token=KEY)),
 )
 ANSWER = enum(

@@ -175,6 +175,12 @@ def login(v):
     return taken(verify(v.bytes("device-key"), "LOGIN", proof, v.bytes("signature")))
 
 
+@kind("leave")
+def leave(v):
+    proof = account.leave_proof(v.bytes("relay"), v.bytes("channel"), v.bytes("challenge"), v.text("account-name"))
+    return taken(verify(v.bytes("account"), "LEAVE", proof, v.bytes("signature")))
+
+
 @kind("relay-address")
 def relay_address(v):
     hosts, port, pin = account.address(v.text("text"))

@@ -26,6 +26,7 @@ LABELS = {
     for name, text in {
         "DEVICE_LIST": b"device list",
         "PREKEY": b"prekey",
+        "LEAVE": b"leave",
         "LOGIN": b"login",
         "POST": b"post",
         "ATTACHMENT": b"attachment",

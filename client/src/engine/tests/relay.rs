@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_crypto::identity::{
-    RelaySecret, fingerprint, mailbox, post_hash, relay_pin, verify_devices, verify_prekey, verify_room,
+    RelaySecret, fingerprint, mailbox, post_hash, relay_pin, verify_devices, verify_leave, verify_prekey, verify_room,
 };
 use sealpost_spec::account::{
-    AccountKey, Bundle, DeviceBundle, DeviceId, Fingerprint, NameReceipt, PrekeyCounts, PrekeyRole, PublishedKeys,
+    AccountKey, Bundle, DeviceBundle, DeviceId, Fingerprint, LeaveProof, NameReceipt, PrekeyCounts, PrekeyRole,
+    PublishedKeys,
 };
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, MailboxId, Push, Seq, StoreId};
 use sealpost_spec::relay::{
@@ -325,7 +326,12 @@ impl FakeRelay {
                 Ok(Answer::Done)
             }
             Request::SetToken(_) => Ok(Answer::Done),
-            Request::Unregister => {
+            Request::Unregister { signature } => {
+                let account = verify_devices(&self.accounts[&name].list).unwrap().account;
+                let (channel, challenge) = (&[who as u8; 32], &[3; 32]);
+                let named = name.parse().unwrap();
+                let proof = LeaveProof { relay: &self.key(), channel, challenge, name: &named };
+                assert!(verify_leave(&signature, &proof, &account).is_ok(), "only the account ends itself");
                 self.accounts.remove(&name);
                 self.logged_out(who);
                 Ok(Answer::Done)

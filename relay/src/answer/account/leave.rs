@@ -1,7 +1,9 @@
 //! The end of an account: by its owner, or by the operator who releases its name.
 
-use sealpost_spec::account::Name;
+use sealpost_crypto::identity::verify_leave;
+use sealpost_spec::account::{LeaveProof, Name};
 use sealpost_spec::relay::{Answer, Refusal};
+use sealpost_spec::wire::Signature;
 
 use crate::answer::row::{self, Account, Current, Released, put};
 use crate::answer::{ATTEMPTS, Caller, Outcome, Relay};
@@ -12,10 +14,17 @@ const LEFT: &str = "the account was deleted by its owner";
 
 impl<S: Store> Relay<S> {
     /// Removes the account of who asks, with all that is its. **[ACCT-19]**
-    pub(in crate::answer) async fn unregister(&self, caller: &mut Caller) -> Outcome {
+    pub(in crate::answer) async fn unregister(&self, caller: &mut Caller, signature: &Signature) -> Outcome {
         let login = caller.logged_in()?;
         let (name, account) = (login.name.clone(), login.account);
         self.quota.load().request(&name)?;
+        let check = caller.check().await;
+        let proof =
+            LeaveProof { relay: &self.key, channel: &caller.peer.channel, challenge: &caller.challenge, name: &name };
+        verify_leave(signature, &proof, &account).map_err(|_| Refusal::BadSignature)?;
+        drop(check);
+        // Another link of the device may have come meanwhile. [RELAY-6]
+        caller.logged_in()?;
         for _ in 0..ATTEMPTS {
             let current = self.row::<Account>(row::account(&name)).await?;
             let Some(current) = current.filter(|current| current.row.account == account) else {

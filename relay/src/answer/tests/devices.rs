@@ -24,7 +24,7 @@ fn to(person: &Person, id: u8) -> Envelope {
 }
 
 /// Both devices of Alice, logged in, with keys.
-fn both(relay: &Relay<Memory>) -> (Person, Caller, Person, Caller) {
+pub(super) fn both(relay: &Relay<Memory>) -> (Person, Caller, Person, Caller) {
     let (mut alice, mut second) = alice_and_second();
     let (mut first, _) = alice.register(relay);
     assert_eq!(set(relay, &mut first, list(&alice, 2, &[alice.device, second.device]), 1), Ok(Answer::Done));
@@ -87,7 +87,7 @@ fn a_revoked_device_is_out_at_once() {
         Request::SetToken(token_hash(&DeliveryToken([1; 32]))),
         Request::SetDevices { list: list(&alice, 2, &[alice.device, second.device]), token: TokenHash([1; 32]) },
         Request::Acknowledge(Vec::new()),
-        Request::Unregister,
+        alice.leave(&relay, &other),
     ] {
         assert_eq!(ask(&relay, &mut other, request.clone()), Err(Refusal::StaleDeviceList), "{request:?}");
     }

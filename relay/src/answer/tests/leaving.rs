@@ -1,5 +1,6 @@
 use sealpost_crypto::identity::verify_receipt;
 use sealpost_spec::attachment::{BlobId, PART};
+use sealpost_spec::wire::Signature;
 
 use super::*;
 
@@ -29,7 +30,8 @@ fn an_account_leaves_with_all_that_is_its() {
     let upload = Request::PutBlob { recipient, token, blob, parts: 1, part: 0, bytes };
     assert_eq!(ask(&relay, &mut link(&relay, LinkKind::Anonymous), upload), Ok(Answer::Stored { parts: 1 }));
 
-    assert_eq!(ask(&relay, &mut caller, Request::Unregister), Ok(Answer::Done));
+    let leave = alice.leave(&relay, &caller);
+    assert_eq!(ask(&relay, &mut caller, leave), Ok(Answer::Done));
     assert_eq!(caller.ended(), None, "the answer still has to go out");
     assert!(pushes(&relay, &mut caller).is_empty());
     assert_eq!(ask(&relay, &mut caller, Request::SetToken(token_hash(&alice.token))), Err(Refusal::WrongLink));
@@ -70,12 +72,43 @@ fn only_who_is_logged_in_leaves() {
     let mut alice = Person::new("alice", 10);
     let (mut old, _) = alice.register(&relay);
     let _new = alice.enter(&relay, 2);
-    assert_eq!(ask(&relay, &mut old, Request::Unregister), Err(Refusal::Replaced));
+    let leave = alice.leave(&relay, &old);
+    assert_eq!(ask(&relay, &mut old, leave.clone()), Err(Refusal::Replaced));
     for kind in [LinkKind::Authenticated, LinkKind::Anonymous] {
-        assert_eq!(ask(&relay, &mut link(&relay, kind), Request::Unregister), Err(Refusal::WrongLink));
+        assert_eq!(ask(&relay, &mut link(&relay, kind), leave.clone()), Err(Refusal::WrongLink));
     }
     for name in ["alice", "bob"] {
         let devices = Request::FetchDevices(name.parse().unwrap());
         assert!(ask(&relay, &mut link(&relay, LinkKind::Anonymous), devices).is_ok(), "{name} is still there");
     }
+}
+
+/// [ACCT-19] [THREAT-28] whoever is logged in without the account's key ends nothing; nor does what the account has signed for
+/// another link, relay or name.
+#[test]
+fn only_the_account_key_ends_an_account() {
+    let here = relay(|_| {});
+    let (alice, first, second, mut other) = super::devices::both(&here);
+    let name: Name = "alicia".parse().unwrap();
+    let (channel, challenge) = (other.peer.channel, other.challenge);
+    let proof = LeaveProof { relay: here.public_key(), channel: &channel, challenge: &challenge, name: &alice.name };
+    let mallory = Person::new("alice", 99);
+    let bent = [
+        alice.account.sign_leave(&LeaveProof { relay: &[1; 32], ..proof.clone() }),
+        alice.account.sign_leave(&LeaveProof { channel: &[1; 32], ..proof.clone() }),
+        alice.account.sign_leave(&LeaveProof { challenge: &first.challenge, ..proof.clone() }),
+        alice.account.sign_leave(&LeaveProof { name: &name, ..proof.clone() }),
+        mallory.account.sign_leave(&proof),
+        second.login(&here, &other, 1).signature,
+        Signature([0; 64]),
+    ];
+    let before = here.store().contents();
+    for signature in bent {
+        let answer = ask(&here, &mut other, Request::Unregister { signature });
+        assert_eq!(answer, Err(Refusal::BadSignature));
+    }
+    assert!(here.store().contents() == before);
+    let signature = alice.account.sign_leave(&proof);
+    assert_eq!(ask(&here, &mut other, Request::Unregister { signature }), Ok(Answer::Done));
+    assert!(matches!(first.ended(), Some(Refusal::Kicked { .. })), "{:?}", first.ended());
 }
