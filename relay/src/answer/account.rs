@@ -2,22 +2,22 @@
 
 mod devices;
 mod leave;
+mod one_time;
 mod prekeys;
 
 use sealpost_crypto::identity::{mailbox, verify_devices, verify_login, verify_receipt};
 use sealpost_spec::account::{
-    Bundle, Device, DeviceKey, DeviceList, LoginProof, MAX_ONE_TIME_PREKEYS, Name, NameReceipt, PrekeyRole,
-    PublishedKeys, skeleton,
+    Bundle, Device, DeviceKey, DeviceList, LoginProof, Name, NameReceipt, PublishedKeys, skeleton,
 };
 use sealpost_spec::mailbox::Seq;
 use sealpost_spec::relay::{Answer, LinkKind, Login, MAX_LISTED, Refusal, Registering, Registration};
 
 use super::caller::{INBOX, LoggedIn, NOTICE};
 use super::mailbox::{Inbox, log};
-use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, OneTime, Released, Row, decoded, put};
+use super::row::{self, Account, Claim, Current, Joined, Mailbox, Member, Released, Row, decoded, put};
 use super::{ATTEMPTS, Caller, No, Outcome, Relay, only, price};
 use crate::store::{Fault, Key, Store, Write, Written};
-use prekeys::{Beyond, Verified};
+use prekeys::Verified;
 
 /// What a registration says, every signature of it verified.
 struct Claimed<'a> {
@@ -208,7 +208,7 @@ impl<S: Store> Relay<S> {
         for _ in 0..ATTEMPTS {
             let current = self.row::<row::Device>(row::device(&name, id)).await?.ok_or(Refusal::NoSuchName)?;
             let mut device = current.row;
-            let mut changes = self.with_keys(&name, id, &mut device, &keys, Beyond::Refused).await?;
+            let mut changes = self.with_keys(&name, id, &mut device, &keys).await?;
             changes.push(put(row::device(&name, id), Some(current.rev), &device)?);
             if self.store.write(changes).await?.last() != Some(&Written::Moved) {
                 return Ok(Answer::Published { keys: self.counts(&name, id).await? });
@@ -342,17 +342,12 @@ impl<S: Store> Relay<S> {
             batch.push(Write::Trim { log: log(&address), through: Seq(u64::MAX) });
             batch.push(Write::Delete { key: row::mailbox(&address), expected: current.rev });
         }
-        for role in [PrekeyRole::OneTime, PrekeyRole::OneTimeKem] {
-            let prefix = row::one_times(name, device.id, role);
-            for (key, value) in self.store.scan(OneTime::TABLE, &prefix, None, MAX_ONE_TIME_PREKEYS).await? {
-                batch.push(Write::Delete { key: Key { table: OneTime::TABLE, key }, expected: value.rev });
-            }
-        }
         if by.is_none_or(|(by, new)| (name, device.id) != (by, new.id)) {
             let keys = [row::device(name, device.id), row::presented(name, device.id)];
             let current = self.store.get(keys.to_vec()).await?;
             let there = keys.into_iter().zip(current).filter_map(|(key, current)| Some((key, current?.rev)));
             batch.extend(there.map(|(key, expected)| Write::Delete { key, expected }));
+            batch.extend(self.without_keys(name, device).await?);
         }
         Ok(batch)
     }

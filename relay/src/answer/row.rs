@@ -35,7 +35,8 @@ tables! {
     Device = "device";
     Presented = "presented";
     Mailbox = "mailbox";
-    OneTime = "prekey";
+    OneTimes = "prekeys";
+    Page = "prekey_page";
     Room = "room";
     Member = "member";
     Joined = "joined";
@@ -103,9 +104,29 @@ pub(super) struct Mailbox {
     pub(super) device: DeviceId,
 }
 
-/// A one-time prekey, by account name, device id, role and id.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OneTime(pub(super) Signed);
+/// Which one-time prekeys of a device are left, by account name and device id.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OneTimes {
+    pub(super) one_time: Left,
+    pub(super) one_time_kem: Left,
+}
+
+/// Which of one role: those of the pages from `first` on, but for what was given out of that one.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Left {
+    pub(super) first: u32,
+    pub(super) given: u16,
+    /// Keys that count, page by page.
+    pub(super) pages: Vec<u16>,
+    /// The highest id that ever counted.
+    pub(super) through: PrekeyId,
+}
+
+/// One-time prekeys, by account name, device id, role and number of the page.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Page {
+    pub(super) keys: Vec<Signed>,
+}
 
 /// A room, by its name.
 #[derive(Clone, Serialize, Deserialize)]
@@ -271,14 +292,15 @@ pub(super) fn presented(name: &Name, device: DeviceId) -> Key {
 pub(super) fn mailbox(id: &MailboxId) -> Key {
     key::<Mailbox>(&[&id.0])
 }
-pub(super) fn one_time(name: &Name, device: DeviceId, role: PrekeyRole, id: PrekeyId) -> Key {
-    let mut key = one_times(name, device, role);
-    key.extend_from_slice(&id.0.to_be_bytes());
-    Key { table: OneTime::TABLE, key }
+pub(super) fn one_times(name: &Name, device: DeviceId) -> Key {
+    key::<OneTimes>(&[name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()])
 }
-/// Prefix of a device's one-time prekeys of a role.
-pub(super) fn one_times(name: &Name, device: DeviceId, role: PrekeyRole) -> Vec<u8> {
-    [name.as_str().as_bytes(), &[0], &device.0.to_be_bytes(), &[role as u8]].concat()
+/// Prefix of the pages of a device's one-time prekeys.
+pub(super) fn pages(name: &Name, device: DeviceId) -> Vec<u8> {
+    [name.as_str().as_bytes(), &[0], &device.0.to_be_bytes()].concat()
+}
+pub(super) fn page(name: &Name, device: DeviceId, role: PrekeyRole, number: u32) -> Key {
+    Key { table: Page::TABLE, key: [pages(name, device).as_slice(), &[role as u8], &number.to_be_bytes()].concat() }
 }
 pub(super) fn room(room: &RoomName) -> Key {
     key::<Room>(&[room.as_str().as_bytes()])

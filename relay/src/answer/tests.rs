@@ -8,6 +8,7 @@ mod leaving;
 mod mailboxes;
 mod moderation;
 mod notices;
+mod one_time;
 mod operator;
 mod rooms;
 

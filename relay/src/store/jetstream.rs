@@ -296,6 +296,7 @@ async fn connected(settings: &Settings, bells: Bells) -> Result<(StoreId, Bus, N
         id = Some(plan.settle(&bus, id, until).await?);
     }
     let id = id.ok_or(Fault::Damaged("a cluster"))?;
+    tables::retire(&bus, &names, until).await?;
     let (monitors, servers) = (settings.monitors.clone(), settings.servers.len());
     let heart = Heart { bus: bus.clone(), names: names.clone(), plans, monitors, servers };
     Ok((StoreId(id), bus, names, board, heart))

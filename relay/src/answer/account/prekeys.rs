@@ -1,17 +1,17 @@
-//! A device's published keys: each id once, each one-time key given out once.
+//! A device's published keys: each id once.
 
 use sealpost_crypto::identity::{mailbox, verify_prekey};
 use sealpost_spec::account::{
-    Device, DeviceBundle, DeviceId, DeviceKey, MAX_KEM_PREKEYS, MAX_ONE_TIME_PREKEYS, MAX_PREKEYS_AT_ONCE, Name,
-    PrekeyCounts, PrekeyId, PrekeyRole, PublishedKeys,
+    Device, DeviceBundle, DeviceId, DeviceKey, MAX_PREKEYS_AT_ONCE, Name, PrekeyId, PrekeyRole, PublishedKeys,
 };
 use sealpost_spec::relay::Refusal;
 use sealpost_spec::wire::Signed;
 use tokio::task::yield_now;
 
-use crate::answer::row::{self, Current, Mailbox, OneTime, Presented, Row, decoded, put};
-use crate::answer::{ATTEMPTS, No, Relay};
-use crate::store::{Fault, Key, Store, Write, Written};
+use super::one_time::Beyond;
+use crate::answer::row::{self, Current, Mailbox, Presented, decoded, put};
+use crate::answer::{No, Relay};
+use crate::store::{Fault, Store, Write};
 
 /// So many signatures are verified in one turn of a link: a third of a millisecond.
 const SIGNATURES: usize = 8;
@@ -21,8 +21,8 @@ pub(super) struct Verified {
     signed: Option<(PrekeyId, Signed)>,
     last_resort_kem: Option<(PrekeyId, Signed)>,
     box_key: Option<(PrekeyId, Signed)>,
-    one_time: Vec<(PrekeyId, Signed)>,
-    one_time_kem: Vec<(PrekeyId, Signed)>,
+    pub(super) one_time: Vec<(PrekeyId, Signed)>,
+    pub(super) one_time_kem: Vec<(PrekeyId, Signed)>,
 }
 
 impl Verified {
@@ -67,15 +67,6 @@ async fn all(
     Ok(all)
 }
 
-/// What becomes of one-time keys beyond the most that are kept. [ACCT-16]
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beyond {
-    /// The request is refused.
-    Refused,
-    /// Those that fit are taken.
-    LeftOut,
-}
-
 /// Replaces a rotating key by a newer one. The one that is there already changes nothing; an older id, or another key
 /// under the same one, is refused. [RELAY-17]
 fn rotate(
@@ -95,6 +86,14 @@ fn rotate(
     *highest = *id;
     *current = Some(signed.clone());
     Ok(())
+}
+
+/// The same with all that rotate.
+fn rotate_all(device: &mut row::Device, keys: &Verified) -> Result<(), Refusal> {
+    let highest = &mut device.highest;
+    rotate(&mut device.signed, highest, PrekeyRole::Signed, keys.signed.as_ref())?;
+    rotate(&mut device.last_resort_kem, highest, PrekeyRole::LastResortKem, keys.last_resort_kem.as_ref())?;
+    rotate(&mut device.box_key, highest, PrekeyRole::Box, keys.box_key.as_ref())
 }
 
 impl<S: Store> Relay<S> {
@@ -144,15 +143,20 @@ impl<S: Store> Relay<S> {
             box_key: None,
             highest: [PrekeyId::NONE; 5],
         };
+        let mut pool = self.pool(name, device.id).await?;
         let mut next = match &current {
             Some(current) if current.row.key == device.key => current.row.clone(),
-            _ => new,
+            _ => {
+                pool.clear();
+                new
+            }
         };
-        let mut batch = match keys {
+        if let Some(keys) = keys {
+            rotate_all(&mut next, keys)?;
             // A registration whose answer was lost is made again with new keys: it must not fail for their number.
-            Some(keys) => self.with_keys(name, device.id, &mut next, keys, Beyond::LeftOut).await?,
-            None => Vec::new(),
-        };
+            self.fill(&mut pool, &mut next.highest, keys, Beyond::LeftOut).await?;
+        }
+        let mut batch = pool.writes(self).await?;
         if current.as_ref().is_none_or(|current| current.row != next) {
             batch.push(put(row::device(name, device.id), Current::rev(current.as_ref()), &next)?);
         }
@@ -166,60 +170,11 @@ impl<S: Store> Relay<S> {
         id: DeviceId,
         device: &mut row::Device,
         keys: &Verified,
-        beyond: Beyond,
     ) -> Result<Vec<Write>, No> {
-        let highest = &mut device.highest;
-        rotate(&mut device.signed, highest, PrekeyRole::Signed, keys.signed.as_ref())?;
-        rotate(&mut device.last_resort_kem, highest, PrekeyRole::LastResortKem, keys.last_resort_kem.as_ref())?;
-        rotate(&mut device.box_key, highest, PrekeyRole::Box, keys.box_key.as_ref())?;
-        let mut batch = self.add(name, id, highest, PrekeyRole::OneTime, &keys.one_time, beyond).await?;
-        batch.extend(self.add(name, id, highest, PrekeyRole::OneTimeKem, &keys.one_time_kem, beyond).await?);
-        Ok(batch)
-    }
-
-    /// Adds one-time keys. One under an id that was published before is either the same, and changes nothing, used up
-    /// or not, or refused. [RELAY-17]
-    async fn add(
-        &self,
-        name: &Name,
-        id: DeviceId,
-        highest: &mut [PrekeyId; 5],
-        role: PrekeyRole,
-        keys: &[(PrekeyId, Signed)],
-        beyond: Beyond,
-    ) -> Result<Vec<Write>, No> {
-        let Some(highest) = highest.get_mut(role as usize - 1) else { return Ok(Vec::new()) };
-        let was = *highest;
-        let most = if role == PrekeyRole::OneTime { MAX_ONE_TIME_PREKEYS } else { MAX_KEM_PREKEYS } as u64;
-        let there = self.store.count(OneTime::TABLE, &row::one_times(name, id, role)).await?;
-        let mut batch = Vec::with_capacity(keys.len());
-        for (key, signed) in keys {
-            let at = row::one_time(name, id, role, *key);
-            let row = OneTime(signed.clone());
-            if *key > was {
-                if there + batch.len() as u64 >= most {
-                    match beyond {
-                        Beyond::LeftOut => break,
-                        Beyond::Refused => return Err(Refusal::QuotaReached { limit: most }.into()),
-                    }
-                }
-                *highest = (*highest).max(*key);
-                batch.push(put(at, None, &row)?);
-            } else if self.row::<OneTime>(at).await?.is_some_and(|there| there.row != row) {
-                return Err(Refusal::StaleKey.into());
-            }
-        }
-        Ok(batch)
-    }
-
-    /// One-time keys that are left.
-    pub(super) async fn counts(&self, name: &Name, id: DeviceId) -> Result<PrekeyCounts, Fault> {
-        let count = async |role| {
-            let there = self.store.count(OneTime::TABLE, &row::one_times(name, id, role)).await?;
-            Ok::<_, Fault>(u32::try_from(there).unwrap_or(u32::MAX))
-        };
-        let (one_time, one_time_kem) = (count(PrekeyRole::OneTime).await?, count(PrekeyRole::OneTimeKem).await?);
-        Ok(PrekeyCounts { one_time, one_time_kem })
+        rotate_all(device, keys)?;
+        let mut pool = self.pool(name, id).await?;
+        self.fill(&mut pool, &mut device.highest, keys, Beyond::Refused).await?;
+        Ok(pool.writes(self).await?)
     }
 
     /// The keys of one device for one asker; `None` for a device that has not published all that it must.
@@ -235,28 +190,10 @@ impl<S: Store> Relay<S> {
         let (Some(signed), Some(last_resort), Some(box_key)) = (row.signed, row.last_resort_kem, row.box_key) else {
             return Ok(None);
         };
-        let (mut first, mut kem) = (None, None);
-        if one_time && row.key == device.key {
-            first = self.take(name, device.id, PrekeyRole::OneTime).await?;
-            kem = self.take(name, device.id, PrekeyRole::OneTimeKem).await?;
-        }
+        let [first, kem] = match one_time && row.key == device.key {
+            true => self.take(name, device.id).await?,
+            false => [None, None],
+        };
         Ok(Some(DeviceBundle { device: device.id, signed, one_time: first, kem: kem.unwrap_or(last_resort), box_key }))
-    }
-
-    /// Takes a one-time key: who deletes it gives it out, nobody else does. [RELAY-11]
-    async fn take(&self, name: &Name, id: DeviceId, role: PrekeyRole) -> Result<Option<Signed>, Fault> {
-        for _ in 0..ATTEMPTS {
-            let prefix = row::one_times(name, id, role);
-            let Some((key, value)) = self.store.scan(OneTime::TABLE, &prefix, None, 1).await?.pop() else {
-                return Ok(None);
-            };
-            let Current { rev, row } = decoded::<OneTime>(value)?;
-            let delete = Write::Delete { key: Key { table: OneTime::TABLE, key }, expected: rev };
-            if self.store.write(vec![delete]).await?.as_slice() == [Written::Done] {
-                return Ok(Some(row.0));
-            }
-        }
-        // Everybody fetches at once: the last resort serves.
-        Ok(None)
     }
 }

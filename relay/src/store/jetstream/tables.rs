@@ -21,6 +21,8 @@ const MARK: &str = "W";
 const GONE: &str = "D";
 /// A deletion that nobody removes goes after so long.
 const GOES: &str = "2m";
+/// Tables of older versions: nobody reads them any more.
+const RETIRED: [&str; 1] = ["prekey"];
 /// Values that are asked for at once.
 const AT_ONCE: usize = 64;
 /// Beyond so many names a listing goes deeper, byte by byte.
@@ -209,6 +211,14 @@ async fn listed(
     }
     found.truncate(limit);
     Ok(found)
+}
+
+/// Removes what older versions have left, and relays of them that still run go on to leave.
+pub(super) async fn retire(bus: &Bus, names: &Names, deadline: Deadline) -> Result<(), Fault> {
+    for table in RETIRED {
+        bus.purge(&names.stream("tables"), &names.values(table, &[]), None, deadline).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn count(bus: &Bus, names: &Names, table: &str, prefix: &[u8]) -> Result<u64, Fault> {

@@ -63,7 +63,7 @@ pub fn renew(copy: &Path) -> Result<(), OpenError> {
     let transaction = connection.transaction()?;
     let id: [u8; 16] = rand::random();
     transaction.execute("UPDATE store SET id = ?1", [id])?;
-    transaction.execute("DELETE FROM cell WHERE tbl = 'prekey'", [])?;
+    transaction.execute("DELETE FROM cell WHERE tbl IN ('prekeys', 'prekey_page')", [])?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)?;
     std::fs::File::open(copy)?.sync_all()?;

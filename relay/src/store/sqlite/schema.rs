@@ -101,6 +101,8 @@ const SCHEMA: &[M<'static>] = &[
     // The tables are the same. An older program would not look for what devices presented where it stands now, and take
     // a profile that was copied back for the newest.
     M::up("-- rows of their own for what devices present at their logins"),
+    // One-time prekeys stand on pages. Devices bring new ones when they come; until then the last resort serves.
+    M::up("DELETE FROM cell WHERE tbl = 'prekey'"),
 ];
 
 /// The version that this program writes.

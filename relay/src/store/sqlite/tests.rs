@@ -319,7 +319,7 @@ async fn an_older_store_is_brought_up_to_date() {
         "INSERT INTO log VALUES (3, 'mailbox', x'01', 2, 6005), (7, 'room', x'01', 1, 1);
          INSERT INTO entry VALUES (5, 3, zeroblob(16), x'0102030405'), (9, 7, zeroblob(16), x'06');
          INSERT INTO trimmed VALUES (3, x'01010101010101010101010101010101', 4, unixepoch());
-         INSERT INTO cell VALUES ('account', x'61', 41, x'0708');",
+         INSERT INTO cell VALUES ('account', x'61', 41, x'0708'), ('prekey', x'6101', 40, x'09');",
     )
     .unwrap();
     old.execute("INSERT INTO entry VALUES (12, 3, ?1, ?2)", params![[2_u8; 16], [2_u8; 6000]]).unwrap();
@@ -336,6 +336,7 @@ async fn an_older_store_is_brought_up_to_date() {
     assert_eq!(store.usage(&mailbox()).await.unwrap(), Usage { count: 2, bytes: 6005 });
     let value = store.get(vec![Key { table: "account", key: b"a".to_vec() }]).await.unwrap();
     assert_eq!(value, [Some(Value { rev: Rev(41), bytes: vec![7, 8].into() })]);
+    assert_eq!(store.count("prekey", &[]).await.unwrap(), 0, "devices bring new ones");
     let written = store.write([append(1), append(2), append(3)].concat()).await.unwrap();
     assert_eq!(written[..2], [Written::Duplicate(Seq(4)), Written::Duplicate(Seq(11))]);
     assert!(matches!(written[2], Written::Appended(seq) if seq > Seq(12)), "{written:?}");
