@@ -75,7 +75,8 @@ fn a_devices_keys_are_a_few_rows() {
     for at in 0..2 {
         assert_eq!(fetch(&relay, &alice), [Some(next.one_time[at].clone()), Some(next.one_time_kem[at].clone())]);
     }
-    ask(&relay, &mut caller, Request::Unregister).unwrap();
+    let leaves = alice.leave(&relay, &caller);
+    ask(&relay, &mut caller, leaves).unwrap();
     assert_eq!((rows(&relay, OneTimes::TABLE).len(), rows(&relay, Page::TABLE).len()), (0, 0));
 }
 
