@@ -67,6 +67,20 @@ pub(super) struct LoggedIn {
     pub(super) notice: Option<NoticeId>,
 }
 
+/// Which device asks: what a request is checked with that may have to wait for the store.
+pub(super) struct Asker {
+    pub(super) name: Name,
+    pub(super) account: AccountKey,
+    pub(super) device: DeviceId,
+    pub(super) key: DeviceKey,
+}
+
+impl LoggedIn {
+    pub(super) fn asker(&self) -> Asker {
+        Asker { name: self.name.clone(), account: self.account, device: self.device, key: self.key }
+    }
+}
+
 /// The bell's tag of the operator's notice, which comes before the mailbox; 0 says that the link is to end.
 pub(super) const NOTICE: u8 = 1;
 /// The bell's tag of the mailbox; rooms have higher ones.

@@ -249,12 +249,13 @@ impl<S: Store> Relay<S> {
     }
 
     pub(super) async fn set_token(&self, caller: &mut Caller, token: TokenHash) -> Outcome {
-        let name = caller.logged_in()?.name.clone();
-        self.quota.load().request(&name)?;
+        let asker = caller.logged_in()?.asker();
+        self.quota.load().request(&asker.name)?;
         for _ in 0..ATTEMPTS {
-            let mut current = self.row::<Account>(account(&name)).await?.ok_or(Refusal::NoSuchName)?;
+            // [RELAY-26]
+            let mut current = self.account_of(&asker).await?;
             current.row.token = token;
-            let put = row::put(account(&name), Some(current.rev), &current.row)?;
+            let put = row::put(account(&asker.name), Some(current.rev), &current.row)?;
             if let [Written::Put(_)] = self.store.write(vec![put]).await?.as_slice() {
                 return Ok(Answer::Done);
             }

@@ -115,6 +115,18 @@ impl Memory {
         }
     }
 
+    /// Another handle to the same store, as the other relays of a cluster have one; what wakes one wakes none of the others.
+    #[cfg(test)]
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            id: self.id,
+            bells: Bells::default(),
+            crash: CrashPoints::none(),
+            state: Arc::clone(&self.state),
+            life: Mutex::new(Life::default()),
+        }
+    }
+
     /// An independent copy of everything durable: a backup, to be restored later as an older state of the same store.
     #[must_use]
     pub fn backup(&self) -> Self {

@@ -109,6 +109,33 @@ fn a_revoked_device_is_out_at_once() {
     assert!(!known(1) && known(2), "the token is another one with the list, and not after it");
 }
 
+/// [RELAY-26] [THREAT-28] a device that another relay of the cluster has seen revoked sets no token and no list at one that has not heard of
+/// it yet.
+#[test]
+fn a_revoked_device_sets_nothing_at_another_relay() {
+    let relay = relay(|_| {});
+    let elsewhere = over(relay.store().beside(), |_| {});
+    let (mut alice, second) = alice_and_second();
+    let (mut first, _) = alice.register(&relay);
+    let both = list(&alice, 2, &[alice.device, second.device]);
+    assert_eq!(set(&relay, &mut first, both.clone(), 1), Ok(Answer::Done));
+    let mut other = second.enter(&elsewhere, 1);
+    let token = |token: u8| token_hash(&DeliveryToken([token; 32]));
+    assert_eq!(ask(&elsewhere, &mut other, Request::SetToken(token(3))), Ok(Answer::Done));
+    assert_eq!(set(&relay, &mut first, list(&alice, 3, &[alice.device]), 2), Ok(Answer::Done));
+    assert_eq!(other.ended(), None, "it has not heard of it");
+    let before = relay.store().contents();
+    let newer = list(&alice, 4, &[alice.device, second.device]);
+    for request in [Request::SetToken(token(4)), Request::SetDevices { list: newer, token: token(4) }] {
+        assert_eq!(ask(&elsewhere, &mut other, request.clone()), Err(Refusal::StaleDeviceList), "{request:?}");
+    }
+    assert!(relay.store().contents() == before);
+    // Nor a device whose number another key has by now.
+    let replaced = DeviceSecret::generate(&mut StdRng::seed_from_u64(12)).public(DeviceId(2));
+    assert_eq!(set(&relay, &mut first, list(&alice, 4, &[alice.device, replaced]), 2), Ok(Answer::Done));
+    assert_eq!(ask(&elsewhere, &mut other, Request::SetToken(token(4))), Err(Refusal::StaleDeviceList));
+}
+
 /// [RELAY-27] devices of one account write to one another without price or token, and to nobody else; nor does a
 /// device get its own keys, or anybody else's.
 #[test]
