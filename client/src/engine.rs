@@ -202,15 +202,23 @@ pub struct Engine {
     events: VecDeque<(Option<CommandId>, Event)>,
 }
 
+/// What the relay is offered of the account: by its answer, something newer may stand here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Offer {
+    /// The number of the device list.
+    number: u64,
+    token: DeliveryToken,
+}
+
 /// What a request was for.
 #[derive(Clone, Debug)]
 enum Asked {
-    Register,
+    Register(Offer),
     OwnList,
     Login,
     Publish,
-    SetToken,
-    SetDevices,
+    SetToken(DeliveryToken),
+    SetDevices(Offer),
     OwnDevices,
     Acknowledge,
     More,
@@ -545,12 +553,12 @@ impl Engine {
         // An answer to nothing: a request of an earlier life of this engine, or a link that errs.
         let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
         match asked {
-            Asked::Register => self.registered_answer(result),
+            Asked::Register(offer) => self.registered_answer(offer, result),
             Asked::OwnList => self.own_list_answer(result),
             Asked::Login => self.login_answer(result),
             Asked::Publish => self.published(result),
-            Asked::SetToken => self.token_set(result),
-            Asked::SetDevices => self.set_devices_answer(result),
+            Asked::SetToken(token) => self.token_set(token, &result),
+            Asked::SetDevices(offer) => self.set_devices_answer(offer, result),
             Asked::OwnDevices => self.own_devices_answer(result),
             Asked::Unregister { first } => self.unregister_answer(first, result),
             Asked::Acknowledge | Asked::Unfollow => Ok(()),

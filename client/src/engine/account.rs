@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use sealpost_crypto::identity::{AccountSecret, relay_pin, token_hash, verify_receipt};
 use sealpost_spec::account::{DeviceId, LeaveProof, LoginProof, PrekeyCounts};
-use sealpost_spec::mailbox::{EnvelopeId, MAX_ACKNOWLEDGE, Seq};
+use sealpost_spec::mailbox::{DeliveryToken, EnvelopeId, MAX_ACKNOWLEDGE, Seq};
 use sealpost_spec::relay::{Answer, Login, Notice, Refusal, Registration, RelayHello, Request};
 use sealpost_spec::wire::Signature;
 
 use super::command::Waiting;
 use super::doctor::{SKEW, against_relay};
 use super::timers::Timer;
-use super::{Asked, Engine, Failure, Transmit};
+use super::{Asked, Engine, Failure, Offer, Transmit};
 use crate::api::{Error, ErrorCode, Event};
 use crate::store::Stored;
 
@@ -205,11 +205,11 @@ impl Engine {
             invite: self.own.registering.clone().flatten(),
             login,
         };
-        self.ask(Asked::Register, Request::Register(registration));
+        self.ask(Asked::Register(self.offer()), Request::Register(registration));
         Ok(())
     }
 
-    pub(super) fn registered_answer(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
+    pub(super) fn registered_answer(&mut self, offer: Offer, result: Result<Answer, Failure>) -> Stored<()> {
         match result {
             Ok(Answer::Registered { receipt, generation, keys }) => {
                 // [ACCT-9]
@@ -228,13 +228,12 @@ impl Engine {
                 own.receipt = Some(receipt);
                 own.registering = None;
                 own.store = store;
-                own.token_is_new = false;
                 self.prekeys.unpublished = false;
                 self.rows().put_prekeys(&self.prekeys)?;
                 if restored {
                     self.restored()?;
                 }
-                self.list_published()?;
+                self.list_published(offer)?;
                 if first && self.rooms.is_empty() {
                     self.join_lobby()?;
                 } else if !(restored && same_store) {
@@ -339,7 +338,8 @@ impl Engine {
         } else if self.own.token_is_new {
             self.set_token();
         }
-        if self.has_siblings() || self.was_linked() {
+        // [ACCT-28] an account that has had other devices looks whether the relay has its newest list.
+        if self.own_list().is_some_and(|list| list.number > 1) {
             self.ask_own_devices();
         }
         self.rotate_prekeys(false)?;
@@ -516,14 +516,21 @@ impl Engine {
 
     pub(super) fn set_token(&mut self) {
         let hash = token_hash(&self.own.token);
-        self.ask(Asked::SetToken, Request::SetToken(hash));
+        self.ask(Asked::SetToken(self.own.token), Request::SetToken(hash));
     }
 
-    pub(super) fn token_set(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
+    pub(super) fn token_set(&mut self, token: DeliveryToken, result: &Result<Answer, Failure>) -> Stored<()> {
         if result.is_ok() {
-            self.own_mut().token_is_new = false;
+            self.relay_has_token(token);
         }
         Ok(())
+    }
+
+    /// The relay has taken a token: it need not be told again, unless that is another one by now.
+    pub(super) fn relay_has_token(&mut self, token: DeliveryToken) {
+        if self.own.token == token {
+            self.own_mut().token_is_new = false;
+        }
     }
 
     /// Whether this is one's own device.

@@ -3,6 +3,7 @@
 mod bounds;
 mod changes;
 mod conversations;
+mod devices;
 mod expiry;
 mod faults;
 mod files;

@@ -11,7 +11,7 @@ use crate::api::{Error, ErrorCode, Event};
 use crate::engine::account::refused;
 use crate::engine::command::Waiting;
 use crate::engine::devices::Verdict;
-use crate::engine::{Asked, CommandId, Engine, Failure, Transmit};
+use crate::engine::{Asked, CommandId, Engine, Failure, Offer, Transmit};
 use crate::store::Stored;
 use crate::store::people::{Contact, PeerId};
 
@@ -237,16 +237,25 @@ impl Engine {
 
     /// Offers the relay the newest list, where it does not have it. **[RELAY-26]**
     pub(in crate::engine) fn publish_list(&mut self) {
-        let waits = self.asked.values().any(|asked| matches!(asked, Asked::SetDevices));
+        let waits = self.asked.values().any(|asked| matches!(asked, Asked::SetDevices(_)));
         if self.online() && self.siblings.row.unpublished && !waits && self.knows_token() {
             let (list, token) = (self.own.list.clone(), token_hash(&self.own.token));
-            self.ask(Asked::SetDevices, Request::SetDevices { list, token });
+            self.ask(Asked::SetDevices(self.offer()), Request::SetDevices { list, token });
         }
     }
 
-    pub(in crate::engine) fn set_devices_answer(&mut self, result: Result<Answer, Failure>) -> Stored<()> {
+    /// What the relay would be offered now.
+    pub(in crate::engine) fn offer(&self) -> Offer {
+        Offer { number: self.own_list().map_or(0, |list| list.number), token: self.own.token }
+    }
+
+    pub(in crate::engine) fn set_devices_answer(
+        &mut self,
+        offer: Offer,
+        result: Result<Answer, Failure>,
+    ) -> Stored<()> {
         match result {
-            Ok(_) => self.list_published(),
+            Ok(_) => self.list_published(offer),
             Err(Failure::Refused(Refusal::StaleDeviceList)) => {
                 self.ask_own_devices();
                 Ok(())
@@ -268,10 +277,13 @@ impl Engine {
         }
     }
 
-    /// The relay has the newest list.
-    pub(in crate::engine) fn list_published(&mut self) -> Stored<()> {
-        self.own_mut().token_is_new = false;
-        if std::mem::take(&mut self.siblings.row.unpublished) {
+    /// The relay has what it was offered. A list that was signed meanwhile is offered next: until the relay has that one, whom
+    /// it revokes is not revoked. **[ACCT-27]**
+    pub(in crate::engine) fn list_published(&mut self, offer: Offer) -> Stored<()> {
+        self.relay_has_token(offer.token);
+        if offer.number < self.offer().number {
+            self.publish_list();
+        } else if std::mem::take(&mut self.siblings.row.unpublished) {
             self.put_siblings()?;
         }
         self.device_waits()

@@ -326,6 +326,10 @@ impl FakeRelay {
                 Ok(Answer::Done)
             }
             Request::SetToken(_) => Ok(Answer::Done),
+            Request::SetDevices { list, .. } => {
+                self.accounts.get_mut(&name).unwrap().list = list;
+                Ok(Answer::Done)
+            }
             Request::Unregister { signature } => {
                 let account = verify_devices(&self.accounts[&name].list).unwrap().account;
                 let (channel, challenge) = (&[who as u8; 32], &[3; 32]);
