@@ -12,11 +12,16 @@ use sealpost_spec::wire::Signed;
 use crate::api::Event;
 use crate::engine::devices::{Verdict, judge};
 use crate::engine::people::MAX_LABEL;
-use crate::engine::{Engine, send};
+use crate::engine::{DAY, Engine, send};
 use crate::store::Stored;
-use crate::store::devices::{Decided, Shared};
-use crate::store::people::{Acquaintance, Contact};
+use crate::store::devices::{Decided, DeviceNumber, Shared};
+use crate::store::people::{Acquaintance, Contact, PeerId};
 use crate::store::rooms::Room;
+
+/// A time further ahead of one's own clock than this, in milliseconds, is taken for this. **[MSG-44]**
+const MAX_AHEAD: u64 = DAY;
+/// No device: what it said is overruled by whatever another one says.
+const NOBODY: DeviceId = DeviceId(0);
 
 impl Engine {
     /// What one has decided of a person or room; `None` where that is nothing.
@@ -53,7 +58,7 @@ impl Engine {
             if known.is_some_and(|known| known.state == state) {
                 continue;
             }
-            let at = self.now.max(known.map_or(0, |known| known.at + 1));
+            let at = self.later_than(known.map_or(0, |known| known.at));
             let shared = Shared { name, state, at, by: self.own.device.id };
             self.keep_shared(&shared)?;
             if let Some(item) = self.item_of(&shared) {
@@ -127,6 +132,39 @@ impl Engine {
         Ok(items)
     }
 
+    /// The time of what is decided here and now: after all that this device knows of the matter, whichever clock that came from.
+    fn later_than(&self, known: u64) -> u64 {
+        self.now.max(known.saturating_add(1))
+    }
+
+    /// The time of what another device has decided: its own word, so that all devices put decisions into one order, however far apart
+    /// their clocks are. But no time lies so far ahead that nothing would ever be later. **[MSG-44]**
+    fn decided_at(&self, at: u64) -> u64 {
+        at.min(self.now.saturating_add(MAX_AHEAD))
+    }
+
+    /// What devices said that the account has no more was decided before all that the others say. **[ACCT-27]**
+    pub(super) fn overrule(&mut self, gone: &[PeerId]) -> Stored<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let said_it = |by: DeviceNumber| gone.iter().any(|(_, device)| device.0 == by);
+        let row = &mut self.siblings.row;
+        if said_it(row.token_by) {
+            (row.token_at, row.token_by) = (0, 0);
+        }
+        if said_it(row.settings_by) {
+            (row.settings_at, row.settings_by) = (0, 0);
+        }
+        self.put_siblings()?;
+        let theirs: Vec<Shared> =
+            self.siblings.shared.values().filter(|shared| said_it(shared.by.0)).cloned().collect();
+        for shared in theirs {
+            self.keep_shared(&Shared { at: 0, by: NOBODY, ..shared })?;
+        }
+        Ok(())
+    }
+
     /// Whether what another device says was decided later than what is known here.
     fn is_news(&self, name: &str, at: u64, by: DeviceId) -> bool {
         self.siblings.shared.get(name).is_none_or(|known| (at, by) > (known.at, known.by))
@@ -142,8 +180,7 @@ impl Engine {
         muted: bool,
     ) -> Stored<()> {
         let name = room.to_string();
-        // A clock that runs ahead must not win for ever.
-        let at = at.min(self.now);
+        let at = self.decided_at(at);
         if !self.is_news(&name, at, by) {
             return Ok(());
         }
@@ -170,7 +207,7 @@ impl Engine {
 
     /// Another device has decided something of a person.
     pub(super) fn hear_person(&mut self, by: DeviceId, person: SyncedPerson) -> Stored<()> {
-        let (name, at) = (person.name.clone(), person.at.min(self.now));
+        let (name, at) = (person.name.clone(), self.decided_at(person.at));
         let conversation = format!("@{name}");
         if self.is_own(&name) || !self.is_news(&conversation, at, by) || person.label.len() > MAX_LABEL {
             return Ok(());
@@ -264,21 +301,20 @@ impl Engine {
 
     /// The account's delivery token is another one from now on. **[BOX-6]**
     pub(in crate::engine) fn new_token(&mut self, token: DeliveryToken) -> Stored<()> {
-        let (now, by) = (self.now, self.own.device.id.0);
+        let at = self.later_than(self.siblings.row.token_at);
+        (self.siblings.row.token_at, self.siblings.row.token_by) = (at, self.own.device.id.0);
         let own = self.own_mut();
         (own.token, own.token_is_new) = (token, true);
-        let row = &mut self.siblings.row;
-        (row.token_at, row.token_by) = (now.max(row.token_at + 1), by);
-        let at = row.token_at;
         self.put_siblings()?;
         self.tell_siblings(DeviceSync::Token { at, token })
     }
 
     /// Another device has changed the token. Whichever is the later one is what the relay is to have.
     pub(super) fn hear_token(&mut self, by: DeviceId, at: u64, token: DeliveryToken) -> Stored<()> {
-        let at = at.min(self.now);
+        let at = self.decided_at(at);
         let later = (at, by.0) > (self.siblings.row.token_at, self.siblings.row.token_by) || !self.knows_token();
-        if token == self.own.token {
+        // Zeros stand for a token that is not known yet.
+        if token == self.own.token || token.0 == [0; 32] {
             return Ok(());
         }
         if later {
@@ -299,17 +335,15 @@ impl Engine {
 
     /// What the person wants others to learn was changed here.
     pub(in crate::engine) fn copy_settings(&mut self) -> Stored<()> {
-        let (now, by) = (self.now, self.own.device.id.0);
-        let row = &mut self.siblings.row;
-        (row.settings_at, row.settings_by) = (now.max(row.settings_at + 1), by);
-        let at = row.settings_at;
+        let at = self.later_than(self.siblings.row.settings_at);
+        (self.siblings.row.settings_at, self.siblings.row.settings_by) = (at, self.own.device.id.0);
         self.put_siblings()?;
         let (read_receipts, typing) = (self.choices.read_receipts, self.choices.typing);
         self.tell_siblings(DeviceSync::Settings { at, read_receipts, typing })
     }
 
     pub(super) fn hear_settings(&mut self, by: DeviceId, at: u64, read_receipts: bool, typing: bool) -> Stored<()> {
-        let at = at.min(self.now);
+        let at = self.decided_at(at);
         let row = &mut self.siblings.row;
         if (at, by.0) <= (row.settings_at, row.settings_by) {
             return Ok(());

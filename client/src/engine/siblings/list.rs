@@ -116,9 +116,11 @@ impl Engine {
             if u32::try_from(list.number).is_err() {
                 return self.end_with(id, Self::last_number());
             }
+            // The list comes first: what the device had said is overruled with it, so that the new token counts everywhere.
+            self.sign_list(&secret.sign_devices(&list), &list)?;
             let token = delivery_token(&mut **self.rows().dice());
             self.new_token(token)?;
-            self.sign_list(&secret.sign_devices(&list), &list)?;
+            self.tell_anew()?;
         } else if !self.siblings.row.unpublished {
             let error = Error::new(ErrorCode::NoSuchName, format!("no device of yours has number {device}"));
             return self.end_with(id, error.advise("sealpost devices"));
@@ -175,6 +177,7 @@ impl Engine {
         (known.verified, known.accepted) = (true, true);
         known.fetched_at = 0;
         self.contacts_touched.insert(name.clone());
+        self.overrule(&gone)?;
         for device in gone {
             self.device_gone(&name, &device)?;
         }

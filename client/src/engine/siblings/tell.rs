@@ -212,6 +212,15 @@ impl Engine {
         self.device_waits()
     }
 
+    /// The devices that stay hear once more what counts: the one that is revoked may have told them otherwise. **[ACCT-27]**
+    pub(super) fn tell_anew(&mut self) -> Stored<()> {
+        if !self.has_siblings() {
+            return Ok(());
+        }
+        let items = self.everything()?;
+        self.tell_items(items)
+    }
+
     /// A new device asks for all that the others know.
     pub(in crate::engine) fn want_all(&mut self) -> Stored<()> {
         if !self.was_linked() || self.siblings.row.ready || !self.has_siblings() {
