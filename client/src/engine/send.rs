@@ -98,6 +98,11 @@ impl Engine {
                 return self.give_up(id);
             }
         }
+        if let Some(account) = account
+            && self.outbox.pending(id).is_some_and(|pending| pending.account.is_none())
+        {
+            self.copy_is_for(id, account)?;
+        }
         let changed = self.outbox.change_pending(id, |pending| {
             pending.encrypted = true;
             pending.account = account;

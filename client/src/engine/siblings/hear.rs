@@ -11,7 +11,7 @@ use crate::engine::content::said;
 use crate::engine::{Engine, expiry};
 use crate::store::Stored;
 use crate::store::messages::{Line, Place};
-use crate::store::people::PeerId;
+use crate::store::people::{Contact, PeerId};
 
 /// How far something came.
 fn state(far: Far) -> State {
@@ -21,6 +21,15 @@ fn state(far: Far) -> State {
         Far::Delivered => State::Delivered,
         Far::Read => State::Read,
         Far::NotDelivered => State::NotDelivered,
+    }
+}
+
+/// Whether a copy is of something that does not belong into the conversation with the key that is pinned here: it was for
+/// another one, or nobody can say for which. What went to no key was not delivered. **[MSG-43]**
+fn was_for_another(contact: &Contact, account: Option<&AccountKey>, far: Far) -> bool {
+    match account {
+        Some(account) => Engine::contradicts(contact, account),
+        None => (contact.account.is_some() || contact.pinned.is_some()) && far != Far::NotDelivered,
     }
 }
 
@@ -86,12 +95,15 @@ impl Engine {
         }
         let to_oneself = self.is_own(to);
         if !to_oneself {
-            let known = self.contacts.get(to).and_then(|contact| contact.account);
-            if known.is_some() && account.is_some() && known != account {
+            if self.contacts.get(to).is_some_and(|contact| was_for_another(contact, account.as_ref(), far)) {
                 self.refuse(Some(to), "a copy of what you wrote to another key of theirs was left out");
                 return Ok(());
             }
             self.accept_contact(to);
+            // Whoever opens their link here later is to hear of it where that names another key.
+            if let Some(contact) = self.contact_mut(to).filter(|contact| contact.account.is_none()) {
+                contact.account = account;
+            }
         }
         let conversation = if to_oneself { Some(format!("@{to}")) } else { self.conversation_with(to) };
         let Some(conversation) = conversation else { return Ok(()) };

@@ -18,7 +18,8 @@ use crate::store::people::PeerId;
 
 /// A copy leaves after a random time between these, in milliseconds. **[MSG-43]**
 const COPY_AFTER: (u64, u64) = (5_000, 60_000);
-/// What is still not sent after so long is copied all the same, in milliseconds: nobody sees it leave.
+/// What is still not sent after so long is copied all the same, in milliseconds: nobody sees it leave. But not before it is known
+/// whose key it is for.
 const UNSENT: u64 = 60 * 60 * 1_000;
 /// Most bytes of items in one message: with what goes around them they fit the largest box.
 const PIECE: usize = 40 * 1024;
@@ -77,6 +78,16 @@ impl Engine {
     ) -> Stored<()> {
         let content = Content { token: None, tree_head: TreeHead::NONE, ..content.clone() };
         self.tell_siblings(DeviceSync::Said { to: to.clone(), account, content, far: Far::Queued })
+    }
+
+    /// What was said before its recipient's key was known has been encrypted, for this one: its copy says so. **[MSG-43]**
+    pub(in crate::engine) fn copy_is_for(&mut self, id: &ContentId, key: AccountKey) -> Stored<()> {
+        let Some(order) = self.siblings.copies.get(id).copied() else { return Ok(()) };
+        let Some(mut told) = self.rows().told_at(order)? else { return Ok(()) };
+        if let DeviceSync::Said { account, .. } = &mut told.item {
+            *account = Some(key);
+        }
+        self.rows().put_told(&told)
     }
 
     /// A message of one's own came further. What waits to be copied waits a while more, from when it was sent.
@@ -150,7 +161,8 @@ impl Engine {
             return Ok(Fate::Now(Box::new(told.item.clone())));
         };
         let Some(line) = self.rows().line(&self.own.account, &content.id)? else { return Ok(Fate::Never) };
-        if line.state == State::Queued && content.sent_at + UNSENT > self.now {
+        let for_nobody = account.is_none() && !self.is_own(to);
+        if line.state == State::Queued && (for_nobody || content.sent_at + UNSENT > self.now) {
             return Ok(Fate::Later(self.copy_due()));
         }
         let (to, account, content) = (to.clone(), *account, content.clone());

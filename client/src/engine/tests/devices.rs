@@ -1,8 +1,13 @@
 //! Several devices of one account, as one of them sees it.
 
-use sealpost_crypto::identity::{DeviceSecret, device_code, device_request, fingerprint, verify_devices};
+use sealpost_crypto::identity::{
+    AccountSecret, DeviceSecret, device_code, device_request, fingerprint, verify_devices,
+};
 use sealpost_spec::account::DeviceId;
+use sealpost_spec::message::{Body, Content, ContentId, DeviceSync, Far};
 use sealpost_spec::relay::{Answer, Request};
+use sealpost_spec::transparency::TreeHead;
+use sealpost_spec::wire::{Bytes, encode};
 
 use super::*;
 
@@ -121,4 +126,87 @@ fn the_answer_to_an_earlier_token_is_not_that_to_the_later_one() {
     world.engine(0).handle_link(now, LinkEvent::Answer { id: tokens[1].0, result: Err(Failure::Unknown) });
     world.come_back(0);
     assert!(!world.engine(0).own.token_is_new, "told again");
+}
+
+/// What another device of Alice tells hers.
+fn hears(world: &mut World, items: &[DeviceSync]) {
+    let items: Vec<Bytes> = items.iter().map(|item| Bytes(encode(item).unwrap())).collect();
+    let body = DeviceSync::join(&items).unwrap();
+    let by = (world.engine(0).own.account, DeviceId(2));
+    world.step(0, |engine| engine.hear(&by, &body));
+}
+
+fn content(id: u8, now: u64, text: &str) -> Content {
+    Content {
+        id: ContentId([id; 16]),
+        number: u64::from(id),
+        sent_at: now,
+        expire_after: None,
+        token: None,
+        tree_head: TreeHead::NONE,
+        body: Body::Text(text.into()),
+    }
+}
+
+/// [MSG-43] [ACCT-13] what was said on another device to another key than the pinned one, or to nobody knows which, does not stand
+/// in the conversation with the pinned one: not as delivered, and not at all.
+#[test]
+fn a_copy_for_another_key_shows_nothing() {
+    let mut world = World::new(&["alice", "bob", "carol"]);
+    world.send(0, "bob", "hello");
+    let carols = fingerprint(&world.engine(2).own.account);
+    let link = world.engine(2).own_link();
+    world.relay.up = false;
+    world.go_offline(0);
+    world.give(0, Command::Add { link });
+    assert_eq!(world.engine(0).contacts[&"carol".parse().unwrap()].pinned, Some(carols));
+    let other = AccountSecret::generate(&mut dice(77)).key();
+    let now = world.now;
+    let mut id = 0;
+    for to in ["bob", "carol"] {
+        for (account, far) in [(None, Far::Delivered), (None, Far::Queued), (Some(other), Far::Delivered)] {
+            id += 1;
+            let content = content(id, now, "to somebody else");
+            hears(&mut world, &[DeviceSync::Said { to: to.parse().unwrap(), account, content, far }]);
+        }
+    }
+    assert_eq!(texts(&world.history(0, "bob")), ["hello"]);
+    assert_eq!(texts(&world.history(0, "carol")), [""; 0]);
+    let bob = Some(world.engine(1).own.account);
+    for (to, account, far) in [("bob", bob, Far::Delivered), ("carol", None, Far::NotDelivered)] {
+        id += 1;
+        let content = content(id, now, "to them");
+        hears(&mut world, &[DeviceSync::Said { to: to.parse().unwrap(), account, content, far }]);
+        assert!(texts(&world.history(0, to)).contains(&"to them"), "{to}");
+    }
+    // Whom one knows by a copy alone has the key that it names.
+    let content = content(20, now, "to dave");
+    hears(&mut world, &[DeviceSync::Said { to: "dave".parse().unwrap(), account: bob, content, far: Far::Sent }]);
+    assert_eq!(world.engine(0).contacts[&"dave".parse().unwrap()].account, bob);
+}
+
+/// [MSG-43] the copy of a first message names the key that it was encrypted for, and waits as long as there is none.
+#[test]
+fn a_copy_names_the_key_that_it_was_encrypted_for() {
+    let mut world = World::new(&["alice", "bob"]);
+    adds(&mut world, 21);
+    let copied = |world: &mut World| {
+        let told = world.engine(0).rows().told(10).unwrap();
+        told.into_iter().find_map(|told| match told.item {
+            DeviceSync::Said { account, .. } => Some(account),
+            _ => None,
+        })
+    };
+    world.relay.up = false;
+    world.go_offline(0);
+    world.give(
+        0,
+        Command::Send { to: "bob".into(), text: "hello".into(), wait: Wait::Queued, timeout_ms: 1_000, expire: None },
+    );
+    assert_eq!(copied(&mut world), Some(None));
+    world.now += 2 * 60 * 60 * 1_000;
+    world.relay.up = true;
+    world.come_back(0);
+    let bob = world.engine(1).own.account;
+    assert_eq!(copied(&mut world), Some(Some(bob)));
 }
