@@ -14,6 +14,7 @@ mod doctor;
 mod expiry;
 mod files;
 mod history;
+mod late;
 mod leave;
 mod moderation;
 mod notice;

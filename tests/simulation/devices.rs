@@ -1,6 +1,7 @@
 //! Several devices of one person: what is said on one stands on all, and what one may no more, it can't.
 
 mod decided;
+mod late;
 
 use std::collections::BTreeMap;
 

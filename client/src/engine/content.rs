@@ -364,14 +364,11 @@ impl Engine {
             self.outbox.remove_parcel(name, parcel.order);
             self.rows().delete_parcel(&parcel.envelope)?;
             self.set_state(&content, state)?;
-            let waits = self.outbox.pending(&content).is_some_and(|pending| !pending.encrypted);
-            if waits || self.outbox.parcels(name).any(|other| other.content == Some(content)) {
-                if let Some(pending) = self.outbox.change_pending(&content, |pending| pending.delivered = true) {
-                    self.rows().put_pending(&pending)?;
-                }
-            } else {
-                self.outbox.remove_pending(&content);
-                self.rows().delete_content(&content)?;
+            let pending = self.outbox.change_pending(&content, |pending| pending.delivered = true);
+            if !self.end_where_confirmed(&content)?
+                && let Some(pending) = pending
+            {
+                self.rows().put_pending(&pending)?;
             }
         }
         if receipt.read {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use sealpost_crypto::identity::{fingerprint, verify_devices};
 use sealpost_crypto::session::VerifiedBundle;
 use sealpost_spec::account::{Bundle, Device, DeviceList, Name, Prekey};
-use sealpost_spec::message::ContentId;
 use sealpost_spec::relay::{Answer, Refusal, Request};
 use sealpost_spec::wire::Signed;
 
@@ -155,14 +154,37 @@ impl Engine {
             }
         }
         let stale = ready.iter().any(|id| self.box_key_is_old(id));
-        // A device that was just listed publishes its keys in a moment.
-        let patience = self.fetching.lacking.get(name).copied().unwrap_or(LACKING);
-        if lacks && fetched_at + patience <= self.now || stale && fetched_at + DAY <= self.now || ready.is_empty() {
+        if lacks && fetched_at + self.patience(name) <= self.now
+            || stale && fetched_at + DAY <= self.now
+            || ready.is_empty()
+        {
             self.fetch_bundle(name);
             return Ok(None);
         }
-        // A device that has published no keys for a day is not waited for.
+        // A device that has published no keys is not waited for: it gets what is said now once it has. [ACCT-29]
         Ok(Some(ready))
+    }
+
+    /// After how long a person is asked about again who has a device without keys: one that was just listed publishes them in a
+    /// moment.
+    fn patience(&self, name: &Name) -> u64 {
+        self.fetching.lacking.get(name).copied().unwrap_or(LACKING)
+    }
+
+    /// Asks about the keys that somebody's device lacks, now or when it is time.
+    pub(super) fn ask_about_lacking(&mut self, name: &Name) {
+        let Some(fetched_at) = self.contacts.get(name).map(|contact| contact.fetched_at) else { return };
+        let at = fetched_at + self.patience(name);
+        if at <= self.now {
+            self.fetch_bundle(name);
+        } else {
+            self.timers.set_sooner(Timer::Retry(name.clone()), at);
+        }
+    }
+
+    /// Whether there are fresh keys of a device, to begin a session with.
+    pub(super) fn has_bundle(&self, peer: &PeerId) -> bool {
+        self.fetching.bundles.contains_key(peer)
     }
 
     /// Whether a message for somebody is for several devices.
@@ -433,25 +455,6 @@ impl Engine {
         Ok(())
     }
 
-    /// What nobody has confirmed so far is encrypted for a device, too, that was listed since: else it would lack what was said
-    /// before one heard of it. **[ACCT-29]**
-    fn also_for(&mut self, name: &Name, device: PeerId) -> Stored<()> {
-        let pendings: Vec<ContentId> = self
-            .outbox
-            .pendings_to(name)
-            .filter(|pending| pending.encrypted && pending.account == Some(device.0))
-            .map(|pending| pending.id)
-            .collect();
-        for id in pendings {
-            self.outbox.is_late_for(id, device);
-            if let Some(pending) = self.outbox.change_pending(&id, |pending| pending.encrypted = false) {
-                self.rows().put_pending(&pending)?;
-            }
-        }
-        self.timers.set_sooner(Timer::Retry(name.clone()), self.now);
-        Ok(())
-    }
-
     /// Nothing is sent to this device any more, and what it did not confirm is encrypted anew, for those that the list
     /// names. **[ACCT-23]**
     pub(super) fn device_gone(&mut self, name: &Name, device: &PeerId) -> Stored<()> {
@@ -473,6 +476,7 @@ impl Engine {
                 self.rows().put_pending(&pending)?;
             }
         }
+        self.never_for(device)?;
         let Some(peer) = self.peer_mut(device) else { return Ok(()) };
         peer.box_key = None;
         let sessions = std::mem::take(&mut peer.sessions);

@@ -80,6 +80,9 @@ impl Engine {
             if let Some(line) = self.rows().line(&expiry.account, &expiry.id)? {
                 self.delete_everything_of(&line)?;
             }
+            if expiry.account == self.own.account {
+                self.too_late(&expiry.id)?;
+            }
             self.rows().delete_expiry(&expiry)?;
         }
         Ok(())

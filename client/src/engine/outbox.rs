@@ -24,7 +24,7 @@ pub(super) struct Outbox {
     /// Deliveries without an answer.
     flying: BTreeMap<Name, BTreeSet<u64>>,
     pauses: BTreeMap<Name, Pause>,
-    /// Contents that are encrypted once more, for these devices alone: they were listed since. **[ACCT-29]**
+    /// Contents that are encrypted once more, for these devices alone, once they have keys. **[ACCT-29]**
     late: BTreeMap<ContentId, BTreeSet<PeerId>>,
     /// Devices whose mailbox is full, until when.
     full: BTreeMap<PeerId, u64>,
@@ -49,6 +49,9 @@ impl Outbox {
             outbox.last_order = outbox.last_order.max(parcel.order);
             outbox.add_parcel(parcel);
         }
+        for late in rows.lates()? {
+            outbox.set_late(late.id, late.peers.into_iter().collect());
+        }
         Ok(outbox)
     }
 
@@ -64,14 +67,28 @@ impl Outbox {
         self.pendings.insert(pending.id, pending);
     }
 
-    /// A content is to be encrypted for a device that was listed since.
-    pub(super) fn is_late_for(&mut self, id: ContentId, peer: PeerId) {
-        self.late.entry(id).or_default().insert(peer);
+    /// A content is to be encrypted for these devices once more, and for no other; none: it is done.
+    pub(super) fn set_late(&mut self, id: ContentId, peers: BTreeSet<PeerId>) {
+        if peers.is_empty() {
+            self.late.remove(&id);
+        } else {
+            self.late.insert(id, peers);
+        }
     }
 
-    /// The devices for which a content is encrypted once more; `None`: it is encrypted for the first time.
-    pub(super) fn late_for(&mut self, id: &ContentId) -> Option<BTreeSet<PeerId>> {
-        self.late.remove(id)
+    /// The devices for which a content is encrypted once more; `None`: there are none, or it is encrypted for the first time.
+    pub(super) fn late_for(&self, id: &ContentId) -> Option<&BTreeSet<PeerId>> {
+        self.late.get(id)
+    }
+
+    /// All contents that are encrypted once more, with the devices for which they are.
+    pub(super) fn all_late(&self) -> impl Iterator<Item = (&ContentId, &BTreeSet<PeerId>)> {
+        self.late.iter()
+    }
+
+    /// The contents that a device is still to get.
+    pub(super) fn late_to<'a>(&'a self, peer: &'a PeerId) -> impl Iterator<Item = &'a ContentId> {
+        self.late.iter().filter(move |(_, late)| late.contains(peer)).map(|(id, _)| id)
     }
 
     pub(super) fn pending(&self, id: &ContentId) -> Option<&Pending> {
@@ -93,7 +110,6 @@ impl Outbox {
 
     pub(super) fn remove_pending(&mut self, id: &ContentId) -> Option<Pending> {
         let pending = self.pendings.remove(id)?;
-        self.late.remove(id);
         if let Some(queue) = self.queue.get_mut(&pending.to) {
             queue.remove(&pending.number);
         }

@@ -24,7 +24,7 @@ const MAX_FLYING: usize = 32;
 const READY: usize = 2 * MAX_FLYING;
 /// Most unconfirmed envelopes to one person: a recipient can skip as many, and the rest is encrypted later.
 /// **[MSG-31]**
-const MAX_UNCONFIRMED: usize = 1_000;
+pub(super) const MAX_UNCONFIRMED: usize = 1_000;
 /// A mailbox that is full is tried again after so long, in milliseconds, while another device of the person takes what comes.
 const FULL: u64 = 5 * 60 * 1_000;
 /// An accepted envelope is sent again after so long, then after twice as long, in milliseconds. **[MSG-31]**
@@ -50,6 +50,7 @@ impl Engine {
         if !self.may_send(name) {
             return Ok(());
         }
+        self.serve_late(name)?;
         while let Some(id) = self.outbox.next_queued(name) {
             let counts = self.outbox.counts(name);
             let lags = |peer: &PeerId| {
@@ -81,15 +82,12 @@ impl Engine {
 
     fn encrypt_queued(&mut self, name: &Name, id: &ContentId, peers: &[PeerId]) -> Stored<()> {
         let account = self.contacts.get(name).and_then(|contact| contact.account);
-        let Some(content) = self.rows().content(id)? else {
-            self.outbox.remove_pending(id);
-            return Ok(());
-        };
+        let Some(content) = self.rows().content(id)? else { return self.end_pending(id).map(drop) };
         // What was written for one key is never encrypted for another. **[ACCT-13]**
         if self.outbox.pending(id).is_some_and(|pending| pending.account.is_some() && pending.account != account) {
             return self.give_up(id);
         }
-        let late = self.outbox.late_for(id);
+        let late = self.outbox.late_for(id).cloned();
         let has: BTreeSet<PeerId> =
             self.outbox.parcels(name).filter(|parcel| parcel.content == Some(*id)).map(Parcel::peer).collect();
         let wants = |peer: &&PeerId| !has.contains(peer) && late.as_ref().is_none_or(|late| late.contains(peer));
@@ -108,11 +106,9 @@ impl Engine {
             pending.account = account;
         });
         let Some(pending) = changed else { return Ok(()) };
-        if pending.delivered && self.outbox.parcels(name).all(|parcel| parcel.content != Some(*id)) {
-            self.outbox.remove_pending(id);
-            return self.rows().delete_content(id).map(drop);
-        }
-        self.rows().put_pending(&pending)
+        self.late_from_now_on(name, &content)?;
+        self.rows().put_pending(&pending)?;
+        self.end_where_confirmed(id).map(drop)
     }
 
     /// Encrypts a content for one device and stores the envelope. `false`: it can't be, for ever.
@@ -342,7 +338,7 @@ impl Engine {
 
     /// Nobody will get this any more.
     pub(super) fn give_up(&mut self, id: &ContentId) -> Stored<()> {
-        let Some(pending) = self.outbox.remove_pending(id) else { return Ok(()) };
+        let Some(pending) = self.end_pending(id)? else { return Ok(()) };
         let parcels: Vec<(u64, EnvelopeId)> = self
             .outbox
             .parcels(&pending.to)
@@ -353,7 +349,6 @@ impl Engine {
             self.outbox.remove_parcel(&pending.to, order);
             self.rows().delete_parcel(&envelope)?;
         }
-        self.rows().delete_content(id)?;
         if !pending.delivered {
             self.set_state(id, State::NotDelivered)?;
         }

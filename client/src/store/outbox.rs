@@ -7,6 +7,7 @@ use sealpost_spec::message::{Content, ContentId};
 use sealpost_spec::wire::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::people::PeerId;
 use super::rows::{Rows, Stored, Table};
 
 const CONTENT: Table = Table("content");
@@ -14,6 +15,7 @@ const BODY: Table = Table("content body");
 const PARCEL: Table = Table("parcel");
 const MESSAGE: Table = Table("parcel message");
 const SEALED: Table = Table("parcel sealed");
+const LATE: Table = Table("late");
 
 /// A content on its way, without what it says.
 #[derive(Clone, Serialize, Deserialize)]
@@ -29,6 +31,13 @@ pub(crate) struct Pending {
     pub(crate) encrypted: bool,
     /// A device has confirmed it.
     pub(crate) delivered: bool,
+}
+
+/// For which devices a content is still to be encrypted: they had no keys when it was for the others. **[ACCT-29]**
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Late {
+    pub(crate) id: ContentId,
+    pub(crate) peers: Vec<PeerId>,
 }
 
 /// An envelope on its way to one device.
@@ -96,6 +105,18 @@ impl Rows {
 
     pub(crate) fn delete_content(&self, id: &ContentId) -> Stored<bool> {
         self.delete(CONTENT, &id.0)
+    }
+
+    pub(crate) fn lates(&self) -> Stored<Vec<Late>> {
+        self.all(LATE)
+    }
+
+    pub(crate) fn put_late(&self, late: &Late) -> Stored<()> {
+        self.put(LATE, &late.id.0, late)
+    }
+
+    pub(crate) fn delete_late(&self, id: &ContentId) -> Stored<bool> {
+        self.delete(LATE, &id.0)
     }
 
     pub(crate) fn parcels(&self) -> Stored<Vec<Parcel>> {

@@ -81,8 +81,13 @@ CREATE TABLE told (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQU
 CREATE TABLE shared (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
 ";
 
+/// What devices are to get that had no keys yet.
+const LATE: &str = "
+CREATE TABLE late (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+";
+
 /// How many steps there are.
-const NEWEST: i64 = 7;
+const NEWEST: i64 = 8;
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -115,7 +120,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .open(path)
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
-    let steps = [FIRST, CHANGES, READING, FILES, PEOPLE, PAGES, DEVICES].map(M::up);
+    let steps = [FIRST, CHANGES, READING, FILES, PEOPLE, PAGES, DEVICES, LATE].map(M::up);
     let steps = Migrations::new(steps.into());
     let version = version(&connection).map_err(|cause| failed(cause.to_string()))?;
     if version > NEWEST {

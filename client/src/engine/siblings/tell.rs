@@ -239,7 +239,7 @@ impl Engine {
             return Ok(());
         }
         let name = self.own.name.clone();
-        if self.outbox.pendings_to(&name).next().is_none() {
+        if self.outbox.pendings_to(&name).all(|pending| pending.delivered) {
             self.tell_items(vec![DeviceSync::Wanted])?;
         }
         Ok(())
