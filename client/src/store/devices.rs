@@ -85,6 +85,18 @@ pub(crate) enum Decided {
     },
 }
 
+impl Decided {
+    /// Whether this says no more of a person than that they are known; of a room it always says whether one is in it.
+    pub(crate) fn is_nothing(&self) -> bool {
+        match self {
+            Self::Person { verified, accepted, blocked, muted, label, .. } => {
+                !verified && !accepted && !blocked && !muted && label.is_empty()
+            }
+            Self::Room { .. } => false,
+        }
+    }
+}
+
 impl Rows {
     pub(crate) fn devices(&self) -> Stored<Devices> {
         Ok(self.get(SETTING, b"devices")?.unwrap_or_default())

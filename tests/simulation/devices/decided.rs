@@ -94,3 +94,37 @@ fn a_revoked_device_has_not_the_last_word() {
     world.settle();
     assert!(muted(&mut world, "alice"));
 }
+
+/// [MSG-44] what is taken back of a stranger on one device is taken back on the other: who is blocked no longer, muted no longer, or
+/// has no label any more.
+#[test]
+fn what_is_taken_back_of_a_stranger_is_told() {
+    let mut world = house(332);
+    for name in ["carol", "dave", "erin"] {
+        if name != "carol" {
+            world.arrives(name);
+        }
+        world.person(name).sends("alice", "buy my beans", Wait::Sent).unwrap();
+    }
+    world.settle();
+    let (label, nothing) = ("beans".to_owned(), String::new());
+    let _ = world.alice().asks(Command::Block { name: "carol".to_owned() });
+    let _ = world.alice().asks(Command::Mute { with: "@dave".to_owned(), on: true });
+    let _ = world.alice().asks(Command::Alias { name: "erin".to_owned(), label });
+    world.settle();
+    assert!(contact(&mut world, PHONE, "carol").1);
+    assert_eq!(contact(&mut world, PHONE, "erin").3.as_deref(), Some("beans"));
+    let _ = world.alice().asks(Command::Unblock { name: "carol".to_owned() });
+    let _ = world.alice().asks(Command::Mute { with: "@dave".to_owned(), on: false });
+    let _ = world.alice().asks(Command::Alias { name: "erin".to_owned(), label: nothing });
+    world.settle();
+    for name in ["carol", "erin"] {
+        assert_eq!(contact(&mut world, "alice", name), contact(&mut world, PHONE, name), "{name}");
+    }
+    assert!(!contact(&mut world, PHONE, "carol").1);
+    let conversations = world.person(PHONE).asks(Command::Conversations);
+    assert!(!conversations.iter().any(|event| matches!(event, Event::Conversation { muted: true, .. })));
+    world.carol().sends("alice", "no beans today", Wait::Sent).unwrap();
+    world.settle();
+    assert!(world.person(PHONE).heard().contains(&"no beans today".to_owned()));
+}

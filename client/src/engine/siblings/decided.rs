@@ -24,8 +24,14 @@ const MAX_AHEAD: u64 = DAY;
 const NOBODY: DeviceId = DeviceId(0);
 
 impl Engine {
-    /// What one has decided of a person or room; `None` where that is nothing.
+    /// What one has decided of a person or room; `None` where that is nothing, and was nothing before. **[MSG-44]**
     fn decided(&self, name: &str) -> Option<Decided> {
+        // A stranger who has only written is known to each device by what came to it.
+        self.state_of(name).filter(|state| !state.is_nothing() || self.siblings.shared.contains_key(name))
+    }
+
+    /// What is decided of a person or room that is known here.
+    fn state_of(&self, name: &str) -> Option<Decided> {
         let muted = self.conversations.get(name).is_some_and(|known| known.muted);
         if let Ok(room) = name.parse::<RoomName>()
             && name.starts_with('#')
@@ -36,10 +42,6 @@ impl Engine {
         let person: Name = name.strip_prefix('@')?.parse().ok()?;
         let contact = self.contacts.get(&person).filter(|contact| contact.name != self.own.name)?;
         let label = self.acquaintances.get(&person).map(|known| known.label.clone()).unwrap_or_default();
-        // A stranger who has only written is known to each device by what came to it.
-        if !contact.accepted && !contact.blocked && !contact.verified && label.is_empty() && !muted {
-            return None;
-        }
         let Contact { account, pinned, verified, accepted, blocked, expire_after, .. } = *contact;
         Some(Decided::Person { account, pinned, verified, accepted, blocked, muted, expire_after, label })
     }
@@ -212,6 +214,19 @@ impl Engine {
         if self.is_own(&name) || !self.is_news(&conversation, at, by) || person.label.len() > MAX_LABEL {
             return Ok(());
         }
+        let told = Decided::Person {
+            account: person.account,
+            pinned: person.pinned,
+            verified: person.verified,
+            accepted: person.accepted,
+            blocked: person.blocked,
+            muted: person.muted,
+            expire_after: person.expire_after,
+            label: person.label.clone(),
+        };
+        if told.is_nothing() && !self.contacts.contains_key(&name) {
+            return Ok(());
+        }
         let list = person.list.as_ref().and_then(|signed| Some((signed, verify_devices(signed).ok()?)));
         let list = list.filter(|(_, list)| list.name == name && Some(list.account) == person.account);
         if !self.take_key_of(&name, &person, list)? {
@@ -239,17 +254,7 @@ impl Engine {
             self.conversation_mut(&conversation).muted = person.muted;
         }
         // As it is by now: where the marks of both were joined, the others learn that.
-        let state = self.decided(&conversation);
-        let told = Decided::Person {
-            account: person.account,
-            pinned: person.pinned,
-            verified: person.verified,
-            accepted: person.accepted,
-            blocked: person.blocked,
-            muted: person.muted,
-            expire_after: person.expire_after,
-            label: person.label,
-        };
+        let state = self.state_of(&conversation);
         self.keep_shared(&Shared { name: conversation.clone(), state: told.clone(), at, by })?;
         if state.as_ref() != Some(&told) {
             self.contacts_touched.insert(name.clone());
