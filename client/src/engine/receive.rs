@@ -2,7 +2,7 @@
 //!
 //! Everything here derives and compares; what it finds is written only once the session message has opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_crypto::identity::verify_devices;
 use sealpost_crypto::sealed;
@@ -347,9 +347,12 @@ impl Engine {
         self.rows().put_replay(&named.replay, self.now + 2 * KEPT)
     }
 
-    /// How many have written whom the person has neither answered nor blocked.
+    /// How many have written whom the person has neither answered nor blocked. Who is known by the word of another device of one's own
+    /// has not.
     fn strangers(&self) -> usize {
-        self.contacts.values().filter(|contact| !contact.accepted && !contact.blocked).count()
+        let wrote: BTreeSet<&Name> = self.peers.values().map(|peer| &peer.name).collect();
+        let open = |contact: &&Contact| !contact.accepted && !contact.blocked && wrote.contains(&contact.name);
+        self.contacts.values().filter(open).count()
     }
 
     /// A first message that does not open, because it names a key that is gone: also a stranger's is remembered, to be

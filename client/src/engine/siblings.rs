@@ -9,7 +9,7 @@ mod tell;
 
 pub(super) use tell::AROUND;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sealpost_spec::account::{DeviceId, DeviceList, Name};
 use sealpost_spec::message::ContentId;
@@ -34,8 +34,8 @@ pub(super) struct Siblings {
     last_order: u64,
     /// Copies that wait, by what they are copies of.
     copies: BTreeMap<ContentId, u64>,
-    /// Devices that were told everything since the start.
-    told_all: BTreeSet<DeviceId>,
+    /// Devices that were told everything since the start: when, and the number of the last message of that.
+    told_all: BTreeMap<DeviceId, (u64, u64)>,
 }
 
 impl Siblings {

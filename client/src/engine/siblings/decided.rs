@@ -6,7 +6,7 @@ use sealpost_crypto::identity::{fingerprint, verify_devices};
 use sealpost_spec::account::{DeviceId, DeviceList, Name};
 use sealpost_spec::mailbox::DeliveryToken;
 use sealpost_spec::message::{DeviceSync, SyncedPerson};
-use sealpost_spec::room::{RoomName, one_line};
+use sealpost_spec::room::{MAX_ROOMS_JOINED, RoomName, one_line};
 use sealpost_spec::wire::Signed;
 
 use crate::api::Event;
@@ -20,6 +20,8 @@ use crate::store::rooms::Room;
 
 /// A time further ahead of one's own clock than this, in milliseconds, is taken for this. **[MSG-44]**
 const MAX_AHEAD: u64 = DAY;
+/// So many people and rooms are taken from other devices at most. **[MSG-48]**
+const MAX_KNOWN: usize = 10_000;
 /// No device: what it said is overruled by whatever another one says.
 const NOBODY: DeviceId = DeviceId(0);
 
@@ -172,6 +174,16 @@ impl Engine {
         self.siblings.shared.get(name).is_none_or(|known| (at, by) > (known.at, known.by))
     }
 
+    /// Whether this device takes somebody's name from another one. **[MSG-48]**
+    pub(super) fn has_room_for(&mut self, name: &Name) -> bool {
+        let known = self.contacts.contains_key(name);
+        let fits = known || self.contacts.len().max(self.siblings.shared.len()) < MAX_KNOWN;
+        if !fits {
+            self.refuse(None, "another device of yours knows more people than this one keeps");
+        }
+        fits
+    }
+
     /// Another device has decided something of a room.
     pub(super) fn hear_room(
         &mut self,
@@ -183,7 +195,15 @@ impl Engine {
     ) -> Stored<()> {
         let name = room.to_string();
         let at = self.decided_at(at);
-        if !self.is_news(&name, at, by) {
+        let known = self.rooms.get(room);
+        let full = known.is_none() && self.siblings.shared.len() >= MAX_KNOWN
+            || joined
+                && known.is_none_or(|known| !known.joined)
+                && self.rooms.values().filter(|room| room.joined).count() >= MAX_ROOMS_JOINED;
+        if full {
+            self.refuse(None, "another device of yours knows more rooms than this one keeps");
+        }
+        if full || !self.is_news(&name, at, by) {
             return Ok(());
         }
         self.keep_shared(&Shared { name: name.clone(), state: Decided::Room { joined, muted }, at, by })?;
@@ -224,7 +244,7 @@ impl Engine {
             expire_after: person.expire_after,
             label: person.label.clone(),
         };
-        if told.is_nothing() && !self.contacts.contains_key(&name) {
+        if told.is_nothing() && !self.contacts.contains_key(&name) || !self.has_room_for(&name) {
             return Ok(());
         }
         let list = person.list.as_ref().and_then(|signed| Some((signed, verify_devices(signed).ok()?)));

@@ -41,9 +41,11 @@ impl Engine {
             return Ok(());
         };
         let by = id.1;
+        // [MSG-48] however often it is said.
+        let wanted = items.contains(&DeviceSync::Wanted);
         for item in items {
             match item {
-                DeviceSync::Wanted => self.tell_all(by)?,
+                DeviceSync::Wanted => {}
                 DeviceSync::Ready { receipt } => self.hear_ready(receipt)?,
                 DeviceSync::Said { to, account, content, far } => self.hear_said(by, &to, account, content, far)?,
                 DeviceSync::Reached { ids, far } => {
@@ -60,7 +62,7 @@ impl Engine {
                 DeviceSync::Token { at, token } => self.hear_token(by, at, token)?,
             }
         }
-        Ok(())
+        if wanted { self.tell_all(by) } else { Ok(()) }
     }
 
     /// That was everything: from now on this device does all that the others do. **[MSG-45]**
@@ -97,6 +99,9 @@ impl Engine {
         if !to_oneself {
             if self.contacts.get(to).is_some_and(|contact| was_for_another(contact, account.as_ref(), far)) {
                 self.refuse(Some(to), "a copy of what you wrote to another key of theirs was left out");
+                return Ok(());
+            }
+            if !self.has_room_for(to) {
                 return Ok(());
             }
             self.accept_contact(to);

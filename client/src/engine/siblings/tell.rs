@@ -23,6 +23,8 @@ const COPY_AFTER: (u64, u64) = (5_000, 60_000);
 const UNSENT: u64 = 60 * 60 * 1_000;
 /// Most bytes of items in one message: with what goes around them they fit the largest box.
 const PIECE: usize = 40 * 1024;
+/// One device is told everything at most once in so long, in milliseconds. **[MSG-48]**
+const ANSWER_AGAIN: u64 = 10 * 60 * 1_000;
 /// Most that is told in one step.
 const MOST: u32 = 1_024;
 /// Most that waits for devices that do not come: the oldest is forgotten first.
@@ -217,10 +219,14 @@ impl Engine {
     pub(super) fn tell_all(&mut self, to: DeviceId) -> Stored<()> {
         // Who has the account's key knows whom it has added; others may be as new.
         let Some(receipt) = self.own.receipt.clone().filter(|_| !self.was_linked()) else { return Ok(()) };
+        if self.answers_already(to) {
+            return Ok(());
+        }
         let mut items = self.everything()?;
         items.push(DeviceSync::Ready { receipt });
-        self.siblings.told_all.insert(to);
         self.tell_items(items)?;
+        let last = self.contacts.get(&self.own.name).map_or(0, |contact| contact.last_number);
+        self.siblings.told_all.insert(to, (self.now, last));
         self.device_waits()
     }
 
@@ -231,6 +237,15 @@ impl Engine {
         }
         let items = self.everything()?;
         self.tell_items(items)
+    }
+
+    /// Whether a device was told everything a moment ago, or has yet to confirm that it was: it is not told faster than it listens.
+    fn answers_already(&self, device: DeviceId) -> bool {
+        let Some((at, last)) = self.siblings.told_all.get(&device).copied() else { return false };
+        let (name, peer) = (&self.own.name, (self.own.account, device));
+        let unconfirmed = self.outbox.parcels_to(name, &peer).iter().any(|parcel| (1..=last).contains(&parcel.number))
+            || self.outbox.pendings_to(name).any(|pending| !pending.encrypted && pending.number <= last);
+        unconfirmed || self.now < at.saturating_add(ANSWER_AGAIN)
     }
 
     /// A new device asks for all that the others know.
@@ -248,7 +263,7 @@ impl Engine {
     /// Whether a device has been told everything, as far as the relay has taken it.
     pub(super) fn was_told_all(&self, device: DeviceId) -> bool {
         let peer: PeerId = (self.own.account, device);
-        self.siblings.told_all.contains(&device)
+        self.siblings.told_all.contains_key(&device)
             && self.outbox.parcels_to(&self.own.name, &peer).iter().all(|parcel| parcel.accepted_at.is_some())
             && self.outbox.pendings_to(&self.own.name).all(|pending| pending.encrypted)
     }

@@ -4,7 +4,7 @@ use sealpost_crypto::identity::{
     AccountSecret, DeviceSecret, device_code, device_request, fingerprint, verify_devices,
 };
 use sealpost_spec::account::DeviceId;
-use sealpost_spec::message::{Body, Content, ContentId, DeviceSync, Far};
+use sealpost_spec::message::{Body, Content, ContentId, DeviceSync, Far, MAX_ITEMS, SyncedPerson};
 use sealpost_spec::relay::{Answer, Request};
 use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::{Bytes, encode};
@@ -209,4 +209,57 @@ fn a_copy_names_the_key_that_it_was_encrypted_for() {
     world.come_back(0);
     let bob = world.engine(1).own.account;
     assert_eq!(copied(&mut world), Some(Some(bob)));
+}
+
+/// [MSG-48] a device that asks for everything over and over gets it once, as long as it has not confirmed that; and however many names
+/// it makes up, there is an end to them, and strangers are heard beside them.
+#[test]
+fn a_device_that_floods_another_is_bounded() {
+    let mut world = World::new(&["alice", "bob"]);
+    adds(&mut world, 21);
+    let waiting = |world: &mut World| {
+        let own = world.engine(0).own.name.clone();
+        world.engine(0).outbox.pendings_to(&own).count()
+    };
+    let before = waiting(&mut world);
+    hears(&mut world, &vec![DeviceSync::Wanted; MAX_ITEMS]);
+    let once = waiting(&mut world) - before;
+    assert!(once > 0 && once < 4, "{once}");
+    for _ in 0..3 {
+        world.pass(60 * 60 * 1_000);
+        hears(&mut world, &[DeviceSync::Wanted]);
+    }
+    assert_eq!(waiting(&mut world) - before, once, "it has not confirmed the first answer");
+
+    let now = world.now;
+    let person = |number: usize| {
+        DeviceSync::Person(SyncedPerson {
+            at: now,
+            name: format!("nobody{number}").parse().unwrap(),
+            account: None,
+            pinned: None,
+            list: None,
+            token: None,
+            verified: false,
+            accepted: false,
+            blocked: false,
+            muted: true,
+            expire_after: None,
+            label: String::new(),
+        })
+    };
+    let room = |number: usize| {
+        let room = format!("#room{number}").parse().unwrap();
+        DeviceSync::Room { at: now, room, joined: true, muted: false }
+    };
+    let rooms: Vec<_> = (0..MAX_ITEMS).map(room).collect();
+    hears(&mut world, &rooms);
+    assert!(world.engine(0).rooms.len() <= 200);
+    for start in (0..10_500).step_by(MAX_ITEMS) {
+        hears(&mut world, &(start..start + MAX_ITEMS).map(person).collect::<Vec<_>>());
+    }
+    let known = world.engine(0).contacts.len();
+    assert!((9_000..=10_000).contains(&known), "{known}");
+    world.send(1, "alice", "may I?");
+    assert_eq!(texts(&world.history(0, "bob")), ["may I?"], "a real stranger is heard");
 }
