@@ -11,6 +11,7 @@ mod content;
 mod conversations;
 mod devices;
 mod doctor;
+mod dropped;
 mod expiry;
 mod files;
 mod history;
@@ -173,6 +174,8 @@ pub struct Engine {
     rooms: BTreeMap<RoomName, Room>,
     rooms_touched: BTreeSet<RoomName>,
     rules: BTreeMap<RoomName, Rule>,
+    /// Accounts of whose dropped devices it is not known yet what they had posted.
+    dropped_open: BTreeSet<AccountKey>,
     rules_touched: BTreeSet<RoomName>,
     acquaintances: BTreeMap<Name, Acquaintance>,
     personas: BTreeMap<AccountKey, Persona>,
@@ -260,6 +263,8 @@ impl Engine {
         let peers = rows.peers()?.into_iter().map(|peer| ((peer.account, peer.device.id), peer)).collect();
         let rooms = rows.rooms()?.into_iter().map(|room| (room.name.clone(), room)).collect();
         let rules = rows.rules()?.into_iter().map(|rule| (rule.room.clone(), rule)).collect();
+        let open = rows.all_dropped()?.into_iter().filter(|dropped| dropped.open);
+        let dropped_open = open.map(|dropped| dropped.account).collect();
         let personas = rows.personas()?.into_iter().map(|persona| (persona.account, persona)).collect();
         let mut acquaintances: BTreeMap<Name, Acquaintance> =
             rows.acquaintances()?.into_iter().map(|known| (known.name.clone(), known)).collect();
@@ -294,6 +299,7 @@ impl Engine {
             rooms,
             rooms_touched: BTreeSet::new(),
             rules,
+            dropped_open,
             rules_touched: BTreeSet::new(),
             acquaintances,
             personas,

@@ -2,6 +2,7 @@
 
 mod decided;
 mod late;
+mod posts;
 
 use std::collections::BTreeMap;
 

@@ -484,6 +484,7 @@ impl Engine {
             return Ok(());
         }
         self.standing.drained = true;
+        self.all_has_come()?;
         self.drained_waits()
     }
 

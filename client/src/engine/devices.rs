@@ -452,7 +452,7 @@ impl Engine {
             contact.number = list.number;
             contact.list = Some(signed.clone());
         }
-        Ok(())
+        self.list_taken(&list.account, list)
     }
 
     /// Nothing is sent to this device any more, and what it did not confirm is encrypted anew, for those that the list

@@ -33,7 +33,7 @@ impl Engine {
         let relay = self.own.relay_key.unwrap_or_default();
         let verified =
             verify_post(post, &relay).ok().filter(|(head, _)| head.room == *name && head.number <= MAX_NUMBER);
-        let Some((head, _)) = verified else {
+        let Some((head, list)) = verified else {
             self.refuse_in(Some(name.to_string()), "a post was forged or altered; it is not shown".into());
             return Ok(());
         };
@@ -43,6 +43,12 @@ impl Engine {
         }
         if !self.author_is_pinned(&head)? {
             let reason = format!("a post under the name of @{} is signed with another key than theirs", head.author);
+            self.refuse_in(Some(name.to_string()), reason);
+            return Ok(());
+        }
+        // [ROOM-20]
+        if self.is_of_dropped(&head, &list)? {
+            let reason = format!("a post of a device that @{} has no more is not shown", head.author);
             self.refuse_in(Some(name.to_string()), reason);
             return Ok(());
         }

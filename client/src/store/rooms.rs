@@ -1,5 +1,7 @@
 //! Rooms, their authors' chains, and one's own posts.
 
+use std::collections::BTreeSet;
+
 use sealpost_spec::account::{AccountKey, DeviceId, Name};
 use sealpost_spec::mailbox::{Seq, StoreId};
 use sealpost_spec::room::{Post, PostHash, PostId, RoomName};
@@ -14,6 +16,7 @@ const AUTHOR: Table = Table("author");
 const FIRST_AUTHOR: Table = Table("first_author");
 const POST: Table = Table("post");
 const RULE: Table = Table("rule");
+const DROPPED: Table = Table("dropped");
 const SETTING: Table = Table("setting");
 
 /// A room that one is or was a member of.
@@ -83,6 +86,22 @@ impl Rule {
     }
 }
 
+/// Where it is known what devices had posted that an account's newest list does not name. **[ROOM-20]**
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Dropped {
+    pub(crate) account: AccountKey,
+    /// Not all has come yet since that list was taken.
+    pub(crate) open: bool,
+    /// The rooms that one was in when all had come.
+    pub(crate) rooms: BTreeSet<RoomName>,
+}
+
+impl Dropped {
+    pub(crate) fn new(account: AccountKey) -> Self {
+        Self { account, open: true, rooms: BTreeSet::new() }
+    }
+}
+
 fn author_key(room: &RoomName, account: &AccountKey, device: DeviceId) -> Vec<u8> {
     [&account.0[..], &device.0.to_le_bytes(), room.as_str().as_bytes()].concat()
 }
@@ -126,6 +145,15 @@ impl Rows {
         author: &Author,
     ) -> Stored<()> {
         self.put(AUTHOR, &author_key(room, account, device), author)
+    }
+    pub(crate) fn dropped(&self, account: &AccountKey) -> Stored<Option<Dropped>> {
+        self.get(DROPPED, &account.0)
+    }
+    pub(crate) fn all_dropped(&self) -> Stored<Vec<Dropped>> {
+        self.all(DROPPED)
+    }
+    pub(crate) fn put_dropped(&self, dropped: &Dropped) -> Stored<()> {
+        self.put(DROPPED, &dropped.account.0, dropped)
     }
     /// The key under which this name first wrote in a room.
     pub(crate) fn first_author(&self, name: &Name) -> Stored<Option<AccountKey>> {

@@ -86,8 +86,13 @@ const LATE: &str = "
 CREATE TABLE late (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
 ";
 
+/// What is known of the posts of devices that their accounts have dropped.
+const DROPPED: &str = "
+CREATE TABLE dropped (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL) STRICT;
+";
+
 /// How many steps there are.
-const NEWEST: i64 = 8;
+const NEWEST: i64 = 9;
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -120,7 +125,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         .open(path)
         .map_err(|cause| failed(cause.to_string()))?;
     let mut connection = Connection::open(path).map_err(|cause| failed(cause.to_string()))?;
-    let steps = [FIRST, CHANGES, READING, FILES, PEOPLE, PAGES, DEVICES, LATE].map(M::up);
+    let steps = [FIRST, CHANGES, READING, FILES, PEOPLE, PAGES, DEVICES, LATE, DROPPED].map(M::up);
     let steps = Migrations::new(steps.into());
     let version = version(&connection).map_err(|cause| failed(cause.to_string()))?;
     if version > NEWEST {

@@ -178,6 +178,7 @@ impl Engine {
         known.fetched_at = 0;
         self.contacts_touched.insert(name.clone());
         self.overrule(&gone)?;
+        self.list_taken(&account, list)?;
         for device in gone {
             self.device_gone(&name, &device)?;
         }

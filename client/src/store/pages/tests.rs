@@ -170,7 +170,7 @@ fn a_profile_without_pages_gets_them() {
     drop(profile);
     let database = rusqlite::Connection::open(path.join(DATABASE)).unwrap();
     let back = "DROP TRIGGER page_of_new; DROP TRIGGER page_of_written; DROP TRIGGER page_of_gone; DROP TABLE page;
-                DROP TABLE told; DROP TABLE shared; DROP TABLE late; PRAGMA user_version = 5";
+                DROP TABLE told; DROP TABLE shared; DROP TABLE late; DROP TABLE dropped; PRAGMA user_version = 5";
     database.execute_batch(back).unwrap();
     drop(database);
     let profile = open(&path, b"right").unwrap();
