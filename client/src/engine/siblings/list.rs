@@ -66,9 +66,10 @@ impl Engine {
             }
             None => {
                 self.tell(Some(id), Event::DeviceRequest { request: asked.to_string(), code: shown.to_string() });
+                // Not the code itself: whoever pasted it would have compared nothing.
                 let error = Error::new(ErrorCode::Usage, "the device code is to be compared first; nothing was added")
                     .because(format!("it is {shown}, and the other machine must show the same"))
-                    .advise(format!("sealpost device add {asked} --code {shown}"));
+                    .advise(format!("sealpost device add {asked} --code WHAT-THE-OTHER-MACHINE-SHOWS"));
                 return self.end_with(id, error);
             }
         }
