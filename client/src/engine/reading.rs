@@ -97,7 +97,8 @@ impl Engine {
             let mut looked_at = 0;
             self.rows().walk_back(&conversation, |line| {
                 looked_at += 1;
-                if line.account == account && line.number > 0 && line.number <= receipt.through {
+                if line.account == account && line.device == device && line.number > 0 && line.number <= receipt.through
+                {
                     read.push(line);
                 }
                 looked_at < MAX_LOOKED_AT

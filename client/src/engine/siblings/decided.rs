@@ -257,9 +257,11 @@ impl Engine {
             self.accept_contact(&name);
         }
         let Some(contact) = self.contact_mut(&name) else { return Ok(()) };
-        contact.pinned = person.pinned.or(contact.pinned);
-        // [MSG-44] of one key neither is ever taken back.
-        contact.verified |= person.verified;
+        // A fingerprint beside a key is that of the key.
+        let pinned = person.pinned.filter(|pinned| person.account.is_none_or(|key| fingerprint(&key) == *pinned));
+        contact.pinned = pinned.or(contact.pinned);
+        // [MSG-44] of one key neither is ever taken back; and a mark is that of a key.
+        contact.verified |= person.verified && (person.account.is_some() || person.pinned.is_some());
         contact.accepted |= person.accepted;
         contact.blocked = person.blocked;
         contact.expire_after = person.expire_after;

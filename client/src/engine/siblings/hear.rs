@@ -50,7 +50,7 @@ impl Engine {
                 DeviceSync::Said { to, account, content, far } => self.hear_said(by, &to, account, content, far)?,
                 DeviceSync::Reached { ids, far } => {
                     for id in ids.iter().take(MAX_ITEMS) {
-                        self.advance(id, state(far))?;
+                        self.hear_state(by, id, far)?;
                     }
                 }
                 DeviceSync::Read { lines } => self.hear_read(&lines)?,
@@ -81,6 +81,12 @@ impl Engine {
         Ok(())
     }
 
+    /// How far a message came that another device sent; of those of others, it knows nothing. **[MSG-43]**
+    fn hear_state(&mut self, by: DeviceId, id: &ContentId, far: Far) -> Stored<()> {
+        let line = self.rows().line(&self.own.account, id)?;
+        if line.is_some_and(|line| line.device == by) { self.advance(id, state(far)) } else { Ok(()) }
+    }
+
     /// A copy of what was said on another device: a line of one's own. **[MSG-43]**
     fn hear_said(
         &mut self,
@@ -93,7 +99,13 @@ impl Engine {
         let own = self.own.account;
         // [MSG-24]
         if self.rows().line(&own, &content.id)?.is_some() || !self.rows().first_time(&own, &content.id)? {
-            return self.advance(&content.id, state(far));
+            return self.hear_state(by, &content.id, far);
+        }
+        // [MSG-40] it has had its time where it was said.
+        let sent = !matches!(far, Far::Queued | Far::NotDelivered);
+        let goes_at = |seconds: u32| content.sent_at.saturating_add(u64::from(seconds) * 1_000);
+        if sent && content.expire_after.is_some_and(|seconds| seconds > 0 && goes_at(seconds) <= self.now) {
+            return Ok(());
         }
         let to_oneself = self.is_own(to);
         if !to_oneself {

@@ -6,7 +6,7 @@ use sealpost_spec::message::{Body, Content, ContentId, DeviceSync, Far, MAX_ITEM
 use sealpost_spec::transparency::TreeHead;
 use sealpost_spec::wire::{Bytes, encode};
 
-use crate::api::{Error, ErrorCode, State};
+use crate::api::{Error, ErrorCode, Kind, State};
 use crate::engine::send::GIVE_UP;
 use crate::engine::timers::Timer;
 use crate::engine::{CommandId, Engine};
@@ -65,7 +65,9 @@ impl Engine {
         self.siblings.copies.extend(told.said().map(|id| (id, told.order)));
         self.rows().put_told(&told)?;
         if let Some(oldest) = told.order.checked_sub(MAX_WAITING) {
-            self.rows().delete_told(oldest)?;
+            if let Some(told) = self.rows().told_at(oldest)? {
+                self.forget_one(&told)?;
+            }
         }
         self.timers.set_sooner(Timer::Siblings, due);
         Ok(())
@@ -167,7 +169,10 @@ impl Engine {
         if line.state == State::Queued && (for_nobody || content.sent_at + UNSENT > self.now) {
             return Ok(Fate::Later(self.copy_due()));
         }
-        let (to, account, content) = (to.clone(), *account, content.clone());
+        let (to, account, mut content) = (to.clone(), *account, content.clone());
+        if line.kind == Kind::Removed {
+            content.body = Body::Text(String::new());
+        }
         Ok(Fate::Now(Box::new(DeviceSync::Said { to, account, content, far: far(line.state) })))
     }
 

@@ -4,6 +4,7 @@ use sealpost_crypto::identity::{
     AccountSecret, DeviceSecret, device_code, device_request, fingerprint, verify_devices,
 };
 use sealpost_spec::account::DeviceId;
+use sealpost_spec::mailbox::DeliveryToken;
 use sealpost_spec::message::{Body, Content, ContentId, DeviceSync, Far, MAX_ITEMS, SyncedPerson};
 use sealpost_spec::relay::{Answer, Request};
 use sealpost_spec::transparency::TreeHead;
@@ -262,4 +263,112 @@ fn a_device_that_floods_another_is_bounded() {
     assert!((9_000..=10_000).contains(&known), "{known}");
     world.send(1, "alice", "may I?");
     assert_eq!(texts(&world.history(0, "bob")), ["may I?"], "a real stranger is heard");
+}
+
+/// [MSG-43] how far a message came is known to the device that sent it: another one neither makes it delivered, nor gives it up.
+#[test]
+fn nobody_but_its_sender_says_how_far_a_message_came() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.go_offline(1);
+    world.send(0, "bob", "are you there?");
+    let (now, bob, name) = (world.now, world.engine(1).own.account, "bob".parse().unwrap());
+    let id = world.engine(0).outbox.pendings_to(&name).next().unwrap().id;
+    let of_it = |far| {
+        let content = Content { id, ..content(1, now, "are you there?") };
+        [
+            DeviceSync::Reached { ids: vec![id], far },
+            DeviceSync::Said { to: "bob".parse().unwrap(), account: Some(bob), content, far },
+        ]
+    };
+    for far in [Far::Delivered, Far::Read, Far::NotDelivered] {
+        hears(&mut world, &of_it(far));
+        assert_eq!(world.history(0, "bob")[0].state, State::Sent, "{far:?}");
+    }
+    let copied = content(2, now, "from the phone");
+    let id = copied.id;
+    hears(
+        &mut world,
+        &[DeviceSync::Said { to: "bob".parse().unwrap(), account: Some(bob), content: copied, far: Far::Sent }],
+    );
+    hears(&mut world, &[DeviceSync::Reached { ids: vec![id], far: Far::Delivered }]);
+    assert_eq!(world.history(0, "bob")[1].state, State::Delivered);
+}
+
+/// [MSG-44] [THREAT-28] a mark that names no key marks nobody; a fingerprint beside a key that is not its own is left out.
+#[test]
+fn a_mark_without_a_key_marks_nobody() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.send(0, "bob", "hello");
+    let (now, bob) = (world.now, world.engine(1).own.account);
+    let name: sealpost_spec::account::Name = "bob".parse().unwrap();
+    let other = fingerprint(&AccountSecret::generate(&mut dice(77)).key());
+    let person = |at, account, pinned, verified| {
+        DeviceSync::Person(SyncedPerson {
+            at,
+            name: "bob".parse().unwrap(),
+            account,
+            pinned,
+            list: None,
+            token: None,
+            verified,
+            accepted: true,
+            blocked: false,
+            muted: false,
+            expire_after: None,
+            label: String::new(),
+        })
+    };
+    hears(&mut world, &[person(now + 1, None, None, true)]);
+    assert!(!world.engine(0).contacts[&name].verified);
+    hears(&mut world, &[person(now + 2, Some(bob), Some(other), false)]);
+    assert_ne!(world.engine(0).contacts[&name].pinned, Some(other));
+    hears(&mut world, &[person(now + 3, Some(bob), None, true)]);
+    assert!(world.engine(0).contacts[&name].verified);
+}
+
+/// [MSG-45] zeros stand for a token that is not known: nobody brings that back.
+#[test]
+fn a_token_of_zeros_is_none() {
+    let mut world = World::new(&["alice"]);
+    adds(&mut world, 21);
+    let token = world.engine(0).own.token;
+    let at = world.now + 1;
+    hears(&mut world, &[DeviceSync::Token { at, token: DeliveryToken([0; 32]) }]);
+    assert_eq!(world.engine(0).own.token, token);
+    hears(&mut world, &[DeviceSync::Token { at, token: DeliveryToken([5; 32]) }]);
+    assert_eq!(world.engine(0).own.token, DeliveryToken([5; 32]));
+}
+
+/// [MSG-40] [MSG-43] a device that comes late shows nothing of what has had its time where it was said; and of what was deleted before its
+/// copy left, the copy does not say what it was.
+#[test]
+fn a_copy_brings_nothing_back() {
+    let mut world = World::new(&["alice", "bob"]);
+    let (now, bob) = (world.now, world.engine(1).own.account);
+    let gone = Content { expire_after: Some(60), ..content(1, now - 61_000, "burn this") };
+    let open = Content { expire_after: Some(60), ..content(2, now - 10_000, "and this") };
+    let waits = Content { expire_after: Some(60), ..content(3, now - 61_000, "not sent yet") };
+    let said = |content, far| DeviceSync::Said { to: "bob".parse().unwrap(), account: Some(bob), content, far };
+    hears(&mut world, &[said(gone, Far::Sent), said(open, Far::Sent), said(waits, Far::Queued)]);
+    assert_eq!(texts(&world.history(0, "bob")), ["not sent yet", "and this"]);
+
+    adds(&mut world, 21);
+    world.send(0, "bob", "a secret");
+    let line = world.history(0, "bob").into_iter().find(|line| line.text.as_raw() == "a secret").unwrap();
+    world.run(0, Command::Delete { id: Some(line.id), within: None });
+    world.pass(2 * 60_000);
+    let own = world.engine(0).own.name.clone();
+    let engine = world.engine(0);
+    let mut copied = Vec::new();
+    for pending in engine.outbox.pendings_to(&own) {
+        let content = engine.rows().content(&pending.id).unwrap().unwrap();
+        let Body::DeviceSync(items) = content.body else { continue };
+        for item in DeviceSync::split(&items).unwrap() {
+            if let DeviceSync::Said { content, .. } = item {
+                copied.push(content.body);
+            }
+        }
+    }
+    assert_eq!(copied.len(), 2, "{copied:?}");
+    assert!(!format!("{copied:?}").contains("a secret"), "{copied:?}");
 }
