@@ -448,6 +448,11 @@ impl Engine {
             if known.is_some_and(more) {
                 contact.fetched_at = 0;
             }
+            // Of two lists with one number, both were of this key: which devices there are, this one says. [ACCT-8]
+            let other = contact.changed.as_ref().and_then(|other| DeviceList::parse(&other.body.0).ok());
+            if other.is_some_and(|other| other.account == list.account && other.number <= list.number) {
+                contact.changed = None;
+            }
             contact.account = Some(list.account);
             contact.number = list.number;
             contact.list = Some(signed.clone());

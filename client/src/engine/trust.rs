@@ -166,6 +166,10 @@ impl Engine {
         let pinned = contact.account.as_ref().map(fingerprint).or(contact.pinned);
         let changed = contact.changed.as_ref().and_then(|signed| Some((signed.clone(), verify_devices(signed).ok()?)));
         match changed {
+            // Another list of the same key: it is the same person, so mark and conversation stay. [ACCT-8]
+            Some((signed, list)) if pinned == Some(wanted) && fingerprint(&list.account) == wanted => {
+                self.pin_list(&name, &signed, &list)?;
+            }
             Some((signed, list)) if fingerprint(&list.account) == wanted => {
                 self.replace_key(&name, &signed, &list)?;
             }

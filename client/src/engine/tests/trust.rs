@@ -97,3 +97,44 @@ fn links_of_other_relays_and_other_keys_are_refused() {
     let wrong = format!("{relay}/alice?fp={}", "b".repeat(51) + "a");
     assert_eq!(error_of(&world.run(1, add(wrong))), Some(ErrorCode::NotTrusted));
 }
+
+/// [ACCT-8] two lists of one key with one number stop sending, since one of the two may be a thief's: until that key's next list, or until the
+/// person says that it is theirs. The mark and the conversation stay, as the key does.
+#[test]
+fn another_list_of_the_same_key_is_no_other_person() {
+    use sealpost_crypto::identity::DeviceSecret;
+    use sealpost_spec::account::{DeviceId, DeviceList};
+    for accepts in [false, true] {
+        let mut world = World::new(&["alice", "bob"]);
+        world.send(0, "bob", "hello bob");
+        world.send(1, "alice", "hello alice");
+        let name: sealpost_spec::account::Name = "bob".parse().unwrap();
+        let account = world.engine(1).rows().account_secret().unwrap().unwrap();
+        let mut list = world.engine(1).own_list().unwrap();
+        let shows = |world: &mut World, list: &DeviceList| {
+            *world.relay.list_of("bob") = account.sign_devices(list);
+            let name = name.clone();
+            world.step(0, |engine| {
+                let contact = engine.contact_mut(&name).unwrap();
+                (contact.fetched_at, contact.verified) = (0, true);
+                engine.retry(&name)
+            });
+        };
+        list.devices.push(DeviceSecret::generate(&mut dice(9)).public(DeviceId(2)));
+        shows(&mut world, &list);
+        assert_eq!(error_of(&world.send(0, "bob", "nothing leaves")), Some(ErrorCode::KeyChanged));
+        if accepts {
+            let fingerprint = sealpost_crypto::identity::fingerprint(&list.account).to_string();
+            let events = world.run(0, Command::Trust { name: "bob".into(), fingerprint });
+            assert_eq!(error_of(&events), None, "{events:?}");
+        } else {
+            list.number += 1;
+            shows(&mut world, &list);
+        }
+        assert_eq!(error_of(&world.send(0, "bob", "as before")), None);
+        let contact = &world.engine(0).contacts[&name];
+        assert!(contact.verified && contact.era == 0 && contact.changed.is_none());
+        assert_eq!(texts(&world.history(0, "bob")), ["hello bob", "hello alice", "as before"]);
+        assert!(world.history(1, "alice").iter().any(|line| line.text.as_raw() == "as before"));
+    }
+}
