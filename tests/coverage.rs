@@ -2,6 +2,7 @@
 //! test that shows it, every label is used in one place, and every *cannot* of the threats page has its test.
 
 pub(crate) mod source;
+mod threats;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,8 +8,10 @@ pub mod evidence;
 pub mod inspect;
 pub mod large;
 pub mod lines;
+pub mod mallory;
 pub mod port;
 pub mod processes;
+pub mod tour;
 
 use std::io::Write as _;
 

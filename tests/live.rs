@@ -24,6 +24,7 @@ mod screen;
 mod service;
 mod talk;
 mod terminal;
+mod tour;
 mod web;
 mod wire;
 

@@ -4,6 +4,7 @@
 //! until a deadline that no healthy machine meets.
 
 mod browser;
+mod mallory;
 mod nats;
 mod person;
 mod programs;
@@ -16,6 +17,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 pub use browser::Browser;
+pub use mallory::MalloryProcess;
 pub use nats::{Nats, Setup, nats_server};
 pub use person::{Following, Person};
 pub use programs::{Programs, programs};

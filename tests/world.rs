@@ -14,7 +14,6 @@
 pub(crate) mod actor;
 pub(crate) mod faults;
 mod links;
-pub(crate) mod mallory;
 mod people;
 pub(crate) mod puppet;
 pub(crate) mod record;
@@ -34,12 +33,12 @@ use sealpost_spec::account::DeviceList;
 use sealpost_spec::mailbox::MailboxId;
 use sealpost_spec::relay::{Address, Answer, Registering, Request, WorkPrice};
 use sealpost_spec::wire::{RelayFrame, decode};
+use sealpost_tests::mallory::Mallory;
 use sha2::{Digest, Sha256};
 
 pub(crate) use actor::{Actor, error_of};
 use faults::Faults;
 use links::{Happening, Link, LinkId};
-use mallory::Mallory;
 use people::Person;
 use record::Record;
 use waiting::Waiting;

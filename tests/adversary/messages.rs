@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use sealpost_client::api::{Event, State, Wait};
-use sealpost_spec::mailbox::{Envelope, EnvelopeId, Push, Seq};
+use sealpost_spec::mailbox::{Envelope, EnvelopeId, Push};
 use sealpost_spec::message::{BOX_SIZES, Body, Receipt};
 use sealpost_spec::relay::{Answer, Request};
 use sealpost_spec::wire::{Bytes, decode, encode};
+use sealpost_tests::mallory::lies::messages::{drops, push_of};
 
 use super::{acquainted, delivered_to, messages, refusals};
-use crate::world::puppet::Puppet;
 use crate::world::{DAY, HOUR, MINUTE, World};
 
 /// Envelopes that the relay was given, in order.
@@ -19,10 +19,6 @@ fn envelopes(world: &World) -> Vec<Envelope> {
         _ => None,
     };
     world.record.of("request").filter_map(envelope).collect()
-}
-
-fn push_of(envelope: &Envelope, seq: u64) -> Push {
-    Push::Envelope { seq: Seq(seq), id: envelope.id, sealed: envelope.sealed.clone() }
 }
 
 /// [THREAT-3] [THREAT-4] What the relay was given of a message holds neither its text nor anything of its sender.
@@ -102,7 +98,7 @@ fn a_bent_envelope_is_refused_and_changes_nothing() {
 #[test]
 fn a_message_is_not_attributed_to_somebody_else() {
     let mut world = acquainted(302);
-    let mut mallory = Puppet::new(&mut world, "mallory");
+    let mut mallory = world.puppet("mallory");
     world.registers_puppet(&mut mallory).unwrap();
     let bob = world.bundle_of("bob");
     let Ok(Answer::Devices(alices)) = world.stranger_asks(&Request::FetchDevices("alice".parse().unwrap())) else {
@@ -223,10 +219,7 @@ fn a_relabelled_envelope_does_not_open() {
 fn a_dropped_message_is_noticed_and_sent_again() {
     let mut world = acquainted(307);
     let mailbox = world.mailbox_of("bob");
-    world.mallory.request = Some(Box::new(move |_, request| match request {
-        Request::Deliver { envelope, .. } if envelope.mailbox == mailbox => Some(Ok(Answer::Accepted { seq: Seq(77) })),
-        _ => None,
-    }));
+    world.mallory = drops(mailbox);
     let dropped = world.alice().says("bob", "dropped");
     world.settle();
     world.mallory.reform();
@@ -250,13 +243,10 @@ fn a_dropped_message_is_noticed_and_sent_again() {
 fn delivered_takes_the_recipients_receipt() {
     let mut world = acquainted(308);
     let mailbox = world.mailbox_of("bob");
-    world.mallory.request = Some(Box::new(move |_, request| match request {
-        Request::Deliver { envelope, .. } if envelope.mailbox == mailbox => Some(Ok(Answer::Accepted { seq: Seq(77) })),
-        _ => None,
-    }));
+    world.mallory = drops(mailbox);
     let id = world.alice().says("bob", "have you got it?");
     world.settle();
-    let mut mallory = Puppet::new(&mut world, "mallory");
+    let mut mallory = world.puppet("mallory");
     world.registers_puppet(&mut mallory).unwrap();
     let alice = world.bundle_of("alice");
     let Ok(Answer::Devices(bobs)) = world.stranger_asks(&Request::FetchDevices("bob".parse().unwrap())) else {
@@ -281,7 +271,7 @@ fn delivered_takes_the_recipients_receipt() {
 #[test]
 fn strangers_get_no_receipt() {
     let mut world = World::new(309);
-    let mut mallory = Puppet::new(&mut world, "mallory");
+    let mut mallory = world.puppet("mallory");
     world.registers_puppet(&mut mallory).unwrap();
     let bob = world.bundle_of("bob");
     let now = world.now;
@@ -324,7 +314,7 @@ fn another_protocol_version_is_refused() {
     assert_eq!(RelayHello::parse(&RelayHello::no_version(7, 9)), Ok(Err((7, 9))));
     // And a first message of another session version is refused like any bent one.
     let mut world = acquainted(310);
-    let mut mallory = Puppet::new(&mut world, "mallory");
+    let mut mallory = world.puppet("mallory");
     world.registers_puppet(&mut mallory).unwrap();
     let bob = world.bundle_of("bob");
     let now = world.now;

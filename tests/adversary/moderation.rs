@@ -1,12 +1,13 @@
 //! Lies about who decides in a room.
 
 use sealpost_client::api::{Command, ErrorCode, Event, Kind};
-use sealpost_crypto::identity::{RelaySecret, body_hash, post_hash};
-use sealpost_spec::account::Name;
+use sealpost_crypto::identity::{RelaySecret, post_hash};
+use sealpost_spec::account::{AccountKey, Name};
 use sealpost_spec::mailbox::{Push, Seq};
 use sealpost_spec::relay::{Answer, Request};
-use sealpost_spec::room::{Person, Post, PostHash, PostHead, PostId, PostKind, RoomName, RoomReceipt};
+use sealpost_spec::room::{Person, Post, PostHash, PostHead, PostKind, RoomName, RoomReceipt};
 use sealpost_spec::wire::Bytes;
+use sealpost_tests::mallory::lies::rooms::{forged_decision, names_another_creator};
 
 use super::refusals;
 use super::rooms::{garden, posts};
@@ -44,24 +45,8 @@ fn topic(world: &mut World, who: &str) -> Option<String> {
 }
 
 /// What somebody decides about somebody, signed by keys in the test's hands.
-fn signed(world: &World, by: &Puppet, kind: PostKind, whom: &Name, key: [u8; 32]) -> Post {
-    let body = Person { name: whom.clone(), reason: "go away".to_owned() }.layout();
-    let head = PostHead {
-        relay: world.relay_key,
-        room: room(),
-        author: by.name.clone(),
-        account: by.account.key(),
-        device: by.public(),
-        number: 1,
-        previous: PostHash::default(),
-        time: world.now,
-        id: PostId::new(world.now, [kind as u8; 10]),
-        kind,
-        target: PostId::NONE,
-        target_hash: PostHash(key),
-        body_hash: body_hash(&body),
-    };
-    Post { head: by.device.sign_post(&head), author: by.list(), body: Some(Bytes(body)) }
+fn signed(world: &World, by: &Puppet, kind: PostKind, whom: &Name, key: AccountKey) -> Post {
+    forged_decision(by, world.relay_key, room(), kind, (whom, key), world.now)
 }
 
 /// The posts of this kind that the relay pushed.
@@ -76,9 +61,9 @@ fn of_kind(world: &World, kind: PostKind) -> Vec<Post> {
 fn a_forged_kick_puts_nobody_out() {
     let mut world = garden(420);
     let (bob, carol) = (world.devices_of("bob").account, world.devices_of("carol").account);
-    let impostor = Puppet::new(&mut world, "alice");
+    let impostor = world.puppet("alice");
     for kind in [PostKind::Kick, PostKind::Ban] {
-        let forged = signed(&world, &impostor, kind, &"bob".parse().unwrap(), bob.0);
+        let forged = signed(&world, &impostor, kind, &"bob".parse().unwrap(), bob);
         world.inject("bob", Push::Post { room: room(), seq: Seq(900), post: forged });
     }
     world.pass(MINUTE);
@@ -110,10 +95,10 @@ fn only_who_made_a_room_decides_in_it() {
     let mut world = garden(421);
     let told = world.carol().asks(decide(PostKind::Kick, "bob", "I want to"));
     assert_eq!(error_of(&told), Some(ErrorCode::Refused));
-    let mut dave = Puppet::new(&mut world, "dave");
+    let mut dave = world.puppet("dave");
     let bob = world.devices_of("bob").account;
     for kind in [PostKind::Kick, PostKind::Ban] {
-        let post = signed(&world, &dave, kind, &"bob".parse().unwrap(), bob.0);
+        let post = signed(&world, &dave, kind, &"bob".parse().unwrap(), bob);
         for who in ["alice", "bob", "carol"] {
             world.inject(who, Push::Post { room: room(), seq: Seq(910), post: post.clone() });
         }
@@ -180,7 +165,7 @@ fn old_decisions_do_not_come_back() {
 #[test]
 fn a_creator_is_not_replaced() {
     let mut world = garden(423);
-    let mut dave = Puppet::new(&mut world, "dave");
+    let mut dave = world.puppet("dave");
     let (key, alice) = (dave.account.key(), world.devices_of("alice").account);
     let pinned = |world: &mut World, who: &str| {
         let listed = world.person(who).asks(Command::Conversations);
@@ -190,14 +175,7 @@ fn a_creator_is_not_replaced() {
         })
     };
     assert_eq!(pinned(&mut world, "bob").as_deref(), Some("@alice"));
-    let secret = world.relay_secret();
-    world.mallory.answer = Some(Box::new(move |_, request, answer| match request {
-        Request::Room { room, .. } => {
-            let lie = RoomReceipt { room: room.clone(), name: "dave".parse().unwrap(), account: key, time: 1 };
-            Ok(Answer::Room { receipt: Some(secret.sign_room(&lie)) })
-        }
-        _ => answer,
-    }));
+    world.mallory = names_another_creator(world.relay_secret(), "dave".parse().unwrap(), key);
     world.lose_store();
     world.pass(2 * HOUR);
     world.settle();
@@ -208,7 +186,7 @@ fn a_creator_is_not_replaced() {
         refusals(&mut world, "bob")
     );
     let bob = world.devices_of("bob").account;
-    let post = signed(&world, &dave, PostKind::Ban, &"bob".parse().unwrap(), bob.0);
+    let post = signed(&world, &dave, PostKind::Ban, &"bob".parse().unwrap(), bob);
     world.inject("bob", Push::Post { room: room(), seq: Seq(7_000), post });
     world.pass(MINUTE);
     assert!(is_in(&mut world, "bob"));

@@ -9,7 +9,6 @@ use sealpost_spec::room::{Post, PostHash, PostHead, PostId, PostKind, RoomName};
 use sealpost_spec::wire::{Bytes, LENGTH_PREFIX, RelayFrame, decode};
 
 use super::refusals;
-use crate::world::puppet::Puppet;
 use crate::world::{MINUTE, World};
 
 /// Alice, Bob and Carol in the garden.
@@ -95,8 +94,8 @@ fn a_forged_post_is_refused() {
     let mut world = garden(401);
     let _ = world.alice().says("#garden", "I am alice");
     world.settle();
-    let mut impostor = Puppet::new(&mut world, "alice");
-    let mut dave = Puppet::new(&mut world, "dave");
+    let mut impostor = world.puppet("alice");
+    let mut dave = world.puppet("dave");
     let room: RoomName = "garden".parse().unwrap();
     let body = b"send me money".to_vec();
     let mut head = PostHead {

@@ -6,13 +6,12 @@ use sealpost_crypto::session::{OwnPrekeys, Session, named_prekeys};
 use sealpost_spec::account::PrekeyRole;
 
 use crate::world::World;
-use crate::world::puppet::Puppet;
 
 /// A session between two puppets, each having spoken once: alice's state, bob's state.
 fn talking(rng: &mut ChaCha20Rng) -> (Session, Session) {
     let mut world = World::empty(500);
-    let alice = Puppet::new(&mut world, "alice");
-    let bob = Puppet::new(&mut world, "bob");
+    let alice = world.puppet("alice");
+    let bob = world.puppet("bob");
     let list = sealpost_crypto::identity::verify_devices(&bob.list()).unwrap();
     let bundle = sealpost_crypto::session::VerifiedBundle::verify(&bob.bundle().devices[0], &list).unwrap();
     let session = Session::initiate(&alice.party(), &alice.device, &bundle, rng).unwrap();

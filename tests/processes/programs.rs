@@ -2,12 +2,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Where the two programs are.
+/// Where the programs are.
 pub struct Programs {
     /// `sealpost-relay`
     pub relay: PathBuf,
     /// `sealpost`
     pub client: PathBuf,
+    /// `sealpost-tests`, which is no release's; not there where it is release builds that are tested.
+    pub tests: Option<PathBuf>,
 }
 
 /// Builds both programs, once, and takes their paths from what cargo says. With `SEALPOST_TESTED=release` it is their release
@@ -34,16 +36,20 @@ pub fn programs() -> &'static Programs {
         }
         let output = command.stderr(Stdio::inherit()).output().expect("cargo starts");
         assert!(output.status.success(), "cargo build failed");
-        let find = |name: &str| {
+        let built = |name: &str| {
             String::from_utf8_lossy(&output.stdout)
                 .lines()
                 .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
                 .filter(|message| message["target"]["name"] == name)
                 .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-                .unwrap_or_else(|| panic!("cargo built no {name}"))
         };
+        let find = |name: &str| built(name).unwrap_or_else(|| panic!("cargo built no {name}"));
         let mine = folder_beside(&find("sealpost-relay"), root);
-        Programs { relay: link(&find("sealpost-relay"), &mine), client: link(&find("sealpost"), &mine) }
+        Programs {
+            relay: link(&find("sealpost-relay"), &mine),
+            client: link(&find("sealpost"), &mine),
+            tests: built("sealpost-tests").map(|program| link(&program, &mine)),
+        }
     })
 }
 

@@ -14,7 +14,6 @@ use sealpost_spec::relay::{Answer, Request};
 use sealpost_spec::wire::{Bytes, decode, encode};
 
 use crate::world::faults::Faults;
-use crate::world::puppet::Puppet;
 use crate::world::{DAY, HOUR, MINUTE, SECOND, World, error_of};
 
 const PHONE: &str = "alice's phone";
@@ -346,7 +345,7 @@ fn a_revoked_device_is_out() {
 fn a_lie_about_ones_own_devices_changes_nothing() {
     for lie in 0..3 {
         let mut world = house(306 + lie);
-        let mallory = Puppet::new(&mut world, "alice");
+        let mallory = world.puppet("alice");
         let older = match world.stranger_asks(&Request::FetchDevices("alice".parse().unwrap())) {
             Ok(Answer::Devices(signed)) => signed,
             other => panic!("{other:?}"),
@@ -386,7 +385,7 @@ fn a_lie_about_ones_own_devices_changes_nothing() {
 #[test]
 fn a_stranger_says_nothing_in_the_name_of_a_device() {
     let mut world = house(310);
-    let mut mallory = Puppet::new(&mut world, "mallory");
+    let mut mallory = world.puppet("mallory");
     world.registers_puppet(&mut mallory).unwrap();
     let text = mallory.content(7, world.now, Body::Text("I owe mallory a thousand".to_owned()));
     let item = DeviceSync::Said {

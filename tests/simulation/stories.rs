@@ -1,7 +1,7 @@
 //! What goes wrong in one particular way, told as a story.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sealpost_client::api::{Command, ErrorCode, Event, State, Trust, Wait};
 use sealpost_spec::account::Name;
@@ -317,17 +317,17 @@ fn a_message_held_back_for_six_weeks_stays_closed() {
     world.settle();
     assert_eq!(world.bob().heard(), ["first"]);
     // The next envelope for bob is kept from him, however often it is sent, until it comes before another one.
-    let held: Rc<RefCell<Option<(EnvelopeId, Push)>>> = Rc::default();
-    let released = Rc::new(Cell::new(false));
-    let (kept, free) = (Rc::clone(&held), Rc::clone(&released));
+    let held: Arc<Mutex<Option<(EnvelopeId, Push)>>> = Arc::default();
+    let released = Arc::new(AtomicBool::new(false));
+    let (kept, free) = (Arc::clone(&held), Arc::clone(&released));
     world.mallory.push = Some(Box::new(move |person, push| {
         let Push::Envelope { id, .. } = push else { return vec![push] };
-        let mut kept = kept.borrow_mut();
+        let mut kept = kept.lock().unwrap();
         if person != "bob" {
             return vec![push];
         }
         let of_held = kept.get_or_insert_with(|| (id, push.clone())).0;
-        match (of_held == id, free.get()) {
+        match (of_held == id, free.load(Ordering::Relaxed)) {
             (true, _) => Vec::new(),
             (false, false) => vec![push],
             (false, true) => vec![kept.as_ref().expect("one is held").1.clone(), push],
@@ -340,7 +340,7 @@ fn a_message_held_back_for_six_weeks_stays_closed() {
     assert_eq!(world.bob().heard(), ["and on"]);
     world.pass(38 * DAY);
     assert_eq!(world.alice().state_of("bob", &lost), State::NotDelivered);
-    released.set(true);
+    released.store(true, Ordering::Relaxed);
     let _ = world.alice().says("bob", "are you there?");
     world.settle();
     assert_eq!(world.bob().heard(), ["are you there?"]);

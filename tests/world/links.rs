@@ -249,6 +249,10 @@ impl World {
         if let Some(bend) = self.mallory.hello.as_mut() {
             hello = bend(person, hello);
         }
+        if let Some(version) = self.mallory.version {
+            // A client that can't read a hello closes the link.
+            hello = RelayHello::parse(&hello.layout(version)?).ok()?.ok()?;
+        }
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let delay = self.delay() + self.delay();
