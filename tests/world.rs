@@ -17,17 +17,18 @@ mod links;
 mod people;
 pub(crate) mod puppet;
 pub(crate) mod record;
+pub(crate) mod transitions;
 mod waiting;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use sealpost_client::api::Command;
 use sealpost_crypto::identity::{RelaySecret, mailbox, relay_pin, verify_devices};
-use sealpost_relay::store::{CrashPoints, DUPLICATE_WINDOW, Memory, memory};
+use sealpost_relay::store::{CrashPoint as StoreCrash, CrashPoints, DUPLICATE_WINDOW, Memory, memory};
 use sealpost_relay::{Relay, Rules};
 use sealpost_spec::account::DeviceList;
 use sealpost_spec::mailbox::MailboxId;
@@ -41,6 +42,7 @@ use faults::Faults;
 use links::{Happening, Link, LinkId};
 use people::Person;
 use record::Record;
+use transitions::Walked;
 use waiting::Waiting;
 
 /// Milliseconds.
@@ -58,6 +60,18 @@ const BEGINNING: u64 = 1_790_000_000_000;
 /// Drives a future of the relay's: over the memory store each is ready at its first poll.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     memory::ready(future).expect("nothing waits over the memory store")
+}
+
+/// Counts the commits of a store that is doomed; whether this is the point.
+fn crashes(doom: &Mutex<Option<(u32, StoreCrash)>>, point: StoreCrash) -> bool {
+    let mut doom = doom.lock().unwrap();
+    match doom.as_mut() {
+        Some((left, at)) if *at == point => {
+            *left = left.saturating_sub(1);
+            *left == 0
+        }
+        _ => false,
+    }
 }
 
 /// Nothing is due within this time: the world has come to rest.
@@ -91,6 +105,12 @@ pub(crate) struct World {
     pub(crate) mallory: Mallory,
     /// Everything that the relay saw, said, held or logged.
     pub(crate) record: Record,
+    /// What has happened, by name.
+    pub(crate) walked: Walked,
+    /// Where the relay's store is to crash: after how many commits, and on which side of that one.
+    store_doom: Arc<Mutex<Option<(u32, StoreCrash)>>>,
+    /// Clients forget what they store of a session; see [`World::forgets_ratchets`].
+    forgetful: bool,
     trace: Sha256,
     /// `SEALPOST_TRACE` tells everything that happens.
     told: bool,
@@ -134,6 +154,9 @@ impl World {
             faults: Faults::default(),
             mallory: Mallory::default(),
             record: Record::new(),
+            walked: Walked::default(),
+            store_doom: Arc::default(),
+            forgetful: false,
             trace: Sha256::new(),
             told: std::env::var_os("SEALPOST_TRACE").is_some(),
             dice,
@@ -243,7 +266,9 @@ impl World {
     pub(crate) fn start_relay(&mut self) {
         if self.relay.is_none() {
             self.mark("relay starts", &[]);
+            let doom = Arc::clone(&self.store_doom);
             let store = self.disk.take().expect("a relay that is down has a disk");
+            let store = store.reopen(CrashPoints::when(move |point, _| crashes(&doom, point)));
             let secret = self.relay_secret();
             let rng = ChaCha20Rng::from_seed(self.dice.random());
             let relay = ready(Relay::new(store, secret, self.rules.clone(), rng)).unwrap();
@@ -275,6 +300,12 @@ impl World {
     /// A copy of what the relay has stored.
     pub(crate) fn backup(&self) -> Memory {
         self.relay.as_ref().expect("it runs").store().backup()
+    }
+
+    /// From now on clients that are opened lose what they store of a session after its first state: as if a commit of the
+    /// ratchet had been left out of the program.
+    pub(crate) fn forgets_ratchets(&mut self) {
+        self.forgetful = true;
     }
 
     /// Adds what the relay holds now to the record.
@@ -321,8 +352,10 @@ impl World {
 
     /// The command that replays a failing seed.
     pub(crate) fn replay(&self) -> String {
+        let steps =
+            std::env::var("SEALPOST_STEPS").map_or_else(|_| String::new(), |steps| format!("SEALPOST_STEPS={steps} "));
         format!(
-            "SEALPOST_SEEDS={}..{} cargo test -p sealpost-tests --locked simulation -- --nocapture",
+            "{steps}SEALPOST_SEEDS={}..{} cargo test -p sealpost-tests --locked random_walks -- --nocapture",
             self.seed,
             self.seed + 1
         )

@@ -15,6 +15,8 @@ pub(crate) struct Faults {
     pub(crate) client_crash: u32,
     /// The relay dies when it is asked something.
     pub(crate) relay_crash: u32,
+    /// The relay's store crashes at one of the next commits, before or after it, as when an fsync fails.
+    pub(crate) store_crash: u32,
     /// The relay takes a request and its answer is lost with the link.
     pub(crate) lost_answer: u32,
     /// The relay holds what it is to deliver to somebody who is there for up to so many milliseconds before it writes it;
@@ -34,6 +36,7 @@ impl Faults {
             lost_push: 20,
             client_crash: 12,
             relay_crash: 4,
+            store_crash: 4,
             lost_answer: 15,
             held: 4_000,
             partition: false,

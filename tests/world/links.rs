@@ -15,7 +15,7 @@ use sealpost_spec::relay::{Answer, ClientHello, LinkKind, Refusal, RelayHello, R
 use sealpost_spec::wire::{LENGTH_PREFIX, RelayFrame, VERSION, decode, encode};
 
 use super::waiting::Asked;
-use super::{MINUTE, SECOND, World, ready};
+use super::{MINUTE, SECOND, World, ready, transitions};
 
 /// An anonymous link is replaced after this long.
 const LIFE: u64 = 9 * MINUTE;
@@ -428,6 +428,7 @@ impl World {
         self.record.keep("request", body);
         self.mark("asks", body);
         let request: Request = decode(body).expect("it was encoded by the engine");
+        self.walked.note("request", transitions::request(&request));
         let taken = self.mallory.request.as_mut().and_then(|take| take(&person, &request));
         let asked = Asked { link: id, id: request_id, person, request };
         match (taken, self.relay.clone()) {
@@ -444,6 +445,10 @@ impl World {
         link.caller = Some(caller);
         if let Some(bend) = self.mallory.answer.as_mut() {
             answer = bend(person, request, answer);
+        }
+        match &answer {
+            Ok(answer) => self.walked.note("answer", transitions::answer(answer)),
+            Err(refusal) => self.walked.note("refusal", transitions::refusal(refusal)),
         }
         let frame = RelayFrame::Answer { id: 0, answer };
         let encoded = encode(&frame).unwrap_or_default();
@@ -486,6 +491,7 @@ impl World {
                     let Ok(RelayFrame::Push(push)) = decode(&frame[LENGTH_PREFIX..]) else {
                         panic!("the relay pushes something else than a push")
                     };
+                    self.walked.note("push", transitions::push(&push));
                     self.push(id, &person, push);
                 }
                 if let Some(reason) = ended {

@@ -14,8 +14,8 @@ use sealpost_crypto::vault::Cost;
 use sealpost_spec::account::{ContactLink, Name};
 use sealpost_spec::message::{SALT, SessionMessage};
 
-use super::World;
 use super::links::{Happening, LinkId};
+use super::{World, transitions};
 
 /// Where the next crash is: after how many commits, and on which side of that one.
 pub(super) type Doom = Arc<Mutex<Option<(u32, CrashPoint)>>>;
@@ -209,6 +209,33 @@ impl World {
         self.add(to, name, folder, Some(home));
     }
 
+    /// A copy of somebody's profile as it is now. The client has to be closed.
+    pub(crate) fn profile_of(&self, person: &str) -> tempfile::TempDir {
+        let person = &self.people[person];
+        assert!(person.engine.is_none(), "a profile that is open is copied by `backs_up`");
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(&person.folder, copy.path());
+        copy
+    }
+
+    /// Somebody's profile is again what it was when this copy was made. The client has to be closed.
+    pub(crate) fn goes_back(&mut self, person: &str, copy: &tempfile::TempDir) {
+        self.mark("goes back", person.as_bytes());
+        let person = &self.people[person];
+        assert!(person.engine.is_none(), "nobody restores under a client that runs");
+        std::fs::remove_dir_all(&person.folder).unwrap();
+        copy_folder(copy.path(), &person.folder);
+    }
+
+    /// How sessions went on, as the messages show that left.
+    pub(crate) fn walks_of_sessions(&mut self) {
+        let messages: Vec<Vec<u8>> =
+            self.people.values().flat_map(|person| person.session_messages.lock().unwrap().clone()).collect();
+        for bytes in messages {
+            self.walked.session(&SessionMessage::parse(&bytes).expect("what leaves is a session message"));
+        }
+    }
+
     /// A generator that the seed decides.
     pub(crate) fn new_rng(&mut self) -> ChaCha20Rng {
         ChaCha20Rng::from_seed(self.dice.random())
@@ -222,6 +249,9 @@ impl World {
         let now = self.now;
         let them = self.people.get_mut(person).unwrap();
         assert!(them.engine.is_none(), "{person} is open already");
+        if self.forgetful {
+            forget_sessions(&them.folder);
+        }
         let mut profile = Profile::open(&them.folder, PASSPHRASE, &mut rng).unwrap();
         profile.without_sync();
         let doom = them.doom.clone();
@@ -247,6 +277,7 @@ impl World {
         them.returns = false;
         let id = them.fresh_command();
         let _ = now;
+        self.walked.note("command", transitions::command(&Command::Subscribe));
         self.engine_step(person, |engine, now| engine.command(now, id, Command::Subscribe));
     }
 
@@ -332,6 +363,7 @@ impl World {
             }
             let transmit = engine.poll_transmit();
             for (command, event) in told {
+                self.walked.note("event", transitions::event(&event));
                 self.mark(
                     "event",
                     format!("{person} {command:?} {}", serde_json::to_string(&event).unwrap()).as_bytes(),
@@ -374,6 +406,7 @@ impl World {
         them.answers.insert(id, Vec::new());
         let shown = format!("{person} {}", serde_json::to_string(&command).unwrap());
         self.mark("command", shown.as_bytes());
+        self.walked.note("command", transitions::command(&command));
         self.engine_step(person, |engine, now| engine.command(now, id, command));
         id
     }
@@ -384,6 +417,13 @@ impl Person {
         self.next_command += 1;
         CommandId(self.next_command)
     }
+}
+
+/// Lets a profile keep the first state of each session: what would replace it is not written.
+fn forget_sessions(folder: &Path) {
+    let database = rusqlite::Connection::open(folder.join("profile.db")).unwrap();
+    let trigger = "CREATE TRIGGER IF NOT EXISTS forgets BEFORE UPDATE ON session BEGIN SELECT RAISE(IGNORE); END";
+    database.execute_batch(trigger).unwrap();
 }
 
 /// Copies a profile while nobody writes to it.

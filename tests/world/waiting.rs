@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use rand::RngExt;
 use sealpost_client::engine::RequestId;
-use sealpost_relay::store::Memory;
+use sealpost_relay::store::{CrashPoint as StoreCrash, Memory};
 use sealpost_relay::{Caller, Relay};
 use sealpost_spec::relay::{Answer, Refusal, Request, Work};
 
@@ -49,12 +49,27 @@ impl World {
         if self.faults.held > 0 {
             relay.store().hold();
         }
+        let store_dies = self.chance(self.faults.store_crash);
+        if store_dies {
+            let point = if self.dice.random() { StoreCrash::BeforeCommit } else { StoreCrash::AfterCommit };
+            *self.store_doom.lock().unwrap() = Some((self.dice.random_range(1..=2), point));
+        }
+        let store = Arc::clone(&relay);
         let (now, body) = (self.now, body.to_vec());
         let mut answering: Answering = Box::pin(async move {
             let answer = relay.handle(now, &mut caller, work, &body).await;
             (caller, answer)
         });
-        match polled(&mut answering) {
+        let first = polled(&mut answering);
+        *self.store_doom.lock().unwrap() = None;
+        if store.store().stopped() {
+            // It stops rather than say what it does not know: nobody gets this answer.
+            drop((first, answering));
+            self.mark("store crashes", &[]);
+            self.kill_relay();
+            return self.start_relay();
+        }
+        match first {
             Some((caller, answer)) => self.answers(&asked, caller, answer),
             None => {
                 self.mark("waits", &[]);
