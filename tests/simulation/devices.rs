@@ -2,6 +2,7 @@
 
 mod decided;
 mod late;
+mod leaving;
 mod posts;
 
 use std::collections::BTreeMap;

@@ -252,7 +252,12 @@ impl Engine {
                 Ok(())
             }
             Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
-            Err(Failure::Refused(refusal)) => self.no_login(refused(&refusal)),
+            Err(Failure::Refused(refusal)) => {
+                if refusal == Refusal::NameTaken {
+                    self.perhaps_over()?;
+                }
+                self.no_login(refused(&refusal))
+            }
             // The link tells by itself that it is down, and comes back.
             Err(_) => Ok(()),
         }
@@ -420,6 +425,9 @@ impl Engine {
                     refusal,
                     Refusal::Kicked { .. } | Refusal::Banned { .. } | Refusal::Replaced | Refusal::Unsupported
                 );
+                if matches!(refusal, Refusal::Kicked { .. }) {
+                    self.perhaps_over()?;
+                }
                 let error = refused(&refusal);
                 (error.message.clone(), for_good, for_good.then_some(error))
             }

@@ -11,6 +11,9 @@ use crate::engine::timers::Timer;
 use crate::engine::{CommandId, Engine, Failure};
 use crate::store::Stored;
 
+/// Pause before another login to a relay that does not know the account, in milliseconds.
+const ABSENT: u64 = 5 * 60_000;
+
 impl Engine {
     /// `device link`: shows what is to be carried to the first device, and waits until that has listed this machine and
     /// told it what it knows.
@@ -89,9 +92,25 @@ impl Engine {
         self.introduce()
     }
 
+    /// The account may be over: its owner can end it on the device that has its key, and no other hears more of that than this. A device that
+    /// was linked does not bring it back; it gets the receipt again from where it got it, if the account goes on. **[ACCT-30]**
+    pub(in crate::engine) fn perhaps_over(&mut self) -> Stored<()> {
+        if !self.was_linked() || self.own.receipt.is_none() {
+            return Ok(());
+        }
+        self.own_mut().receipt = None;
+        self.siblings.row.ready = false;
+        self.put_siblings()
+    }
+
     /// Looks again in a moment.
     pub(in crate::engine) fn log_in_later(&mut self) {
         self.timers.set(Timer::Login, self.now + LOGIN_PAUSE);
+    }
+
+    /// Looks again some time: whoever publishes the account anew may be away for long, or for good.
+    pub(in crate::engine) fn log_in_much_later(&mut self) {
+        self.timers.set(Timer::Login, self.now + ABSENT);
     }
 
     /// The others have told everything: the machine is one of them.

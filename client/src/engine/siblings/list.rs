@@ -368,8 +368,12 @@ impl Engine {
         match result {
             Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
             // A device that knows what goes with it publishes the account anew, or does in a moment.
-            Ok(_) | Err(Failure::Refused(Refusal::NoSuchName)) if self.own.receipt.is_none() => {
+            Ok(_) if self.own.receipt.is_none() => {
                 self.log_in_later();
+                Ok(())
+            }
+            Err(Failure::Refused(Refusal::NoSuchName)) if self.own.receipt.is_none() => {
+                self.log_in_much_later();
                 Ok(())
             }
             Err(Failure::Unreachable(_) | Failure::Unknown | Failure::WrongRelay) => {
