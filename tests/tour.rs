@@ -226,12 +226,13 @@ fn in_short(line: &str) -> String {
     let key = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let mut words = Vec::new();
     for word in line.trim_end().split(' ') {
+        let bare = word.trim_end_matches([')', ';']);
         let time = word.trim_matches(['[', ']', ',']);
         let clock = |time: &str| time.len() >= 5 && time.bytes().all(|c| c.is_ascii_digit() || b":-TZ.+".contains(&c));
         words.push(if word.starts_with("sealpost://") || word.starts_with("'sealpost://") {
             "sealpost://…".to_owned()
-        } else if word.len() == 52 && word.chars().all(key) {
-            "…".to_owned()
+        } else if bare.len() == 52 && bare.chars().all(key) {
+            word.replace(bare, "…")
         } else if clock(time) && time.contains([':', '-']) {
             word.replace(time, "…")
         } else {
