@@ -23,6 +23,19 @@ const PASSWORD: u64 = 1024;
 /// What finds a server by its name reads these.
 const NAMES: [&str; 5] =
     ["/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/run/systemd/resolve"];
+/// The NATS client reads the system's certificates, though it is told whom to trust, and connects to nobody where it may
+/// not.
+const CERTIFICATES: [&str; 7] = [
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/share/pki",
+    "/usr/local/share/ca-certificates",
+    "/var/lib/ca-certificates",
+];
+/// What names others.
+const CERTIFICATES_IN: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// Names over TCP, where an answer is long.
 const DNS: u16 = 53;
 
@@ -97,7 +110,13 @@ pub(super) fn reached(config: &Config) -> Result<(Vec<u16>, Vec<PathBuf>), Failu
         return Ok((Vec::new(), Vec::new()));
     }
     let ports = servers.iter().chain(&config.cluster.monitors()?).map(|server| server.port).chain([DNS]).collect();
-    Ok((ports, NAMES.map(PathBuf::from).to_vec()))
+    let mut files = NAMES.map(PathBuf::from).to_vec();
+    if !config.cluster.tls_ca.as_os_str().is_empty() {
+        files.extend(CERTIFICATES.map(PathBuf::from));
+        let named = CERTIFICATES_IN.iter().filter_map(std::env::var_os);
+        files.extend(named.flat_map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>()));
+    }
+    Ok((ports, files))
 }
 
 /// The key that the operator has brought.
