@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::processes::{Following, Nats, Person, RelayProcess, Setup};
+use crate::processes::{Following, Machine, Nats, Person, RelayProcess, Setup};
 
 /// Servers and relays at 127.0.0.1, .2 and so on; all relays have one port, as an address names one.
 pub struct Cluster {
@@ -28,15 +28,31 @@ impl Cluster {
     pub fn start(folder: &Path, servers: usize, relays: usize) -> Option<Self> {
         let nats = Nats::start(folder, servers, Setup::default())?;
         let hosts: Vec<String> = (1..=relays).map(|number| format!("127.0.0.{number}")).collect();
-        let mut cluster = Self { nats, relays: Vec::new(), folder: folder.to_owned(), hosts: hosts.join(",") };
+        let hosts: Vec<(&str, &[&str])> = hosts.iter().map(|host| (host.as_str(), [].as_slice())).collect();
+        Some(Self::over(folder, nats, &hosts))
+    }
+
+    /// The same on machines of their own, a server and a relay on each.
+    ///
+    /// # Panics
+    /// They don't start.
+    pub fn start_on(folder: &Path, machines: &'static [Machine]) -> Option<Self> {
+        let nats = Nats::start(folder, machines.len(), Setup { machines, ..Setup::default() })?;
+        let hosts: Vec<(&str, &[&str])> = machines.iter().map(|machine| (machine.host, machine.under)).collect();
+        Some(Self::over(folder, nats, &hosts))
+    }
+
+    fn over(folder: &Path, nats: Nats, hosts: &[(&str, &[&str])]) -> Self {
+        let names: Vec<&str> = hosts.iter().map(|(host, _)| *host).collect();
+        let mut cluster = Self { nats, relays: Vec::new(), folder: folder.to_owned(), hosts: names.join(",") };
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("it is bound").port();
         drop(free);
-        hosts.iter().for_each(|host| cluster.add(host, port));
-        Some(cluster)
+        hosts.iter().for_each(|(host, under)| cluster.add(host, port, under));
+        cluster
     }
 
-    fn add(&mut self, host: &str, port: u16) {
+    fn add(&mut self, host: &str, port: u16, under: &[&str]) {
         let home = self.folder.join(format!("relay-{host}"));
         std::fs::create_dir_all(&home).expect("a folder");
         let servers = self.nats.addresses().join(",");
@@ -48,7 +64,7 @@ impl Cluster {
         // Everybody comes from one address.
         let rates = "SEALPOST_RELAY_RATES__REGISTRATIONS={burst=10000,every_ms=1}";
         let listen = format!("{host}:{port}");
-        let wrapper = ["env", &monitors, &replicas, rates];
+        let wrapper = [under, &["env", &monitors, &replicas, rates]].concat();
         self.relays.push(RelayProcess::start_at(&home, &listen, &options, &wrapper));
     }
 
@@ -210,6 +226,8 @@ fn talk(says: &Person, to: &str, over: &AtomicBool, accepted: &AtomicU64) -> u64
             Some(0) => _ = accepted.fetch_add(1, Ordering::Relaxed),
             // Queued: it goes when it can.
             Some(75) => {}
+            // Who holds the profile was too busy to answer: nothing is queued, and it is said again.
+            Some(5) => line -= 1,
             code => panic!("{} ended with {code:?}", says.name),
         }
         assert_eq!(pace.recv_timeout(PACE), Err(RecvTimeoutError::Timeout));

@@ -12,6 +12,7 @@ mod faces;
 mod failures;
 mod files;
 mod four_ways;
+mod healing;
 mod hostile;
 mod limits;
 mod long;

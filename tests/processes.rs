@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use browser::Browser;
 pub use mallory::MalloryProcess;
-pub use nats::{Nats, Setup, nats_server};
+pub use nats::{Machine, Nats, Setup, nats_server};
 pub use person::{Following, Person};
 pub use programs::{Programs, programs};
 pub use relay::RelayProcess;

@@ -283,6 +283,80 @@ fn servers_that_will_not_do_are_refused() {
     let _ = alice.run(&["send", "alice", "a note"]).expect(0);
 }
 
+/// Relays reach servers over TLS, by a certificate that leads to what the operator names and by no other, and log in there.
+#[test]
+fn servers_are_reached_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |words: &str| {
+        let mut command = std::process::Command::new("openssl");
+        command.current_dir(folder.path()).args(words.split(' ')).output().is_ok_and(|out| out.status.success())
+    };
+    std::fs::write(folder.path().join("leaf"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
+    let new = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    let made = ["ca", "other"]
+        .iter()
+        .all(|ca| openssl(&format!("{new} -x509 -keyout {ca}.key -out {ca}.pem -subj /CN={ca}")))
+        && openssl(&format!("{new} -keyout server.key -out server.csr -subj /CN=server"))
+        && openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -extfile leaf");
+    if !made {
+        return skip("cluster over TLS", "openssl");
+    }
+    let setup = Setup { tls: true, login: Some(("relay", "secret")), ..Setup::default() };
+    let Some(nats) = Nats::start(folder.path(), 1, setup) else { return skip("cluster over TLS", "nats") };
+    std::fs::write(folder.path().join("password"), "secret\n").unwrap();
+    std::fs::write(folder.path().join("wrong"), "guessed\n").unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let servers = nats.addresses().join(",");
+    let settings = |ca: &str, password: &str| {
+        [
+            ("SEALPOST_RELAY_CLUSTER__REPLICAS", "1".to_owned()),
+            ("SEALPOST_RELAY_CLUSTER__USER", "relay".to_owned()),
+            ("SEALPOST_RELAY_CLUSTER__PASSWORD_FILE", path(password)),
+            ("SEALPOST_RELAY_CLUSTER__TLS_CA", path(ca)),
+        ]
+    };
+    let good = settings("ca.pem", "password").map(|(name, value)| format!("{name}={value}"));
+    let wrapper: Vec<&str> = ["env"].into_iter().chain(good.iter().map(String::as_str)).collect();
+    let relay = RelayProcess::start_at(folder.path(), "127.0.0.1:0", &["--cluster", &servers], &wrapper);
+    let alice = Person::registered(folder.path(), "alice", &relay.address);
+    let _ = alice.run(&["send", "alice", "a note"]).expect(0);
+    for (ca, password, code) in [("ca.pem", "password", 0), ("other.pem", "password", 1), ("ca.pem", "wrong", 1)] {
+        let settings = settings(ca, password);
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let status = RelayProcess::program_with(&settings, &["cluster", "status", "--cluster", &servers]);
+        assert_eq!(status.code, Some(code), "{ca}, {password}: {}{}", status.out, status.err);
+    }
+}
+
+/// What the examples hand to a NATS server and to an init system is what those take.
+#[test]
+fn the_examples_are_taken() {
+    let Some(server) = sealpost_tests::processes::nats_server() else { return skip("cluster examples", "nats") };
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../relay/dist/cluster");
+    for conf in ["nats.conf", "compose.conf"] {
+        let mut command = std::process::Command::new(&server);
+        command.env("RELAY_PASSWORD", "secret").arg("-t").arg("-c").arg(examples.join(conf));
+        let outcome = command.output().unwrap();
+        assert!(outcome.status.success(), "{conf}: {}", String::from_utf8_lossy(&outcome.stderr));
+    }
+    let mut analyze = std::process::Command::new("systemd-analyze");
+    if !analyze.arg("--version").output().is_ok_and(|out| out.status.success()) {
+        return skip("cluster units", "systemd-analyze");
+    }
+    // Copies that name programs which are here: all else is looked at as it stands.
+    let folder = tempfile::tempdir().unwrap();
+    for unit in ["nats-server.service", "sealpost-drain.service", "sealpost-relay-cluster.service"] {
+        let text = std::fs::read_to_string(examples.join(unit)).unwrap();
+        let relay = sealpost_tests::processes::programs().relay.display().to_string();
+        let text = text.replace("/usr/bin/nats-server", &server.display().to_string());
+        std::fs::write(folder.path().join(unit), text.replace("/usr/bin/sealpost-relay", &relay)).unwrap();
+        let mut analyze = std::process::Command::new("systemd-analyze");
+        let outcome = analyze.args(["verify", "--man=no"]).arg(folder.path().join(unit)).output().unwrap();
+        let said = String::from_utf8_lossy(&outcome.stderr);
+        assert!(outcome.status.success() && !said.contains(unit), "{unit}: {said}");
+    }
+}
+
 /// What a relay alone has goes into a cluster, and out of it again, under one address: who was away finds what waits, people go
 /// on where they were, and nothing is copied over something else.
 #[test]

@@ -9,18 +9,34 @@ use super::until;
 /// Servers of NATS with JetStream, in processes of their own, which hold one cluster; killed when this goes out of scope.
 pub struct Nats {
     nodes: Vec<Node>,
+    scheme: &'static str,
 }
 
 struct Node {
     child: Option<Child>,
     program: PathBuf,
+    /// Goes over to the program in the same process.
+    under: Vec<String>,
     config: PathBuf,
     log: PathBuf,
+    host: &'static str,
     /// For clients.
     port: u16,
     /// For whoever looks after it.
     monitor: u16,
 }
+
+/// A machine on which a server runs, and a relay beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Its address.
+    pub host: &'static str,
+    /// What runs something there, as `ip netns exec NAME` does.
+    pub under: &'static [&'static str],
+}
+
+/// This one.
+const HERE: Machine = Machine { host: "127.0.0.1", under: &[] };
 
 /// How a server is set up beside its ports.
 #[derive(Clone, Copy)]
@@ -29,11 +45,15 @@ pub struct Setup {
     pub syncs: bool,
     /// Asks for this user and password.
     pub login: Option<(&'static str, &'static str)>,
+    /// Speaks TLS, by `server.pem` and `server.key` in the folder.
+    pub tls: bool,
+    /// Where each runs; none: all on this machine.
+    pub machines: &'static [Machine],
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { syncs: true, login: None }
+        Self { syncs: true, login: None, tls: false, machines: &[] }
     }
 }
 
@@ -63,16 +83,18 @@ impl Nats {
             let home = folder.join(format!("nats-{number}"));
             std::fs::create_dir_all(&home).expect("a folder");
             let sync = if setup.syncs { "always" } else { "2m" };
+            let machine = |number: usize| setup.machines.get(number - 1).unwrap_or(&HERE);
+            let Machine { host, under } = *machine(number);
             let mut text = format!(
-                "server_name: n{number}\nlisten: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n\
+                "server_name: n{number}\nlisten: {host}:{port}\nhttp: {host}:{monitor}\n\
                  jetstream {{ store_dir: {:?}, sync_interval: {sync:?} }}\n",
                 home.join("jetstream")
             );
             if count > 1 {
-                let routes: Vec<String> =
-                    ports.iter().map(|[_, route, _]| format!("nats://127.0.0.1:{route}")).collect();
-                let routes = routes.join(", ");
-                text += &format!("cluster {{ name: tests, listen: 127.0.0.1:{route}, routes: [{routes}] }}\n");
+                let routes =
+                    (1..).zip(&ports).map(|(at, [_, route, _])| format!("nats://{}:{route}", machine(at).host));
+                let routes = routes.collect::<Vec<_>>().join(", ");
+                text += &format!("cluster {{ name: tests, listen: {host}:{route}, routes: [{routes}] }}\n");
             }
             if let Some((user, password)) = setup.login {
                 let user = format!("{{ user: {user}, password: {password} }}");
@@ -80,24 +102,30 @@ impl Nats {
                     "accounts {{ S: {{ jetstream: enabled, users: [{user}] }}, SYS: {{}} }}\nsystem_account: SYS\n"
                 );
             }
+            if setup.tls {
+                let file = |name: &str| folder.join(name);
+                let (certificate, key) = (file("server.pem"), file("server.key"));
+                text += &format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}\n");
+            }
             let config = home.join("nats.conf");
             std::fs::write(&config, text).expect("a configuration");
-            let log = home.join("log");
-            nodes.push(Node { child: None, program: program.clone(), config, log, port: *port, monitor: *monitor });
+            let (log, program) = (home.join("log"), program.clone());
+            let under = under.iter().map(|word| (*word).to_owned()).collect();
+            nodes.push(Node { child: None, program, under, config, log, host, port: *port, monitor: *monitor });
         }
-        let mut nats = Self { nodes };
+        let mut nats = Self { nodes, scheme: if setup.tls { "tls" } else { "nats" } };
         (0..count).for_each(|node| nats.restart(node));
         Some(nats)
     }
 
     /// What a relay is told.
     pub fn addresses(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| format!("nats://127.0.0.1:{}", node.port)).collect()
+        self.nodes.iter().map(|node| format!("{}://{}:{}", self.scheme, node.host, node.port)).collect()
     }
 
     /// Where servers tell about themselves.
     pub fn monitors(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.monitor)).collect()
+        self.nodes.iter().map(|node| format!("{}:{}", node.host, node.monitor)).collect()
     }
 
     /// How many servers there are.
@@ -113,6 +141,32 @@ impl Nats {
         }
     }
 
+    /// Asks a server to end, and waits.
+    ///
+    /// # Panics
+    /// It does not end in time.
+    pub fn stop(&mut self, node: usize) {
+        if let Some(mut child) = self.nodes[node].child.take() {
+            super::signal(child.id(), rustix::process::Signal::TERM);
+            let _ = super::end_of(&mut child, super::PATIENCE, "the NATS server");
+        }
+    }
+
+    /// From the next [`Self::restart`] on a server runs under this program, which goes over to it in the same process.
+    pub fn under(&mut self, node: usize, words: &[&str]) {
+        self.nodes[node].under = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// Takes away what a server has on its disk.
+    ///
+    /// # Panics
+    /// It runs.
+    pub fn lose(&mut self, node: usize) {
+        assert!(!self.runs(node), "a server that runs keeps what it has");
+        let home = self.nodes[node].config.with_file_name("jetstream");
+        std::fs::remove_dir_all(home).expect("it has written something");
+    }
+
     /// Starts a server again, after [`Self::kill`].
     ///
     /// # Panics
@@ -120,7 +174,9 @@ impl Nats {
     pub fn restart(&mut self, node: usize) {
         let node = &mut self.nodes[node];
         let log = std::fs::File::options().create(true).append(true).open(&node.log).expect("a log file");
-        let child = Command::new(&node.program)
+        let mut words = node.under.iter().map(AsRef::as_ref).chain([node.program.as_os_str()]);
+        let child = Command::new(words.next().expect("the program at least"))
+            .args(words)
             .arg("-c")
             .arg(&node.config)
             .stdin(Stdio::null())
@@ -130,7 +186,7 @@ impl Nats {
             .expect("the server's program is there");
         node.child = Some(child);
         until("a NATS server answers", || {
-            let tcp = TcpStream::connect(("127.0.0.1", node.port)).ok()?;
+            let tcp = TcpStream::connect((node.host, node.port)).ok()?;
             tcp.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
             let mut line = String::new();
             BufReader::new(tcp).read_line(&mut line).ok()?;
@@ -140,7 +196,8 @@ impl Nats {
 
     /// Asks JetStream through a server, without a login; `None` where nobody answers.
     pub fn ask(&self, node: usize, what: &str, body: &serde_json::Value) -> Option<serde_json::Value> {
-        let mut tcp = TcpStream::connect(("127.0.0.1", self.nodes[node].port)).ok()?;
+        let node = &self.nodes[node];
+        let mut tcp = TcpStream::connect((node.host, node.port)).ok()?;
         tcp.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         let mut lines = BufReader::new(tcp.try_clone().ok()?);
         let body = if body.is_null() { String::new() } else { body.to_string() };
