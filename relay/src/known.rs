@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::answer::shown;
 use crate::store::sqlite::{OpenError, blobs};
+use crate::store::{Fault, Store, Usage};
 pub use fields::{Field, fields};
 
 /// How much there is of something, and one of it.
@@ -26,15 +27,18 @@ pub struct Found {
     pub of: String,
     /// How many of them.
     pub count: u64,
-    /// Bytes of them.
-    pub bytes: u64,
+    /// Bytes of them; `None` where nobody counts them.
+    pub bytes: Option<u64>,
     /// One of them, as it stands there.
     pub example: Value,
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}, {} bytes", self.of, self.count, self.bytes)?;
+        write!(f, "{}: {}", self.of, self.count)?;
+        if let Some(bytes) = self.bytes {
+            write!(f, ", {bytes} bytes")?;
+        }
         if self.example.is_null() { Ok(()) } else { write!(f, "\n    for example {}", self.example) }
     }
 }
@@ -58,7 +62,7 @@ pub fn found(store: &Path) -> Result<Vec<Found>, OpenError> {
         // Names of tables are the schema's own.
         let count = transaction.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| whole(row, 0))?;
         let example = example(&transaction, &format!("SELECT * FROM {table} LIMIT 1"))?;
-        found.push(Found { of: format!("table {table}"), count, bytes: 0, example });
+        found.push(Found { of: format!("table {table}"), count, bytes: Some(0), example });
     }
     let kinds = "SELECT tbl, count(*), coalesce(sum(length(key) + length(value)), 0) FROM cell GROUP BY tbl";
     let mut kinds = transaction.prepare(kinds)?;
@@ -73,25 +77,47 @@ pub fn found(store: &Path) -> Result<Vec<Found>, OpenError> {
             Err(rusqlite::Error::QueryReturnedNoRows) => Value::Null,
             Err(error) => return Err(error.into()),
         };
-        found.push(Found { of: format!("row {}", kind.table), count, bytes, example });
+        found.push(Found { of: format!("row {}", kind.table), count, bytes: Some(bytes), example });
     }
     found.push(files(store));
     // What no version of this program writes would be a surprise, and is not kept silent.
     for (table, (count, bytes)) in counts {
-        found.push(Found { of: format!("row {table}"), count, bytes, example: Value::Null });
+        found.push(Found { of: format!("row {table}"), count, bytes: Some(bytes), example: Value::Null });
+    }
+    Ok(found)
+}
+
+/// What the store that relays share holds now: they may write to it meanwhile.
+///
+/// # Errors
+/// The store's own.
+pub async fn found_shared<S: Store>(store: &S) -> Result<Vec<Found>, Fault> {
+    let mut found = Vec::new();
+    for kind in ["mailbox", "room"] {
+        let Usage { count, bytes } = store.total(kind).await?;
+        found.push(Found { of: format!("stream {kind}"), count, bytes: Some(bytes), example: Value::Null });
+    }
+    for kind in shown::KINDS {
+        let count = store.count(kind.table, &[]).await?;
+        let one = store.scan(kind.table, &[], None, 1).await?.pop();
+        let example = one.map_or(
+            Value::Null,
+            |(key, value)| json!({ "key": readable(&key), "row": (kind.shown)(&value.bytes).map(legible) }),
+        );
+        found.push(Found { of: format!("row {}", kind.table), count, bytes: None, example });
     }
     Ok(found)
 }
 
 /// The sealed files.
 fn files(store: &Path) -> Found {
-    let mut files = Found { of: "file blobs/ID".to_owned(), count: 0, bytes: 0, example: Value::Null };
+    let (mut count, mut bytes, mut example) = (0, 0, Value::Null);
     for file in std::fs::read_dir(blobs::folder(store)).into_iter().flatten().filter_map(Result::ok) {
-        files.count += 1;
-        files.bytes += file.metadata().map_or(0, |file| file.len());
-        files.example = json!({ "name": file.file_name().to_string_lossy() });
+        count += 1;
+        bytes += file.metadata().map_or(0, |file| file.len());
+        example = json!({ "name": file.file_name().to_string_lossy() });
     }
-    files
+    Found { of: "file blobs/ID".to_owned(), count, bytes: Some(bytes), example }
 }
 
 /// A number that is never below zero.

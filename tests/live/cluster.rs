@@ -425,6 +425,36 @@ fn a_store_moves_into_a_cluster_and_back() {
     assert_eq!(alice.receives(2), ["after it moved", "and back"]);
 }
 
+/// A cluster is backed up while its relays serve it: what was accepted before is in it, and a relay made of it has the same
+/// address. What it knows is asked of a cluster like of a folder. [RELAY-20]
+#[test]
+fn a_cluster_is_backed_up_and_looked_into() {
+    let Some((mut cluster, folder)) = three() else { return };
+    let (alice, bob) = (cluster.person("alice", Some(0)), cluster.person("bob", Some(1)));
+    let _ = alice.run(&["send", "bob", "before the backup"]).expect(0);
+    let servers = cluster.nats.addresses().join(",");
+    let data = cluster.relays[2].data.display().to_string();
+    let file = folder.path().join("cluster.backup");
+    let asked = |words: &[&str]| RelayProcess::program(&[words, &["--data", &data, "--cluster", &servers]].concat());
+    let _ = asked(&["backup", file.to_str().unwrap()]).expect(0);
+    let again = asked(&["backup", file.to_str().unwrap()]);
+    assert!(again.code == Some(1) && again.err.contains("replaces nothing"), "{}", again.err);
+    let known = asked(&["what-i-know"]).expect(0);
+    assert!(known.out.contains("stream mailbox: 1, ") && known.out.contains("row account: 2"), "{}", known.out);
+    assert!(!known.out.contains("table entry") && !known.out.contains("relay.db"), "{}", known.out);
+    let restored = folder.path().join("restored/relay");
+    std::fs::create_dir_all(restored.parent().unwrap()).unwrap();
+    let words = ["restore", file.to_str().unwrap(), "--data", restored.to_str().unwrap()];
+    let _ = RelayProcess::program(&words).expect(0);
+    let socket = cluster.relays[0].socket();
+    let port = socket.rsplit(':').next().unwrap();
+    cluster.relays.iter_mut().for_each(RelayProcess::kill);
+    let listen = format!("127.0.0.2:{port}");
+    let alone = RelayProcess::start_at(restored.parent().unwrap(), &listen, &["--host", "127.0.0.2"], &[]);
+    assert_eq!(alone.address, cluster.address_of(1));
+    assert_eq!(bob.receives(1), ["before the backup"]);
+}
+
 /// The long run, in short: two people write to two others while servers and relays are killed, and all of it arrives once, in
 /// order. The whole of it is `cargo run -p sealpost-tests --bin cluster`.
 #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Something that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Field {
-    /// Where: `table x`, `row x`, `file` or `memory`.
+    /// Where: `table x`, `row x`, `file` or `memory`; in a cluster `stream x` in place of tables.
     pub of: &'static str,
     /// Its name there.
     pub name: &'static str,
@@ -17,6 +17,18 @@ pub struct Field {
     pub kept: &'static str,
     /// What it lets one infer.
     pub tells: &'static str,
+}
+
+impl Field {
+    /// It stands in the servers of a cluster.
+    pub fn is_shared(&self) -> bool {
+        self.of.starts_with("stream ")
+    }
+
+    /// It stands in a data folder whose relay shares nothing.
+    pub fn is_alone(&self) -> bool {
+        self.of.starts_with("table ") || self.name.starts_with("relay.db") || self.name == "blobs/ID"
+    }
 }
 
 /// All of them, in the order of `fields.md`.

@@ -32,7 +32,7 @@ async fn everything_that_is_stored_is_said() {
     let said: BTreeSet<(String, String)> =
         said.filter(|(of, _)| of.starts_with("table ") || of.starts_with("row ")).collect();
     assert_eq!(said, stored);
-    let elsewhere = fields.iter().filter(|field| matches!(field.of, "file" | "memory")).count();
+    let elsewhere = fields.iter().filter(|field| matches!(field.of, "file" | "memory") || field.is_shared()).count();
     let lines = include_str!("fields.md").lines().filter(|line| line.starts_with("| ")).count();
     assert_eq!((said.len() + elsewhere, fields.len() + 1), (fields.len(), lines), "each line once, and whole");
 }
@@ -53,7 +53,10 @@ async fn what_is_there_is_shown() {
     let found = found(&file).unwrap();
     let claim = found.iter().find(|found| found.of == "row skeleton").unwrap();
     assert_eq!(claim.example, json!({ "key": "hob", "row": { "name": "bob" } }));
-    assert_eq!((claim.count, claim.bytes), (1, 15));
+    assert_eq!((claim.count, claim.bytes), (1, Some(15)));
+    let rows = found_shared(&store).await.unwrap();
+    let shared = rows.iter().find(|found| found.of == "row skeleton").unwrap();
+    assert_eq!((&shared.example, shared.count, shared.bytes), (&claim.example, 1, None));
     let store_row = found.iter().find(|found| found.of == "table store").unwrap();
     assert_eq!(store_row.example["id"].as_str().unwrap().len(), 32);
     assert_eq!(readable(&[0xff; 40]), format!("{}… (40 bytes)", "ff".repeat(32)));

@@ -1,28 +1,53 @@
 //! `what-i-know`.
 
 use sealpost_relay::config::Config;
-use sealpost_relay::known::{fields, found};
+use sealpost_relay::known::{Field, Found, fields, found, found_shared};
+use sealpost_relay::store::JetStream;
+use sealpost_relay::store::jetstream::Settings;
 use serde::Serialize;
 
 use super::arguments::Options;
-use super::failure::{Failure, RUNTIME};
-use super::say;
+use super::failure::{ENVIRONMENT, Failure, RUNTIME};
+use super::{cluster, say};
 
 /// Prints all that the relay stores, and what of it there is.
 pub(crate) fn known(options: &Options, json: bool) -> Result<(), Failure> {
-    let data = Config::load(options.config.as_deref(), options)?.data;
+    let config = Config::load(options.config.as_deref(), options)?;
+    if let Some(settings) = cluster::settings(&config)? {
+        let found = shared(&settings)?;
+        let fields = fields().into_iter().filter(|field| !field.is_alone()).collect();
+        return print(&config.cluster.prefix, fields, found, json);
+    }
+    let data = config.data;
     let store = data.join("relay.db");
     if !store.is_file() {
         let cause = format!("there is no relay in {}", data.display());
         return Err(Failure::new(RUNTIME, "nothing is known", cause, "give the relay's folder with --data DIR"));
     }
-    let (fields, found) = (fields(), found(&store)?);
+    let fields = fields().into_iter().filter(|field| !field.is_shared()).collect();
+    print(&data.display().to_string(), fields, found(&store)?, json)
+}
+
+/// What stands in the servers of a cluster.
+fn shared(settings: &Settings) -> Result<Vec<Found>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(ENVIRONMENT, "nothing could be asked", error, "allow the process more threads")
+    })?;
+    runtime.block_on(async {
+        let store = JetStream::open(settings).await?;
+        let advice = "sealpost-relay cluster status";
+        found_shared(&store).await.map_err(|fault| Failure::new(RUNTIME, "not all could be read", fault, advice))
+    })
+}
+
+fn print(place: &str, fields: Vec<Field>, found: Vec<Found>, json: bool) -> Result<(), Failure> {
     if json {
         fields.iter().for_each(|field| record("field", field));
         found.iter().for_each(|found| record("found", found));
         return Ok(());
     }
-    say(&format!("What this relay knows: everything that stands in {}, and what it lets one infer.\n", data.display()));
+    say(&format!("What this relay knows: everything that stands in {place}, and what it lets one infer.\n"));
     let mut of = "";
     for field in &fields {
         if field.of != of {

@@ -67,7 +67,7 @@ pub(crate) fn migrate(to: Home, key: Option<&Path>, options: &Options) -> Result
     Ok(())
 }
 
-fn failed(error: MigrateError) -> Failure {
+pub(super) fn failed(error: MigrateError) -> Failure {
     let advice = match &error {
         MigrateError::NotEmpty => "name an empty data folder, or a cluster.prefix that nobody uses yet",
         MigrateError::Fault(_) => "look at the disk and at sealpost-relay cluster status; the same command goes on",
