@@ -1,5 +1,7 @@
 //! Relays that share what NATS servers keep, all of them processes, and the long run in which they die.
 
+pub mod speed;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::TcpListener;
