@@ -10,6 +10,7 @@ mod disk;
 mod everyday;
 mod faces;
 mod failures;
+mod faults;
 mod files;
 mod four_ways;
 mod healing;

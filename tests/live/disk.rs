@@ -10,7 +10,7 @@ use sealpost_tests::skip;
 use super::Pair;
 
 /// Whether this test may mount something where nobody else sees it.
-fn may_mount() -> bool {
+pub(super) fn may_mount() -> bool {
     Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|output| output.status.success())
 }
 
@@ -22,7 +22,7 @@ fn mounted(folder: &Path, mount: &str) -> [String; 5] {
 }
 
 /// Says lines to bob, each a message of its own; those whose text the relay has accepted.
-fn says(alice: &Person, texts: &[String]) -> (Outcome, BTreeSet<String>) {
+pub(super) fn says(alice: &Person, texts: &[String]) -> (Outcome, BTreeSet<String>) {
     let lines: String = texts.iter().map(|text| format!("/dm bob {text}\n")).collect();
     let outcome = finish(alice.command(&["--json", "chat"]), &lines);
     let history = alice.json(&["history", "bob", "--limit", "100000"]).expect(0).events("message");

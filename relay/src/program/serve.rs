@@ -214,8 +214,13 @@ async fn serve_over<S: Store>(
     let rng = rand::rngs::StdRng::try_from_rng(&mut rand::rngs::SysRng).map_err(|error| started(&error))?;
     let relay = Relay::new(store, secret, config.rules(), rng).await.map_err(|fault| started(&fault))?;
     let relay = Arc::new(relay);
-    relay.found_at(address.clone(), config.links.within(files).links);
-    let server = Server::new(Arc::clone(&relay), acceptor, config.links.within(files), Timing::default());
+    let links = config.links.within(files);
+    if links.links < config.links.links {
+        let (most, wanted) = (links.links, config.links.links);
+        tracing::warn!(most, wanted, files, "fewer links than configured: raise the limit of open files (LimitNOFILE)");
+    }
+    relay.found_at(address.clone(), links.links);
+    let server = Server::new(Arc::clone(&relay), acceptor, links, Timing::default());
     let server = server.on_threads(config.links.workers).map_err(|error| {
         Failure::new(ENVIRONMENT, "the relay could not start", error, "allow it more threads, or set links.workers")
     })?;
