@@ -63,7 +63,7 @@ impl Taken {
     }
 }
 
-/// Every value of the relay's database that has a sealed box in it: of a box's size, a little more at most.
+/// Every value of the relay's store that has a sealed box in it: of a box's size, a little more at most.
 fn stored_envelopes(folder: &Path) -> Vec<Vec<u8>> {
     let copy = match tempfile::tempdir() {
         Ok(copy) => copy,
@@ -84,6 +84,26 @@ fn stored_envelopes(folder: &Path) -> Vec<Vec<u8>> {
         }
         let Ok(database) = rusqlite::Connection::open(copy.path().join(name)) else { continue };
         let _ = envelopes_of(&database, &mut found);
+    }
+    for (_, bytes) in files.iter().filter(|(_, bytes)| bytes.starts_with(b"SPMAIL\0\x01")) {
+        found.extend(envelopes_in(bytes));
+    }
+    found
+}
+
+/// Every entry of a segment of mailboxes, with the key of its log: 56 bytes of header, then records, whose kind stands at 24,
+/// the length of the key at 26, that of the body at 28, and key and body from 32 on.
+fn envelopes_in(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    bytes = bytes.get(56..).unwrap_or_default();
+    while let Some((head, rest)) = bytes.split_first_chunk::<32>() {
+        let key = usize::from(u16::from_le_bytes([head[26], head[27]]));
+        let body = u32::from_le_bytes([head[28], head[29], head[30], head[31]]) as usize;
+        let Some((said, rest)) = rest.split_at_checked(key + body) else { break };
+        if head[24] == 1 {
+            found.push(said.to_vec());
+        }
+        bytes = rest;
     }
     found
 }

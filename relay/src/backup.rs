@@ -7,6 +7,7 @@
 //! | `README` | what this is, how it is restored, and on its first line the format's version |
 //! | `relay.key` | the relay's key, PKCS #8: whoever has it can pose as the relay |
 //! | `relay.db` | the store, an SQLite file |
+//! | `mailboxes/NUMBER` | what waits in mailboxes, a segment each; the first format has it in `relay.db` |
 //! | `blobs/ID` | a sealed file each, as far as it was there |
 //! | `SHA256SUMS` | the SHA-256 of all of them, as `sha256sum` writes them |
 //!
@@ -24,16 +25,19 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use crate::folder::{self, FolderError};
+use crate::store::segments::{self, SegmentError};
 use crate::store::sqlite::{OpenError, blobs, copy};
 pub use restore::restore;
 
-/// What stands first in every backup of this format.
-const FORMAT: &str = "Sealpost relay backup, format 1";
+/// What stands first in every backup of this format, and of the one before.
+const FORMAT: &str = "Sealpost relay backup, format 2";
+const FIRST_FORMAT: &str = "Sealpost relay backup, format 1";
 const README: &str = "README";
 const KEY: &str = "relay.key";
 const STORE: &str = "relay.db";
 const SUMS: &str = "SHA256SUMS";
 const BLOBS: &str = "blobs/";
+const MAILBOXES: &str = "mailboxes/";
 
 /// Why there is no backup, or no relay made of one.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,9 @@ pub enum BackupError {
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// What waits in mailboxes.
+    #[error(transparent)]
+    Segments(#[from] SegmentError),
     /// The operating system's own words.
     #[error("{path}: {error}")]
     Io {
@@ -127,6 +134,9 @@ fn pack(data: &Path, work: &Path, out: &mut impl Write, mut progress: impl FnMut
     }
     // Before the store is copied: each of them has its row there, or is gone by then.
     let files = blobs::names(&store).map_err(about(&store))?;
+    // The store is copied as it is right afterwards: the tables' part of each commit that is in the segments is there, but
+    // for the last one's, which may be under way.
+    let mailboxes = segments::opened(&segments::folder(&store))?;
     copy::copy(&store, &copied, &mut progress)?;
     let stream = about(Path::new("the backup"));
     let mut archive = Archive { tar: Builder::new(out), sums: String::new() };
@@ -136,6 +146,11 @@ fn pack(data: &Path, work: &Path, out: &mut impl Write, mut progress: impl FnMut
     let file = File::open(&copied).map_err(about(&copied))?;
     let size = file.metadata().map_err(about(&copied))?.len();
     archive.append(STORE, size, file).map_err(&stream)?;
+    let all = mailboxes.len() as u64;
+    for (done, segments::Opened { name, file, length }) in (0..).zip(mailboxes) {
+        archive.append(&format!("{MAILBOXES}{name}"), length, file.take(length)).map_err(&stream)?;
+        progress(done, all);
+    }
     let all = files.len() as u64;
     for (done, name) in (0..).zip(files) {
         let path = blobs::folder(&store).join(&name);
@@ -191,7 +206,7 @@ impl<R: Read> Read for Hashed<R> {
 fn readme() -> String {
     format!(
         "{FORMAT}\n\nWritten by sealpost-relay {}. Whoever has this file can pose as the relay: relay.key is its key.\n\n\
-         relay.key   the relay's key, PKCS #8\nrelay.db    its store, an SQLite file\nblobs       sealed files that wait for their recipients\nSHA256SUMS  for sha256sum -c\n\n\
+         relay.key   the relay's key, PKCS #8\nrelay.db    its store, an SQLite file\nmailboxes   what waits in mailboxes, in segments\nblobs       sealed files that wait for their recipients\nSHA256SUMS  for sha256sum -c\n\n\
          sealpost-relay restore THIS-FILE --data EMPTY-FOLDER\n",
         env!("CARGO_PKG_VERSION")
     )

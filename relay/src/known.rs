@@ -9,6 +9,7 @@ mod fields;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::answer::shown;
+use crate::store::segments::{self, Item, SegmentError};
 use crate::store::sqlite::{OpenError, blobs};
 use crate::store::{Fault, Store, Usage};
 pub use fields::{Field, fields};
@@ -79,6 +81,7 @@ pub fn found(store: &Path) -> Result<Vec<Found>, OpenError> {
         };
         found.push(Found { of: format!("row {}", kind.table), count, bytes: Some(bytes), example });
     }
+    found.extend(waiting(store)?);
     found.push(files(store));
     // What no version of this program writes would be a surprise, and is not kept silent.
     for (table, (count, bytes)) in counts {
@@ -107,6 +110,42 @@ pub async fn found_shared<S: Store>(store: &S) -> Result<Vec<Found>, Fault> {
         found.push(Found { of: format!("row {}", kind.table), count, bytes: None, example });
     }
     Ok(found)
+}
+
+/// What the segments hold: the entries that wait, and the ids of those that are gone.
+fn waiting(store: &Path) -> Result<[Found; 2], SegmentError> {
+    let [mut entries, mut trims] = ["segment entry", "segment trim"].map(|of| Found {
+        of: of.to_owned(),
+        count: 0,
+        bytes: Some(0),
+        example: Value::Null,
+    });
+    // By mailbox and seq: one that was moved stands in two places for a while.
+    let mut sizes: BTreeMap<(Arc<[u8]>, u64), u32> = BTreeMap::new();
+    let mut trimmed: BTreeMap<Arc<[u8]>, u64> = BTreeMap::new();
+    segments::look(&segments::folder(store), |_, listing| {
+        let key = |name: &u32| listing.names().get(*name as usize).cloned().unwrap_or_default();
+        for item in listing.items() {
+            match item {
+                Item::Entry { name, seq, id, size, .. } => {
+                    sizes.insert((key(name), *seq), *size);
+                    entries.example =
+                        json!({ "key": readable(&key(name)), "seq": seq, "id": readable(id), "bytes": size });
+                }
+                Item::Trim { name, through, at, gone } => {
+                    let before = trimmed.entry(key(name)).or_default();
+                    *before = through.max(before).to_owned();
+                    trims.count += gone.len() as u64;
+                    let ids: Vec<String> = gone.iter().map(|(id, _)| readable(id)).take(1).collect();
+                    trims.example = json!({ "key": readable(&key(name)), "through": through, "at": at, "gone": ids });
+                }
+            }
+        }
+    })?;
+    sizes.retain(|(key, seq), _| trimmed.get(key).is_none_or(|through| seq > through));
+    entries.count = sizes.len() as u64;
+    entries.bytes = Some(sizes.values().copied().map(u64::from).sum());
+    Ok([entries, trims])
 }
 
 /// The sealed files.

@@ -34,6 +34,7 @@ use crate::metrics::{Handshake, METRICS};
 use crate::quota::Prefix;
 use crate::store::Store;
 use crate::store::bell::lock;
+use crate::store::segments;
 use crate::store::sqlite::blobs;
 pub use guests::Guest;
 use guests::Guests;
@@ -56,7 +57,7 @@ const TOLD_A_SECOND: usize = 50;
 const TURNED_AWAY: usize = 4;
 const REST: Duration = Duration::from_millis(1);
 /// Files of the store, its blobs, the runtime and the log.
-const OWN_FILES: usize = 64 + blobs::FILES;
+const OWN_FILES: usize = 64 + blobs::FILES + segments::FILES;
 /// How often what is due now and then is done.
 const SWEEP: Duration = Duration::from_secs(300);
 /// RFC 9266.

@@ -38,6 +38,7 @@ pub mod conformance;
 pub mod crash;
 pub mod jetstream;
 pub mod memory;
+pub mod segments;
 pub mod sqlite;
 
 use std::future::Future;

@@ -10,8 +10,9 @@ use sealpost_crypto::identity::RelaySecret;
 use sha2::{Digest, Sha256};
 use tar::{Entries, EntryType};
 
-use super::{BLOBS, BackupError, FORMAT, Hashed, KEY, README, STORE, SUMS, about, line};
+use super::{BLOBS, BackupError, FIRST_FORMAT, FORMAT, Hashed, KEY, MAILBOXES, README, STORE, SUMS, about, line};
 use crate::folder::Folder;
+use crate::store::segments;
 use crate::store::sqlite::{blobs, copy};
 
 /// Longest of the files but the store.
@@ -36,9 +37,16 @@ pub fn restore(from: impl Read, data: &Path, progress: impl FnMut(u64, u64)) -> 
     let work = tempfile::Builder::new().prefix(".restore-").tempdir_in(data).map_err(about(data))?;
     unpack(from, work.path(), progress)?;
     copy::renew(&work.path().join(STORE))?;
+    // Not there in the first format.
+    let mailboxes = work.path().join(MAILBOXES);
+    if mailboxes.exists() {
+        segments::check(&mailboxes)?;
+        File::open(&mailboxes).and_then(|folder| folder.sync_all()).map_err(about(&mailboxes))?;
+    }
     // The key first: a key without its store is a relay that lost it, and its clients fill it again; a store without its
     // key would be some other relay's.
-    for name in [KEY, BLOBS, STORE] {
+    let mailboxes = mailboxes.exists().then_some(MAILBOXES);
+    for name in [KEY, BLOBS].into_iter().chain(mailboxes).chain([STORE]) {
         let into = data.join(name);
         std::fs::rename(work.path().join(name), &into).map_err(about(&into))?;
     }
@@ -53,7 +61,8 @@ fn unpack(from: impl Read, work: &Path, mut progress: impl FnMut(u64, u64)) -> R
     let mut entries = archive.entries().map_err(|error| broken(&error))?;
     let mut sums = String::new();
     let readme = small(&mut entries, README, &mut sums)?;
-    if readme.split(|byte| *byte == b'\n').next() != Some(FORMAT.as_bytes()) {
+    let format = readme.split(|byte| *byte == b'\n').next();
+    if [FORMAT, FIRST_FORMAT].iter().all(|known| format != Some(known.as_bytes())) {
         return Err(BackupError::Damaged("it is no backup of a relay in a format that this version knows".to_owned()));
     }
     let key = Zeroizing::new(small(&mut entries, KEY, &mut sums)?);
@@ -62,7 +71,7 @@ fn unpack(from: impl Read, work: &Path, mut progress: impl FnMut(u64, u64)) -> R
     }
     write(&work.join(KEY), &mut key.as_slice(), |_| {})?;
     sums += &store(&mut entries, &work.join(STORE), &mut progress)?;
-    let said = files(&mut entries, &work.join(BLOBS), &mut sums)?;
+    let said = files(&mut entries, work, &mut sums)?;
     if said != sums.as_bytes() {
         return Err(BackupError::Damaged("it is not what was written: a checksum differs".to_owned()));
     }
@@ -100,9 +109,13 @@ fn contents<R: Read>(entry: tar::Entry<'_, R>, name: &str) -> Result<Vec<u8>, Ba
     Ok(bytes)
 }
 
-/// Writes the sealed files, and gives what comes after them.
-fn files<R: Read>(entries: &mut Entries<'_, R>, into: &Path, sums: &mut String) -> Result<Vec<u8>, BackupError> {
-    DirBuilder::new().mode(0o700).create(into).map_err(about(into))?;
+/// Writes the segments and the sealed files, and gives what comes after them.
+fn files<R: Read>(entries: &mut Entries<'_, R>, work: &Path, sums: &mut String) -> Result<Vec<u8>, BackupError> {
+    let folder = |name: &str| {
+        let folder = work.join(name);
+        DirBuilder::new().mode(0o700).recursive(true).create(&folder).map_err(about(&folder))
+    };
+    folder(BLOBS)?;
     loop {
         let missing =
             || BackupError::Damaged(format!("it is no backup of a relay, or not all of it: {SUMS} is missing"));
@@ -115,10 +128,15 @@ fn files<R: Read>(entries: &mut Entries<'_, R>, into: &Path, sums: &mut String) 
             return contents(entry, SUMS);
         }
         // A name that leads elsewhere is none.
-        let Some(file) = name.strip_prefix(BLOBS).filter(|file| blobs::is_name(file)) else { return Err(missing()) };
+        let blob = name.strip_prefix(BLOBS).is_some_and(blobs::is_name);
+        if name.strip_prefix(MAILBOXES).is_some_and(segments::is_name) {
+            folder(MAILBOXES)?;
+        } else if !blob {
+            return Err(missing());
+        }
         let size = entry.size();
         let mut hashed = Hashed { from: entry, sum: Sha256::new() };
-        if write(&into.join(file), &mut hashed, |_| {})? != size {
+        if write(&work.join(&name), &mut hashed, |_| {})? != size {
             return Err(BackupError::Damaged("it ends too early".to_owned()));
         }
         *sums += &line(&name, hashed.sum);

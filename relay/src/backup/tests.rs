@@ -80,7 +80,12 @@ async fn a_backup_under_load_restores() {
     assert_eq!(count("account").await, (1, 1));
     assert_eq!((count("prekeys").await, count("prekey_page").await), ((1, 0), (1, 0)));
     let names: Vec<_> = std::fs::read_dir(&again).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert!(names.iter().all(|name| name.to_str().unwrap().starts_with("relay.") || *name == "blobs"), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .all(|name| name.to_str().unwrap().starts_with("relay.") || *name == "blobs" || *name == "mailboxes"),
+        "{names:?}"
+    );
     assert_eq!(restored.parts([9; 16]).await.unwrap(), 3);
     assert!(restored.part([9; 16], 2).await.unwrap() == Some(part(2)));
 }

@@ -392,7 +392,7 @@ fn links_leave_files_to_the_store() {
     for files in [0, 100, 1024, 20_000, usize::MAX] {
         let Limits { links, handshakes, .. } = Limits::default().within(files);
         assert!(links > 0 && handshakes > 0);
-        assert!(files < 400 || links + TOLD + handshakes + 64 + blobs::FILES <= files, "{files}");
+        assert!(files < 440 || links + TOLD + handshakes + OWN_FILES <= files, "{files}");
     }
     assert_eq!(Limits::default().within(20_000), Limits::default());
 }

@@ -11,6 +11,7 @@ use sealpost_relay::folder::{Folder, read_key};
 use sealpost_relay::migrate::{Copied, copy};
 use sealpost_relay::shared;
 use sealpost_relay::store::jetstream::Settings;
+use sealpost_relay::store::sqlite::OpenError;
 use sealpost_relay::store::{JetStream, Sqlite};
 
 use super::arguments::Options;
@@ -129,6 +130,7 @@ impl From<BackupError> for Failure {
         match error {
             BackupError::Folder(error) => error.into(),
             BackupError::Store(error) => error.into(),
+            BackupError::Segments(error) => OpenError::from(error).into(),
             error @ BackupError::Exists(_) => refused(RUNTIME, "give another name: a backup replaces nothing", &error),
             error @ BackupError::Nothing(_) => refused(RUNTIME, "give the relay's folder with --data DIR", &error),
             error @ BackupError::NotEmpty(_) => refused(

@@ -4,6 +4,7 @@ use sealpost_relay::admin::socket::SocketError;
 use sealpost_relay::config::ConfigError;
 use sealpost_relay::folder::FolderError;
 use sealpost_relay::store::jetstream;
+use sealpost_relay::store::segments::SegmentError;
 use sealpost_relay::store::sqlite::OpenError;
 
 /// An error as it is printed, with the exit code that belongs to it.
@@ -80,6 +81,17 @@ impl From<OpenError> for Failure {
                 error,
                 "free some of the disk, or go on with the version that wrote it: nothing has changed",
             ),
+            OpenError::Segments(SegmentError::Io { .. }) => {
+                Self::new(ENVIRONMENT, "the store can't be opened", error, "check the folder's owner and its disk")
+            }
+            OpenError::Segments(SegmentError::Older(_)) => {
+                let advice = "put relay.db back as it was with it, or restore a backup";
+                Self::new(RUNTIME, "the store can't be opened", error, advice)
+            }
+            OpenError::Segments(_) => {
+                let advice = "put it back as it was, or restore a backup: clients send again what that lacks";
+                Self::new(RUNTIME, "the store can't be opened", error, advice)
+            }
             OpenError::Sqlite(_) | OpenError::Schema(_) => {
                 Self::new(RUNTIME, "the store can't be opened", error, "check the disk, or restore a backup")
             }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 pub enum CrashPoint {
     /// The writes are known and nothing of them is durable.
     BeforeCommit,
+    /// What goes into logs is durable, and what goes into tables is not: where a store keeps them apart, of commits that have
+    /// both.
+    BetweenSyncs,
     /// They are durable, and nobody has been told.
     AfterCommit,
 }

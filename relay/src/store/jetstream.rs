@@ -173,7 +173,7 @@ impl Life {
         self.alive()?;
         let commit = match point {
             CrashPoint::BeforeCommit => self.commits.fetch_add(1, Ordering::AcqRel) + 1,
-            CrashPoint::AfterCommit => self.commits.load(Ordering::Acquire),
+            CrashPoint::BetweenSyncs | CrashPoint::AfterCommit => self.commits.load(Ordering::Acquire),
         };
         if self.crash.crashes(point, commit) {
             self.stopped.store(true, Ordering::Release);

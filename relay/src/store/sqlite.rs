@@ -1,13 +1,14 @@
-//! The store of a relay that stands alone: one SQLite file, written by one thread, read by several.
+//! The store of a relay that stands alone: one SQLite file for tables and rooms, segments beside it for mailboxes
+//! (`segments`), and a file for each blob; written by one thread, read by several.
 //!
 //! What is under way together is committed together: the writer takes every batch that waits, applies them in one
-//! transaction, and answers once it is synced (`journal_mode=WAL`, `synchronous=FULL`). A commit that fails ends the
-//! store: Linux forgets the dirty pages of a failed sync, and a second attempt would succeed without having written
-//! them.
+//! group of a segment, one transaction, or both, and answers once that is synced (`journal_mode=WAL`, `synchronous=FULL`).
+//! A commit that fails ends the store: Linux forgets the dirty pages of a failed sync, and a second attempt would succeed
+//! without having written them.
 //!
-//! In front of the file stand the logs' index, what was offered and is not written yet (`front`, `logs`), and the
+//! In front of the files stand the logs' index, what was offered and is not written yet (`front`, `logs`), and the
 //! values that are asked for most (`cells`): so what is said between two people who are both there reads and writes
-//! nothing here. Nobody else may write to the file meanwhile.
+//! nothing here. Nobody else may write to the files meanwhile.
 
 pub(crate) mod blobs;
 mod cells;
@@ -15,6 +16,7 @@ mod checkpoint;
 pub mod copy;
 mod front;
 mod logs;
+mod moved;
 mod patience;
 mod reader;
 mod schema;
@@ -32,17 +34,25 @@ use sealpost_spec::mailbox::{Seq, StoreId};
 use tokio::sync::watch;
 
 use super::bell::lock;
+use super::segments::{self, Files, Item, Journal, Place, SEGMENT, SegmentError};
 use super::{
-    Append, Bell, CrashPoints, Entry, Fault, Key, Limit, Log, Rev, Store, Usage, Value, Watch, Write, Written,
+    Append, Bell, CrashPoints, DUPLICATE_WINDOW, Entry, Fault, Key, Limit, Log, Rev, Store, Usage, Value, Watch, Write,
+    Written,
 };
 use blobs::Blobs;
 use cells::Cells;
 use checkpoint::{CHECKPOINT, Checkpointer};
-use front::{Front, SEQS};
+use front::{Front, SEQS, seconds};
 use logs::{Found, Loading, Logs};
 use patience::Patience;
 use reader::Readers;
+use trimmed::Kept;
 use writer::Writer;
+
+/// The kind of logs that stand in segments: those that are emptied again and again.
+const MAILBOX: &str = "mailbox";
+/// So often a read looks again where an entry is that was moved meanwhile.
+const LOOKS: usize = 100;
 
 /// Bytes of a page of a new file.
 const PAGE: i64 = 8192;
@@ -72,15 +82,19 @@ pub enum OpenError {
         /// Mebibytes.
         free: u64,
     },
+    /// What waits in mailboxes can't be read.
+    #[error(transparent)]
+    Segments(#[from] SegmentError),
     /// The operating system's own words.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-/// A store in one file.
+/// A store in one file, and in the folders beside it.
 pub struct Sqlite {
     id: StoreId,
     front: Arc<Front>,
+    files: Arc<Files>,
     cells: Arc<Cells>,
     readers: Readers,
     blobs: Blobs,
@@ -106,10 +120,15 @@ impl Sqlite {
     }
 
     fn patient(file: &Path, crash: CrashPoints, patience: Patience) -> Result<Self, OpenError> {
+        Self::divided(file, crash, patience, SEGMENT)
+    }
+
+    /// `segment`: bytes after which the next segment is begun.
+    fn divided(file: &Path, crash: CrashPoints, patience: Patience, segment: u64) -> Result<Self, OpenError> {
         private(file)?;
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(BUSY)?;
-        // Counts for a new file. A box of 6 KiB takes one page, and a row of a table not much more than it has to.
+        // Counts for a new file.
         connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -128,8 +147,7 @@ impl Sqlite {
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::File::open(folder)?.sync_all()?;
         }
-        let id: Vec<u8> = connection.query_row("SELECT id FROM store", [], |row| row.get(0))?;
-        let id = id.try_into().map_err(|_| OpenError::Schema("the store's id is damaged".to_owned()))?;
+        let id = connection.query_row("SELECT id FROM store", [], |row| row.get(0))?;
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(file, flags)?;
@@ -138,7 +156,9 @@ impl Sqlite {
             Ok::<_, rusqlite::Error>(connection)
         };
         let readers = Readers::start((0..READERS).map(|_| open()).collect::<Result<_, _>>()?)?;
-        let front = Front::new(load(&connection)?, patience);
+        let (logs, journal, tables) = load(&connection, &segments::folder(file), segment)?;
+        let files = journal.files();
+        let front = Front::new(logs, patience);
         let cells = Arc::new(Cells::default());
         let (stop, stopped) = watch::channel(false);
         let rev = connection.query_row("SELECT rev FROM store", [], |row| row.get(0)).map(number)?;
@@ -147,6 +167,10 @@ impl Sqlite {
         beside.pragma_update(None, "synchronous", "FULL")?;
         let writer = Writer {
             connection,
+            journal,
+            tables,
+            cleaning: None,
+            stuck: false,
             checkpointer: Checkpointer::start(beside)?,
             front: Arc::clone(&front),
             cells: Arc::clone(&cells),
@@ -155,10 +179,11 @@ impl Sqlite {
             rev,
             commits: 0,
             forgot: None,
+            forgotten: 0,
         };
         let writer = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())?;
         let blobs = Blobs::start(file)?;
-        Ok(Self { id: StoreId(id), front, cells, readers, blobs, stopped, writer: Mutex::new(Some(writer)) })
+        Ok(Self { id: StoreId(id), front, files, cells, readers, blobs, stopped, writer: Mutex::new(Some(writer)) })
     }
 
     /// Resolves when the store has stopped because a commit failed: nothing is accepted any more.
@@ -194,16 +219,9 @@ impl Drop for Sqlite {
     }
 }
 
-/// The index of all logs, out of the narrow tables.
-fn load(connection: &Connection) -> Result<Logs, OpenError> {
-    let next: i64 = connection.query_row("SELECT seq FROM store", [], |row| row.get(0))?;
-    let next = number(next).max(1);
-    let reserved = match connection.execute("UPDATE store SET seq = ?1", [sql(next + SEQS)]) {
-        Ok(_) => next + SEQS,
-        // What is there is read and given out all the same.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => next,
-        Err(error) => return Err(error.into()),
-    };
+/// The index of all logs, out of the narrow tables and the segments; with the segments, and how many commits of the tables
+/// belong to groups of them.
+fn load(connection: &Connection, folder: &Path, segment: u64) -> Result<(Logs, Journal, u64), OpenError> {
     let mut loading = Loading::default();
     let mut kinds: Vec<&'static str> = Vec::new();
     let mut query = connection.prepare("SELECT id, kind, key FROM log")?;
@@ -223,16 +241,45 @@ fn load(connection: &Connection) -> Result<Logs, OpenError> {
     let mut query = connection.prepare("SELECT seq, log, id, size FROM place ORDER BY seq")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        loading.entry(row.get(1)?, number(row.get(0)?), row.get(2)?, row.get(3)?);
+        loading.entry(row.get(1)?, number(row.get(0)?), row.get(2)?, row.get(3)?, None);
     }
-    let mut logs = loading.done(next, reserved);
     let mut query = connection.prepare("SELECT number, at, log, id, seq FROM trimmed ORDER BY number")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        let (row_number, at, seq) = (number(row.get(0)?), number(row.get(1)?), number(row.get(4)?));
-        logs.trimmed.load(row_number, at, row.get(2)?, row.get(3)?, seq);
+        let (at, seq, kept) = (number(row.get(1)?), number(row.get(4)?), Kept::Row(number(row.get(0)?)));
+        loading.gone(at, row.get(2)?, row.get(3)?, seq, kept);
     }
-    Ok(logs)
+    let (next, tables, series) = connection.query_row("SELECT seq, groups, series FROM store", [], |row| {
+        Ok((number(row.get(0)?).max(1), number(row.get(1)?), row.get(2)?))
+    })?;
+    let late = seconds().saturating_sub(2 * DUPLICATE_WINDOW.as_secs());
+    let journal = segments::open(folder, series, tables, segment, |segment, listing| {
+        let logs: Vec<i64> = listing.names().iter().map(|key| loading.mailbox(MAILBOX, key)).collect();
+        let log = |name: u32| logs.get(name as usize).copied().unwrap_or_default();
+        for item in listing.items() {
+            match item {
+                Item::Entry { name, seq, id, offset, size } => {
+                    let place = Place { segment, offset: *offset };
+                    loading.entry(log(*name), *seq, *id, *size, Some(place));
+                }
+                Item::Trim { name, through, at, gone } => {
+                    loading.trim(log(*name), *through);
+                    let gone = gone.iter().filter(|_| *at >= late);
+                    gone.for_each(|(id, seq)| loading.gone(*at, log(*name), *id, *seq, Kept::Segment(segment)));
+                }
+            }
+        }
+    })?;
+    if loading.highest() >= next {
+        return Err(SegmentError::Older(folder.to_owned()).into());
+    }
+    let reserved = match connection.execute("UPDATE store SET seq = ?1", [sql(next + SEQS)]) {
+        Ok(_) => next + SEQS,
+        // What is there is read and given out all the same.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => next,
+        Err(error) => return Err(error.into()),
+    };
+    Ok((loading.done(next, reserved), journal, tables))
 }
 
 /// Makes the file with mode 0600; SQLite gives the files beside it the same mode.
@@ -251,6 +298,19 @@ fn entries(connection: &Connection, found: Vec<Found>) -> rusqlite::Result<Vec<E
         if found.bytes.is_none() {
             let stored = query.query_row([sql(found.seq)], |row| row.get::<_, Vec<u8>>(0));
             found.bytes = stored.optional()?.map(Bytes::from);
+        }
+        entries.extend(found.entry());
+    }
+    Ok(entries)
+}
+
+/// The same of a log that stands in segments. An entry that stands somewhere else by now is left out.
+fn placed(files: &Files, log: &Log, found: Vec<Found>) -> Result<Vec<Entry>, Fault> {
+    let mut entries = Vec::with_capacity(found.len());
+    for mut found in found {
+        if found.bytes.is_none() {
+            let place = found.place.ok_or(Fault::Damaged("an envelope"))?;
+            found.bytes = files.read(place, &log.key, found.seq, found.size)?;
         }
         entries.extend(found.entry());
     }
@@ -294,18 +354,24 @@ impl Store for Sqlite {
     }
 
     async fn read(&self, log: &Log, after: Seq, limit: Limit) -> Result<Vec<Entry>, Fault> {
-        loop {
+        for _ in 0..LOOKS {
             let found = self.front.logs(|logs| logs.read(log, after, limit))?;
             if found.iter().all(|found| found.bytes.is_some()) {
                 return Ok(found.into_iter().filter_map(Found::entry).collect());
             }
             let many = found.len();
-            let entries = self.read(move |connection| entries(connection, found)).await?;
-            // Fewer: some were trimmed since we looked where they are, and there may be others behind them.
+            let entries = if log.kind == MAILBOX {
+                let (files, log) = (Arc::clone(&self.files), log.clone());
+                self.read(move |_| Ok(placed(&files, &log, found))).await??
+            } else {
+                self.read(move |connection| entries(connection, found)).await?
+            };
+            // Fewer: some were trimmed or moved since we looked where they are, and there may be others behind them.
             if entries.len() == many {
                 return Ok(entries);
             }
         }
+        Err(Fault::Contended("a log"))
     }
 
     async fn usage(&self, log: &Log) -> Result<Usage, Fault> {

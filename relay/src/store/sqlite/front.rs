@@ -12,6 +12,7 @@ use bytes::Bytes;
 use sealpost_spec::mailbox::Seq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
+use super::MAILBOX;
 use super::logs::{Logs, Offered, Row, Waiter};
 use super::patience::{Due, Patience};
 use crate::store::bell::{Bells, lock};
@@ -52,6 +53,23 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Whether there is nothing in it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.rows.is_empty() && self.jobs.is_empty() && !self.reserve
+    }
+
+    /// What needs no tables, and the rest: who waits for one file need not wait for the other.
+    pub(super) fn parts(mut self) -> [Self; 2] {
+        let envelopes = |write: &Write| match write {
+            Write::Append(Append { log, .. }) | Write::Trim { log, .. } => log.kind == MAILBOX,
+            Write::Put { .. } | Write::Delete { .. } => false,
+        };
+        let (first, rest) = self.jobs.into_iter().partition(|job| job.batch.iter().all(envelopes));
+        self.jobs = first;
+        let (reserve, last) = (std::mem::take(&mut self.reserve), self.last);
+        [self, Self { jobs: rest, reserve, last, ..Self::default() }]
+    }
+
     /// Bytes of what it writes.
     pub(super) fn bytes(&self) -> usize {
         let batches = self.jobs.iter().flat_map(|job| &job.batch).map(size);
@@ -203,13 +221,13 @@ impl Front {
         Ok(written)
     }
 
-    /// What is to be committed next; waits for it.
-    pub(super) fn next(&self) -> Group {
+    /// What is to be committed next. Waits for it, unless there is something else to do: then there may be nothing in it.
+    pub(super) fn next(&self, busy: bool) -> Group {
         let mut state = lock(&self.state);
         loop {
             let now = Instant::now();
             let group = state.take(now);
-            if group.last || group.reserve || !group.rows.is_empty() || !group.jobs.is_empty() {
+            if busy || group.last || !group.is_idle() {
                 return group;
             }
             let until = state.due.first().map(|first| first.max(now + TICK));

@@ -1,9 +1,9 @@
 //! Where every entry of every log is: their only index, in memory.
 //!
 //! On the disk an index costs a page for nearly every envelope, since each goes to another mailbox: more than the
-//! envelope itself. So rows are only ever put at the end of the tables, and this knows which of them belong to whom; it
-//! is read from one narrow table when the store is opened. Some 40 bytes for each entry of 6 KiB and more: who has the
-//! disk for them has the memory.
+//! envelope itself. So envelopes are only ever put at the end of segments, and posts at the end of the tables, and this
+//! knows which of them belong to whom; it is read from the segments' listings and one narrow table when the store is
+//! opened. Some 40 bytes for each entry of 6 KiB and more: who has the disk for them has the memory.
 
 use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use sealpost_spec::mailbox::Seq;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::patience::{Pace, Patience};
-use super::trimmed::Trimmed;
+use super::trimmed::{Kept, Trimmed};
 use crate::metrics::METRICS;
-use crate::store::{Entry, Fault, Limit, Log, Usage, Written};
+use crate::store::segments::{Gone, Number, Place, taken};
+use crate::store::{Entry, Fault, Limit, Log, REMEMBERED, Usage, Written};
 
 /// Logs with more entries have their ids in a map; in the others, every mailbox among them, looking at each is quicker
 /// than keeping one.
@@ -47,6 +48,8 @@ struct Slot {
     id: [u8; 16],
     size: u32,
     state: State,
+    /// In which segment it stands; none where it is not durable, or stands in the tables.
+    place: Option<Place>,
 }
 
 struct Held {
@@ -79,7 +82,7 @@ impl Drop for Held {
 
 struct Contents {
     name: Arc<Log>,
-    /// Names the log in the tables.
+    /// Names the log in the tables, where it stands there.
     number: i64,
     /// Whether its row is durable.
     made: bool,
@@ -97,7 +100,7 @@ struct Contents {
 #[derive(Default)]
 pub(super) struct Logs {
     all: HashMap<Arc<Log>, Contents>,
-    totals: HashMap<&'static str, Usage>,
+    counts: Counts,
     held: HashMap<u64, Held>,
     young: Young,
     last_number: i64,
@@ -105,6 +108,44 @@ pub(super) struct Logs {
     next: u64,
     reserved: u64,
     pub(super) trimmed: Trimmed,
+}
+
+/// How much there is.
+#[derive(Default)]
+struct Counts {
+    totals: HashMap<&'static str, Usage>,
+    /// Bytes of each segment that are wanted.
+    wanted: BTreeMap<Number, u64>,
+}
+
+impl Counts {
+    fn come(&mut self, log: &Log, slot: &Slot) {
+        let total = self.totals.entry(log.kind).or_default();
+        total.count += 1;
+        total.bytes += u64::from(slot.size);
+        self.placed(log, slot);
+    }
+
+    fn placed(&mut self, log: &Log, slot: &Slot) {
+        if let Some(place) = slot.place {
+            *self.wanted.entry(place.segment).or_default() += taken(&log.key, slot.size);
+        }
+    }
+
+    fn gone(&mut self, log: &Log, slot: &Slot) {
+        let total = self.totals.entry(log.kind).or_default();
+        total.count -= 1;
+        total.bytes -= u64::from(slot.size);
+        self.displaced(log, slot);
+    }
+
+    fn displaced(&mut self, log: &Log, slot: &Slot) {
+        if let Some(place) = slot.place
+            && let Some(wanted) = self.wanted.get_mut(&place.segment)
+        {
+            *wanted -= taken(&log.key, slot.size);
+        }
+    }
 }
 
 /// The newest entries that are durable and about to be read.
@@ -134,29 +175,90 @@ impl Young {
 
 /// All logs as they are read from the disk: each found by its number alone, for there may be a million entries.
 #[derive(Default)]
-pub(super) struct Loading(HashMap<i64, Contents>);
+pub(super) struct Loading {
+    all: HashMap<i64, Contents>,
+    /// Of logs that stand in segments, by their keys.
+    numbers: HashMap<Arc<[u8]>, i64>,
+    last: i64,
+    /// Up to where they are trimmed.
+    through: HashMap<i64, u64>,
+    /// The highest seq.
+    highest: u64,
+    gone: Vec<(u64, i64, [u8; 16], u64, Kept)>,
+}
 
 impl Loading {
+    /// A log that stands in the tables.
     pub(super) fn log(&mut self, log: Log, number: i64) {
-        self.0.insert(number, Contents::new(Arc::new(log), number, true));
+        self.last = self.last.max(number);
+        self.all.insert(number, Contents::new(Arc::new(log), number, true));
     }
 
-    /// An entry, in the order of seqs.
-    pub(super) fn entry(&mut self, number: i64, seq: u64, id: [u8; 16], size: u32) {
-        if let Some(contents) = self.0.get_mut(&number) {
-            contents.add(Slot { seq, id, size, state: State::Stored });
+    /// The number of a log that stands in segments.
+    pub(super) fn mailbox(&mut self, kind: &'static str, key: &Arc<[u8]>) -> i64 {
+        if let Some(number) = self.numbers.get(key) {
+            return *number;
+        }
+        self.last += 1;
+        let log = Log { kind, key: key.to_vec() };
+        self.all.insert(self.last, Contents::new(Arc::new(log), self.last, true));
+        self.numbers.insert(Arc::clone(key), self.last);
+        self.last
+    }
+
+    /// An entry. Those of a log come in the order of seqs, but for what stands in two segments, or was moved to a later one.
+    pub(super) fn entry(&mut self, number: i64, seq: u64, id: [u8; 16], size: u32, place: Option<Place>) {
+        self.highest = self.highest.max(seq);
+        let Some(contents) = self.all.get_mut(&number) else { return };
+        let slot = Slot { seq, id, size, state: State::Stored, place };
+        if contents.slots.back().is_none_or(|last| last.seq < seq) {
+            contents.slots.push_back(slot);
+            return;
+        }
+        let at = contents.slots.partition_point(|slot| slot.seq < seq);
+        match contents.slots.get_mut(at).filter(|there| there.seq == seq) {
+            Some(there) => *there = slot,
+            None => contents.slots.insert(at, slot),
         }
     }
 
+    /// A log is trimmed up to there.
+    pub(super) fn trim(&mut self, number: i64, through: u64) {
+        let before = self.through.entry(number).or_default();
+        *before = through.max(*before);
+    }
+
+    /// The id of an entry that is gone since `at`, Unix time in seconds.
+    pub(super) fn gone(&mut self, at: u64, number: i64, id: [u8; 16], seq: u64, kept: Kept) {
+        self.highest = self.highest.max(seq);
+        self.gone.push((at, number, id, seq, kept));
+    }
+
+    /// The highest seq that was ever used, as far as that is known.
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
+    }
+
     /// Seqs below `reserved` may be given from `next` on.
-    pub(super) fn done(self, next: u64, reserved: u64) -> Logs {
-        let mut logs = Logs { next, reserved, ..Logs::default() };
-        for (number, contents) in self.0 {
-            logs.last_number = logs.last_number.max(number);
-            let total = logs.totals.entry(contents.name.kind).or_default();
-            total.count += contents.slots.len() as u64;
-            total.bytes += contents.bytes;
+    pub(super) fn done(mut self, next: u64, reserved: u64) -> Logs {
+        let mut logs = Logs { next, reserved, last_number: self.last, ..Logs::default() };
+        for (number, mut contents) in self.all {
+            let through = self.through.get(&number).copied().unwrap_or_default();
+            let passed = contents.slots.partition_point(|slot| slot.seq <= through);
+            let mut slots = std::mem::take(&mut contents.slots);
+            slots.drain(..passed);
+            slots.shrink_to_fit();
+            slots.iter().for_each(|slot| logs.counts.come(&contents.name, slot));
+            contents.bytes = slots.iter().map(|slot| u64::from(slot.size)).sum();
+            contents.slots = slots;
+            contents.map();
             logs.all.insert(Arc::clone(&contents.name), contents);
+        }
+        // Each file has them in their order, and both together have not.
+        self.gone.sort_by_key(|(at, ..)| *at);
+        let many = self.gone.len().saturating_sub(REMEMBERED);
+        for (at, number, id, seq, kept) in self.gone.drain(..).skip(many) {
+            logs.trimmed.load(at, number, id, seq, kept);
         }
         logs
     }
@@ -178,6 +280,9 @@ pub(super) enum Offered {
 pub(super) struct Found {
     pub(super) seq: u64,
     pub(super) id: [u8; 16],
+    pub(super) size: u32,
+    /// Where it stands, unless that is in the tables.
+    pub(super) place: Option<Place>,
     pub(super) bytes: Option<Bytes>,
 }
 
@@ -214,7 +319,46 @@ impl Logs {
     }
 
     pub(super) fn total(&self, kind: &str) -> Usage {
-        self.totals.get(kind).copied().unwrap_or_default()
+        self.counts.totals.get(kind).copied().unwrap_or_default()
+    }
+
+    /// Bytes that are wanted of a segment, and of all of them.
+    pub(super) fn wanted(&self, segment: Number) -> (u64, u64) {
+        let wanted = &self.counts.wanted;
+        (wanted.get(&segment).copied().unwrap_or_default(), wanted.values().sum())
+    }
+
+    /// Whether an entry is still there, at this place.
+    pub(super) fn is_at(&self, log: &Log, seq: u64, place: Place) -> bool {
+        let slots = self.all.get(log).map(|contents| &contents.slots);
+        let slot = slots.and_then(|slots| slots.get(slots.partition_point(|slot| slot.seq < seq)));
+        slot.is_some_and(|slot| slot.seq == seq && slot.place == Some(place))
+    }
+
+    /// Of ids that were trimmed from a log, those that are remembered by what stands in this segment.
+    pub(super) fn remembered(&self, log: &Log, gone: &mut Vec<Gone>, segment: Number) {
+        let number = self.all.get(log).map(|contents| contents.number);
+        let kept = |id: &[u8; 16]| self.trimmed.kept(number?, id);
+        gone.retain(|(id, _)| kept(id) == Some(Kept::Segment(segment)));
+    }
+
+    /// These ids are remembered by what stands in another segment from now on.
+    pub(super) fn remember(&mut self, log: &Log, gone: &[Gone], segment: Number) {
+        let Some(number) = self.all.get(log).map(|contents| contents.number) else { return };
+        gone.iter().for_each(|(id, _)| self.trimmed.moved(number, id, Kept::Segment(segment)));
+    }
+
+    /// An entry stands somewhere else from now on, where it is still there.
+    pub(super) fn moved(&mut self, log: &Log, seq: u64, place: Place) {
+        let Some(slot) = self.all.get_mut(log).and_then(|contents| contents.slot(seq)) else { return };
+        self.counts.displaced(log, slot);
+        slot.place = Some(place);
+        self.counts.placed(log, slot);
+    }
+
+    /// Nothing of a segment is wanted any more, and it is gone.
+    pub(super) fn forget_segment(&mut self, segment: Number) {
+        self.counts.wanted.remove(&segment);
     }
 
     /// How far seqs are to be reserved anew, where too few are left.
@@ -254,8 +398,8 @@ impl Logs {
         }
         let seq = self.next;
         self.next += 1;
-        let slot = Slot { seq, id, size: size(&bytes), state: State::Held };
-        contents.push(&mut self.totals, log.kind, slot);
+        let slot = Slot { seq, id, size: size(&bytes), state: State::Held, place: None };
+        contents.push(&mut self.counts, slot);
         let waiters = vec![(answer, Written::Appended(Seq(seq)))];
         self.held.insert(seq, Held::new(Arc::clone(&contents.name), bytes, waiters, room));
         (Offered::Held(Seq(seq)), None)
@@ -308,21 +452,23 @@ impl Logs {
         }
         let seq = self.next;
         self.next += 1;
-        contents.push(&mut self.totals, log.kind, Slot { seq, id, size: size(&bytes), state: State::Hidden });
+        let slot = Slot { seq, id, size: size(&bytes), state: State::Hidden, place: None };
+        contents.push(&mut self.counts, slot);
         let row = Row { number: contents.number, made: contents.made, log: Arc::clone(&contents.name), seq, id, bytes };
         (Some(row), Written::Appended(Seq(seq)))
     }
 
-    /// The commit is done: this entry is durable. `young`: what it is, where it will be read at once. Gives who waited
-    /// for it.
-    pub(super) fn stored(&mut self, log: &Log, seq: u64, young: Option<Bytes>) -> Vec<Waiter> {
+    /// The commit is done: this entry is durable, at this place or in the tables. `young`: what it is, where it will be
+    /// read at once. Gives who waited for it.
+    pub(super) fn stored(&mut self, log: &Log, seq: u64, place: Option<Place>, young: Option<Bytes>) -> Vec<Waiter> {
         if let Some(bytes) = young {
             self.young.insert(seq, bytes);
         }
         if let Some(contents) = self.all.get_mut(log) {
             contents.made = true;
             if let Some(slot) = contents.slot(seq) {
-                slot.state = State::Stored;
+                (slot.state, slot.place) = (State::Stored, place);
+                self.counts.placed(log, slot);
             }
         }
         self.held.remove(&seq).map(Held::waiters).unwrap_or_default()
@@ -331,7 +477,7 @@ impl Logs {
     /// The commit was undone: this entry is not there. Gives who waited for it.
     pub(super) fn undone(&mut self, log: &Log, seq: u64) -> Vec<Waiter> {
         if let Some(contents) = self.all.get_mut(log) {
-            contents.remove(&mut self.totals, log.kind, seq);
+            contents.remove(&mut self.counts, seq);
         }
         self.held.remove(&seq).map(Held::waiters).unwrap_or_default()
     }
@@ -348,7 +494,14 @@ impl Logs {
             first || bytes <= limit.bytes
         });
         let held = |seq| self.held.get(seq).map(|held| &held.bytes).or_else(|| self.young.entries.get(seq)).cloned();
-        fits.map(|slot| Found { seq: slot.seq, id: slot.id, bytes: held(&slot.seq) }).collect()
+        fits.map(|slot| Found {
+            seq: slot.seq,
+            id: slot.id,
+            size: slot.size,
+            place: slot.place,
+            bytes: held(&slot.seq),
+        })
+        .collect()
     }
 
     /// A trim without a write: where nothing up to there is written, or about to be, it is gone. Gives who waited for
@@ -373,9 +526,9 @@ impl Logs {
             }
         }
         if !written {
-            contents.drop_first(&mut self.totals, log.kind, passed, |number, slot| {
+            contents.drop_first(&mut self.counts, passed, |number, slot| {
                 self.held.remove(&slot.seq);
-                self.trimmed.push(now, number, slot.id, slot.seq, false);
+                self.trimmed.push(now, number, slot.id, slot.seq, Kept::Memory);
             });
         }
         (waiters, written)
@@ -394,14 +547,20 @@ impl Logs {
     }
 
     /// The commit is done: everything up to there is gone. Gives who still waited for it.
-    pub(super) fn pass(&mut self, log: &Log, through: u64, now: u64) -> Vec<Waiter> {
+    /// `segment`: where the trim stands; none where that is in the tables.
+    pub(super) fn pass(&mut self, log: &Log, through: u64, now: u64, segment: Option<Number>) -> Vec<Waiter> {
         let Some(contents) = self.all.get_mut(log) else { return Vec::new() };
         let passed = contents.slots.partition_point(|slot| slot.seq <= through);
         let mut waiters = Vec::new();
-        contents.drop_first(&mut self.totals, log.kind, passed, |number, slot| {
+        contents.drop_first(&mut self.counts, passed, |number, slot| {
             waiters.extend(self.held.remove(&slot.seq).map(Held::waiters).unwrap_or_default());
             self.young.remove(slot.seq);
-            self.trimmed.push(now, number, slot.id, slot.seq, slot.state != State::Held);
+            let kept = match (slot.state, segment) {
+                (State::Held, _) => Kept::Memory,
+                (_, Some(segment)) => Kept::Segment(segment),
+                (_, None) => Kept::Row(self.trimmed.next_row()),
+            };
+            self.trimmed.push(now, number, slot.id, slot.seq, kept);
         });
         waiters
     }
@@ -445,43 +604,36 @@ impl Contents {
         self.slots.get_mut(at).filter(|slot| slot.seq == seq)
     }
 
-    fn push(&mut self, totals: &mut HashMap<&'static str, Usage>, kind: &'static str, slot: Slot) {
-        let total = totals.entry(kind).or_default();
-        total.count += 1;
-        total.bytes += u64::from(slot.size);
-        self.add(slot);
-    }
-
-    fn add(&mut self, slot: Slot) {
+    fn push(&mut self, counts: &mut Counts, slot: Slot) {
+        counts.come(&self.name, &slot);
         self.bytes += u64::from(slot.size);
         if let Some(ids) = &mut self.ids {
             ids.insert(slot.id, slot.seq);
         }
         self.slots.push_back(slot);
+        self.map();
+    }
+
+    /// Begins a map of ids where there are more than a few.
+    fn map(&mut self) {
         if self.ids.is_none() && self.slots.len() > FEW {
             self.ids = Some(self.slots.iter().map(|slot| (slot.id, slot.seq)).collect());
         }
     }
 
-    fn remove(&mut self, totals: &mut HashMap<&'static str, Usage>, kind: &'static str, seq: u64) {
+    fn remove(&mut self, counts: &mut Counts, seq: u64) {
         let at = self.slots.partition_point(|slot| slot.seq < seq);
         if self.slots.get(at).is_some_and(|slot| slot.seq == seq)
             && let Some(slot) = self.slots.remove(at)
         {
-            self.gone(totals, kind, &slot);
+            self.gone(counts, &slot);
         }
     }
 
-    fn drop_first(
-        &mut self,
-        totals: &mut HashMap<&'static str, Usage>,
-        kind: &'static str,
-        count: usize,
-        mut each: impl FnMut(i64, &Slot),
-    ) {
+    fn drop_first(&mut self, counts: &mut Counts, count: usize, mut each: impl FnMut(i64, &Slot)) {
         for _ in 0..count {
             let Some(slot) = self.slots.pop_front() else { break };
-            self.gone(totals, kind, &slot);
+            self.gone(counts, &slot);
             each(self.number, &slot);
         }
         if self.slots.is_empty() {
@@ -490,10 +642,8 @@ impl Contents {
         }
     }
 
-    fn gone(&mut self, totals: &mut HashMap<&'static str, Usage>, kind: &'static str, slot: &Slot) {
-        let total = totals.entry(kind).or_default();
-        total.count -= 1;
-        total.bytes -= u64::from(slot.size);
+    fn gone(&mut self, counts: &mut Counts, slot: &Slot) {
+        counts.gone(&self.name, slot);
         self.bytes -= u64::from(slot.size);
         if let Some(ids) = &mut self.ids {
             ids.remove(&slot.id);

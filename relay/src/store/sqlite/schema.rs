@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, MAIN_DB, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 
-use super::OpenError;
+use super::{OpenError, moved};
 
 /// The schema, one step for each version of it; `user_version` counts the steps taken. A step never changes once it is
 /// released.
@@ -103,7 +103,37 @@ const SCHEMA: &[M<'static>] = &[
     M::up("-- rows of their own for what devices present at their logins"),
     // One-time prekeys stand on pages. Devices bring new ones when they come; until then the last resort serves.
     M::up("DELETE FROM cell WHERE tbl = 'prekey'"),
+    // What waits in mailboxes stands in segments, where it is by now: see `moved`.
+    M::up(
+        "ALTER TABLE store ADD COLUMN series BLOB NOT NULL DEFAULT x'';  -- 16 bytes: whose segments are its
+         UPDATE store SET series = id;
+         ALTER TABLE store ADD COLUMN groups INTEGER NOT NULL DEFAULT 0;  -- commits that belong to groups in segments
+
+         CREATE TABLE new_place (
+             seq   INTEGER PRIMARY KEY,
+             log   INTEGER NOT NULL,
+             id    BLOB NOT NULL,
+             size  INTEGER NOT NULL
+         ) STRICT;
+         INSERT INTO new_place SELECT place.* FROM place JOIN log ON log.id = log AND kind <> 'mailbox' ORDER BY seq;
+
+         CREATE TABLE new_entry (
+             seq    INTEGER PRIMARY KEY,
+             bytes  BLOB NOT NULL
+         ) STRICT;
+         INSERT INTO new_entry SELECT entry.* FROM new_place JOIN entry USING (seq) ORDER BY seq;
+
+         DELETE FROM trimmed WHERE log IN (SELECT id FROM log WHERE kind = 'mailbox');
+         DELETE FROM log WHERE kind = 'mailbox';
+         DROP TABLE entry;
+         DROP TABLE place;
+         ALTER TABLE new_entry RENAME TO entry;
+         ALTER TABLE new_place RENAME TO place;",
+    ),
 ];
+
+/// As of this version mailboxes stand in segments.
+const IN_SEGMENTS: usize = 6;
 
 /// The version that this program writes.
 pub(super) fn version() -> usize {
@@ -118,16 +148,28 @@ pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), Op
     if (1..SCHEMA.len()).contains(&version) {
         copy(connection, file, version)?;
     }
-    match Migrations::from_slice(SCHEMA).to_latest(connection) {
-        Ok(()) => {}
-        Err(Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => return Err(OpenError::Newer),
-        Err(other) => return Err(OpenError::Schema(other.to_string())),
+    let failed = |error| match error {
+        Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => OpenError::Newer,
+        other => OpenError::Schema(other.to_string()),
+    };
+    let steps = Migrations::from_slice(SCHEMA);
+    let moves = (1..IN_SEGMENTS).contains(&version);
+    if moves {
+        steps.to_version(connection, IN_SEGMENTS - 1).map_err(failed)?;
+        moved::into_segments(connection, file)?;
+    }
+    steps.to_latest(connection).map_err(failed)?;
+    if moves {
+        // Most of the file is room that nobody needs any more.
+        connection.execute_batch("VACUUM").unwrap_or_else(|error| {
+            tracing::warn!("{} stays as large as it was: {error}", file.display());
+        });
     }
     let known: Option<i64> = connection.query_row("SELECT 1 FROM store", [], |row| row.get(0)).optional()?;
     if known.is_none() {
         // [STORE-10]
         let id: [u8; 16] = rand::random();
-        connection.execute("INSERT INTO store (id, rev) VALUES (?1, 0)", params![id])?;
+        connection.execute("INSERT INTO store (id, rev, series) VALUES (?1, 0, ?1)", params![id])?;
     }
     Ok(())
 }

@@ -17,6 +17,36 @@ impl Disk {
     fn file(&self) -> std::path::PathBuf {
         self.0.path().join("relay.db")
     }
+
+    /// The first segment of mailboxes.
+    fn segment(&self) -> std::path::PathBuf {
+        segments::folder(&self.file()).join("0000000001")
+    }
+
+    fn segments(&self) -> usize {
+        segments::numbers(&segments::folder(&self.file())).unwrap().len()
+    }
+
+    /// What a process leaves that is killed now: all files as they are.
+    fn killed(&self) -> Self {
+        use std::io::Read as _;
+
+        let copy = Self::new();
+        let folder = segments::folder(&copy.file());
+        std::fs::create_dir(&folder).unwrap();
+        // The writer may be cleaning: they are those of one moment.
+        for segments::Opened { name, file, length } in segments::opened(&segments::folder(&self.file())).unwrap() {
+            let mut bytes = Vec::new();
+            file.take(length).read_to_end(&mut bytes).unwrap();
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+        for file in std::fs::read_dir(self.0.path()).unwrap().map(Result::unwrap) {
+            if file.file_type().unwrap().is_file() {
+                std::fs::copy(file.path(), copy.0.path().join(file.file_name())).unwrap();
+            }
+        }
+        copy
+    }
 }
 
 impl Bench for Disk {
@@ -35,10 +65,26 @@ fn append(id: u8) -> Vec<Write> {
     vec![Write::Append(Append { log: mailbox(), id: [id; 16], bytes: vec![id; 6000] })]
 }
 
+fn room() -> Log {
+    Log { kind: "room", key: vec![1] }
+}
+
+fn post(id: u8) -> Vec<Write> {
+    vec![Write::Append(Append { log: room(), id: [id; 16], bytes: vec![id; 6000] })]
+}
+
+fn put(key: u8) -> Write {
+    Write::Put { key: Key { table: "account", key: vec![key] }, expected: None, value: vec![key] }
+}
+
 const ALL: Limit = Limit { count: 1000, bytes: 1 << 30 };
 
+async fn ids_of(store: &Sqlite, log: &Log) -> Vec<u8> {
+    Store::read(store, log, Seq(0), ALL).await.unwrap().iter().map(|entry| entry.id[0]).collect()
+}
+
 async fn ids(store: &Sqlite) -> Vec<u8> {
-    Store::read(store, &mailbox(), Seq(0), ALL).await.unwrap().iter().map(|entry| entry.id[0]).collect()
+    ids_of(store, &mailbox()).await
 }
 
 /// [STORE-1] to [STORE-12] on disk, crash points included.
@@ -57,7 +103,7 @@ async fn what_is_trimmed_beside_a_read_makes_room() {
     let store = Sqlite::open(&disk.file()).unwrap();
     let mut seqs = Vec::new();
     for id in 1..=5 {
-        let written = store.write(append(id)).await.unwrap();
+        let written = store.write(post(id)).await.unwrap();
         seqs.extend(written.iter().filter_map(|written| match written {
             Written::Appended(seq) => Some(*seq),
             _ => None,
@@ -77,10 +123,10 @@ async fn what_is_trimmed_beside_a_read_makes_room() {
         .collect();
     let mut context = Context::from_waker(Waker::noop());
     others.iter_mut().for_each(|other| assert!(other.as_mut().poll(&mut context).is_pending()));
-    let (log, limit) = (mailbox(), Limit { count: 3, bytes: 1 << 20 });
+    let (log, limit) = (room(), Limit { count: 3, bytes: 1 << 20 });
     let mut read = Box::pin(Store::read(&store, &log, Seq(0), limit));
     assert!(read.as_mut().poll(&mut context).is_pending());
-    store.write(vec![Write::Trim { log: mailbox(), through: seqs[1] }]).await.unwrap();
+    store.write(vec![Write::Trim { log: room(), through: seqs[1] }]).await.unwrap();
     drop(free);
     let there: Vec<u8> = read.await.unwrap().iter().map(|entry| entry.id[0]).collect();
     assert_eq!(there, [3, 4, 5]);
@@ -93,41 +139,240 @@ fn each_store_has_an_id_of_its_own() {
     assert_ne!(Sqlite::open(&one.file()).unwrap().id(), Sqlite::open(&two.file()).unwrap().id());
 }
 
-/// Of a store that was closed the file alone has everything: who copies it loses nothing.
+/// Of a store that was closed the file and the segments have everything: who copies them loses nothing.
 #[tokio::test]
-async fn a_closed_store_is_one_file() {
+async fn a_closed_store_has_no_log_beside_it() {
     let disk = Disk::new();
     let store = Sqlite::open(&disk.file()).unwrap();
     for id in 1..=3 {
-        store.write(append(id)).await.unwrap();
+        store.write([append(id), post(id)].concat()).await.unwrap();
     }
     drop(store);
-    let copy = Disk::new();
-    std::fs::copy(disk.file(), copy.file()).unwrap();
-    assert_eq!(ids(&Sqlite::open(&copy.file()).unwrap()).await, [1, 2, 3]);
+    let copy = disk.killed();
+    let _ = std::fs::remove_file(copy.0.path().join("relay.db-wal"));
+    let store = Sqlite::open(&copy.file()).unwrap();
+    assert_eq!((ids(&store).await, ids_of(&store, &room()).await), (vec![1, 2, 3], vec![1, 2, 3]));
 }
 
-/// [STORE-1] the log's tail was torn, as a power cut tears it: what stood before is read, and the store goes on.
+/// [STORE-1] the tail of SQLite's log, or of the last segment, was torn, as a power cut tears it: what stood before is read,
+/// and the store goes on.
 #[tokio::test]
 async fn a_torn_tail_loses_only_itself() {
+    let writes: [(&str, Log, fn(u8) -> Vec<Write>); 2] =
+        [("relay.db-wal", room(), post), ("mailboxes/0000000001", mailbox(), append)];
+    for (name, log, write) in writes {
+        let disk = Disk::new();
+        let store = Sqlite::open(&disk.file()).unwrap();
+        for id in 1..=3 {
+            store.write(write(id)).await.unwrap();
+        }
+        let killed = disk.killed();
+        drop(store);
+        for cut in [1, 100, 3000] {
+            let torn = killed.killed();
+            let file = std::fs::OpenOptions::new().write(true).open(torn.0.path().join(name)).unwrap();
+            file.set_len(file.metadata().unwrap().len() - cut).unwrap();
+            let store = Sqlite::open(&torn.file()).unwrap();
+            assert_eq!(ids_of(&store, &log).await, [1, 2], "{name} cut by {cut}");
+            store.write(write(9)).await.unwrap();
+            assert_eq!(ids_of(&store, &log).await, [1, 2, 9]);
+        }
+    }
+}
+
+/// [STORE-2] [STORE-1] killed between the sync of the segments and that of the tables: a batch with both is there wholly or not
+/// at all, what was written before is there, and the store goes on.
+#[tokio::test]
+async fn a_crash_between_two_syncs_leaves_no_half() {
     let disk = Disk::new();
-    let wal = disk.0.path().join("relay.db-wal");
-    let store = Sqlite::open(&disk.file()).unwrap();
-    for id in 1..=3 {
-        store.write(append(id)).await.unwrap();
-    }
-    // What a process leaves that is killed here: the file and its log as they are.
-    let (file, log) = (std::fs::read(disk.file()).unwrap(), std::fs::read(&wal).unwrap());
+    let crash = CrashPoints::when(|point, commit| point == CrashPoint::BetweenSyncs && commit == 4);
+    let store = Sqlite::crashing(&disk.file(), crash).unwrap();
+    // Only one of both each: they have no such point.
+    store.write([append(1), vec![put(1)]].concat()).await.unwrap();
+    store.write(append(2)).await.unwrap();
+    store.write(vec![put(2)]).await.unwrap();
+    let both = [vec![put(3)], append(3), vec![Write::Trim { log: mailbox(), through: Seq(1) }, put(4)], append(4)];
+    let length = std::fs::metadata(disk.segment()).unwrap().len();
+    assert!(matches!(store.write(both.concat()).await, Err(Fault::Stopped)));
+    assert!(std::fs::metadata(disk.segment()).unwrap().len() > length, "it was written, and its tables were not");
     drop(store);
-    for cut in [1, 100, 3000] {
-        let torn = Disk::new();
-        std::fs::write(torn.file(), &file).unwrap();
-        std::fs::write(torn.0.path().join("relay.db-wal"), &log[..log.len() - cut]).unwrap();
-        let store = Sqlite::open(&torn.file()).unwrap();
-        assert_eq!(ids(&store).await, [1, 2], "cut by {cut}");
-        store.write(append(9)).await.unwrap();
-        assert_eq!(ids(&store).await, [1, 2, 9]);
+    for round in 5..=6 {
+        let store = Sqlite::open(&disk.file()).unwrap();
+        let expected: Vec<u8> = [1, 2].into_iter().chain(5..round).collect();
+        assert_eq!(ids(&store).await, expected);
+        let count = store.count("account", &[]).await.unwrap();
+        assert_eq!(count, u64::from(round) - 3, "the accounts of the batch are not there");
+        assert_eq!(std::fs::metadata(disk.segment()).unwrap().len() == length, round == 5, "it was cut off");
+        store.write([append(round), vec![put(round)]].concat()).await.unwrap();
     }
+}
+
+/// Opens a store whose segments are this long.
+fn divided(disk: &Disk, segment: u64) -> Sqlite {
+    Sqlite::divided(&disk.file(), CrashPoints::none(), Patience::default(), segment).unwrap()
+}
+
+/// Lets the writer go on until this is so: each of these waits for a commit.
+async fn commits_until(store: &Sqlite, what: &str, so: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if so() {
+            return;
+        }
+        store.write(Vec::new()).await.unwrap();
+    }
+    panic!("{what}, after ten thousand commits");
+}
+
+fn append_to(mailbox: u8, id: u8) -> Write {
+    Write::Append(Append { log: Log { kind: "mailbox", key: vec![mailbox] }, id: [id; 16], bytes: vec![id; 6000] })
+}
+
+/// [STORE-3] [STORE-4] segments of which nothing is wanted any more go, one after the other; what was taken out of them
+/// stays gone and is known when it is repeated, after a restart too.
+#[tokio::test]
+async fn what_is_taken_gives_its_disk_back() {
+    let disk = Disk::new();
+    let store = divided(&disk, 20_000);
+    let mut last = Seq(0);
+    for id in 1..=100 {
+        let written = store.write(append(id)).await.unwrap();
+        if let [Written::Appended(seq)] = written[..] {
+            last = seq;
+        }
+    }
+    assert!(disk.segments() > 20);
+    store.write(vec![Write::Trim { log: mailbox(), through: last }]).await.unwrap();
+    commits_until(&store, "segments are left", || disk.segments() <= 1).await;
+    assert!(!disk.segment().exists());
+    let killed = disk.killed();
+    let after = divided(&killed, 20_000);
+    for store in [&store, &after] {
+        assert!(ids(store).await.is_empty());
+        let again = store.write((1..=100).flat_map(append).collect()).await.unwrap();
+        assert!(again.iter().all(|written| matches!(written, Written::Duplicate(seq) if *seq <= last)), "{again:?}");
+    }
+    let written = store.write(append(101)).await.unwrap();
+    assert!(matches!(written[..], [Written::Appended(seq)] if seq > last));
+}
+
+/// However little of each segment is still wanted, no more than half of what all take, and four segments, is waste; and what
+/// is wanted comes through all of it, in its order, bit for bit, also for who reads meanwhile, and after a kill at any time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waste_is_bounded_and_nothing_is_lost_by_it() {
+    const SEGMENT: u64 = 64 * 1024;
+    let disk = Disk::new();
+    let store = Arc::new(divided(&disk, SEGMENT));
+    let kept = Log { kind: "mailbox", key: vec![7] };
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let reader = tokio::spawn({
+        let (store, kept, stop) = (Arc::clone(&store), kept.clone(), Arc::clone(&stop));
+        async move {
+            let mut reads = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let entries = Store::read(&*store, &kept, Seq(0), ALL).await.unwrap();
+                assert!(entries.iter().map(|entry| entry.id[0]).eq(1..=entries.len() as u8));
+                assert!(entries.iter().all(|entry| entry.bytes == [entry.id[0]; 6000].as_slice()));
+                reads += 1;
+                tokio::task::yield_now().await;
+            }
+            reads
+        }
+    });
+    let bytes = || -> u64 {
+        let folder = std::fs::read_dir(segments::folder(&disk.file())).unwrap();
+        // One may go meanwhile.
+        folder.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum()
+    };
+    let mut killed = Vec::new();
+    for round in 1..=60_u8 {
+        let others = (0..20).map(|one| {
+            let id = [[round, one]; 8].concat().try_into().unwrap();
+            Write::Append(Append { log: mailbox(), id, bytes: vec![one; 6000] })
+        });
+        store.write(others.chain([append_to(7, round)]).collect()).await.unwrap();
+        store.write(vec![Write::Trim { log: mailbox(), through: Seq(u64::MAX) }]).await.unwrap();
+        let most = 2 * u64::from(round) * 6_100 + 4 * SEGMENT + 3 * 130_000;
+        let now = bytes();
+        assert!(now <= most, "round {round}: {now} bytes, and no more than {most} are expected");
+        if round % 15 == 0 {
+            killed.push((round, disk.killed()));
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(reader.await.unwrap() > 0);
+    assert!(!disk.segment().exists(), "the first one went long ago");
+    for (round, disk) in killed {
+        let store = divided(&disk, SEGMENT);
+        assert_eq!(ids_of(&store, &kept).await, (1..=round).collect::<Vec<_>>());
+        assert!(ids(&store).await.is_empty());
+        let again = [[round, 0]; 8].concat().try_into().unwrap();
+        let again = Write::Append(Append { log: mailbox(), id: again, bytes: vec![0; 6000] });
+        assert!(matches!(store.write(vec![again]).await.unwrap()[..], [Written::Duplicate(_)]), "round {round}");
+    }
+}
+
+/// A start with many segments has what waits of all of them, in order.
+#[tokio::test]
+async fn many_segments_are_read_again() {
+    let disk = Disk::new();
+    let store = divided(&disk, 13_000);
+    for id in 0..200 {
+        store.write(vec![append_to(id % 7, id)]).await.unwrap();
+    }
+    drop(store);
+    assert!(disk.segments() >= 60, "{}", disk.segments());
+    let store = divided(&disk, 13_000);
+    for mailbox in 0..7 {
+        let expected: Vec<u8> = (mailbox..200).step_by(7).collect();
+        assert_eq!(ids_of(&store, &Log { kind: "mailbox", key: vec![mailbox] }).await, expected);
+    }
+    let total = store.total("mailbox").await.unwrap();
+    assert_eq!(total, Usage { count: 200, bytes: 200 * 6000 });
+}
+
+/// An envelope that the disk has altered is not given out as if it were whole.
+#[tokio::test]
+async fn an_altered_envelope_is_not_given_out() {
+    use std::os::unix::fs::FileExt as _;
+
+    let disk = Disk::new();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    store.write(append(1)).await.unwrap();
+    store.write(append(2)).await.unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(disk.segment()).unwrap();
+    file.write_all_at(&[9], 1_000).unwrap();
+    let read = Store::read(&store, &mailbox(), Seq(0), ALL).await;
+    assert!(matches!(read, Err(Fault::Damaged("an envelope"))), "{read:?}");
+    drop(store);
+    assert!(matches!(Sqlite::open(&disk.file()), Err(OpenError::Segments(SegmentError::Damaged { .. }))));
+}
+
+/// relay.db that was put back alone, as it was earlier, does not give seqs a second time: the store is not opened.
+#[tokio::test]
+async fn older_tables_beside_newer_segments_are_told() {
+    let disk = Disk::new();
+    drop(Sqlite::open(&disk.file()).unwrap());
+    let old = std::fs::read(disk.file()).unwrap();
+    for _ in 0..2 {
+        let store = Sqlite::open(&disk.file()).unwrap();
+        store.write([append(1), append(2)].concat()).await.unwrap();
+        store.write([vec![put(1)], append(3), append(4)].concat()).await.unwrap();
+    }
+    std::fs::write(disk.file(), old).unwrap();
+    assert!(matches!(Sqlite::open(&disk.file()), Err(OpenError::Segments(SegmentError::Older(_)))));
+}
+
+/// Without relay.db a new store begins, beside which what waited is kept under another name.
+#[tokio::test]
+async fn segments_of_a_lost_store_are_put_aside() {
+    let disk = Disk::new();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    store.write(append(1)).await.unwrap();
+    drop(store);
+    std::fs::remove_file(disk.file()).unwrap();
+    let store = Sqlite::open(&disk.file()).unwrap();
+    assert!(ids(&store).await.is_empty());
+    assert!(disk.0.path().join("mailboxes.other-1/0000000001").exists());
 }
 
 /// What waits together is committed together: fifty batches take fewer syncs than batches.
@@ -209,7 +454,7 @@ async fn what_is_taken_in_time_is_never_written() {
         assert_eq!(offer.await.unwrap(), Written::Appended(entries[0].seq));
     }
     assert_eq!(commits.load(std::sync::atomic::Ordering::SeqCst), 0);
-    assert_eq!((rows(&disk.file(), "entry"), rows(&disk.file(), "trimmed")), (0, 0));
+    assert!(std::fs::metadata(disk.segment()).unwrap().len() < 100);
 }
 
 /// [STORE-11] an end in order writes what is held, and tells who waits for it.
@@ -234,7 +479,7 @@ async fn who_leaves_holds_nobody_up() {
     assert_eq!(store.front.logs(|logs| logs.held(&mailbox()).len()).unwrap(), 1, "another one is there");
     drop(other);
     assert!(matches!(offer.await, Ok(Written::Appended(_))));
-    assert_eq!(rows(&disk.file(), "entry"), 1);
+    assert!(std::fs::metadata(disk.segment()).unwrap().len() > 6000);
 }
 
 /// [STORE-3] killed while entries were held: they are gone, and their seqs with them.
@@ -247,11 +492,7 @@ async fn seqs_of_what_was_never_written_are_not_given_again() {
     let _held = waits(store.offer(offer(2)));
     let seen = Store::read(&store, &mailbox(), Seq(0), ALL).await.unwrap();
     assert_eq!(seen.len(), 2);
-    let killed = Disk::new();
-    for end in ["", "-wal"] {
-        let name = format!("relay.db{end}");
-        std::fs::copy(disk.0.path().join(&name), killed.0.path().join(&name)).unwrap();
-    }
+    let killed = disk.killed();
     let after = Sqlite::open(&killed.file()).unwrap();
     assert_eq!(ids(&after).await, [1]);
     let written = after.write(append(3)).await.unwrap();
@@ -340,6 +581,11 @@ async fn an_older_store_is_brought_up_to_date() {
     let written = store.write([append(1), append(2), append(3)].concat()).await.unwrap();
     assert_eq!(written[..2], [Written::Duplicate(Seq(4)), Written::Duplicate(Seq(11))]);
     assert!(matches!(written[2], Written::Appended(seq) if seq > Seq(12)), "{written:?}");
+    let posts = Store::read(&store, &room(), Seq(0), ALL).await.unwrap();
+    assert_eq!(posts, [Entry { seq: Seq(9), id: [0; 16], bytes: vec![6].into() }]);
+    drop(store);
+    let store = Sqlite::open(&disk.file()).unwrap();
+    assert_eq!(Store::read(&store, &mailbox(), Seq(0), ALL).await.unwrap()[..2], expected);
     drop(store);
 
     let copy = disk.0.path().join("relay.db.before-2");
@@ -377,10 +623,10 @@ fn files_are_private() {
 async fn a_failed_commit_stops_the_store() {
     let disk = Disk::new();
     let store = Sqlite::open(&disk.file()).unwrap();
-    store.write(append(1)).await.unwrap();
+    store.write(post(1)).await.unwrap();
     let other = Connection::open(disk.file()).unwrap();
     other.execute_batch("DROP TABLE entry").unwrap();
-    assert!(matches!(store.write(append(2)).await, Err(Fault::Stopped)));
+    assert!(matches!(store.write(post(2)).await, Err(Fault::Stopped)));
     store.stopped().await;
     assert!(matches!(store.write(append(3)).await, Err(Fault::Stopped)));
     assert!(matches!(store.usage(&Log { kind: "mailbox", key: vec![1] }).await, Err(Fault::Stopped)));
@@ -393,10 +639,11 @@ async fn a_busy_file_does_not_stop_the_store() {
     let store = Sqlite::open(&disk.file()).unwrap();
     let other = Connection::open(disk.file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert!(matches!(store.write(append(1)).await, Err(Fault::Backend(_))));
-    other.execute_batch("ROLLBACK").unwrap();
+    assert!(matches!(store.write([append(1), vec![put(1)]].concat()).await, Err(Fault::Backend(_))));
     store.write(append(2)).await.unwrap();
-    assert_eq!(ids(&store).await, [2]);
+    other.execute_batch("ROLLBACK").unwrap();
+    store.write(append(3)).await.unwrap();
+    assert_eq!(ids(&store).await, [2, 3], "envelopes need no tables");
 }
 
 /// Each query of a link finds its way by an index, whatever a mailbox or room holds.
