@@ -66,7 +66,8 @@ pub async fn measure(folder: &Path, relays: usize, most: f64) -> Option<bool> {
         theirs.push(by_clients(&direct, round).await);
     }
     let mut holds = true;
-    let rows: [(&str, usize, fn(&Took) -> Duration); 3] = [
+    type Row = (&'static str, usize, fn(&Took) -> Duration);
+    let rows: [Row; 3] = [
         ("ingest", ENVELOPES, |took| took.ingest),
         ("fan-out", POSTS, |took| took.fan_out),
         ("drain", ENVELOPES, |took| took.drain),

@@ -46,7 +46,7 @@ const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
 /// What happens to a link by order.
 pub(super) enum Order {
     /// Something is pushed.
-    Push(Push),
+    Push(Box<Push>),
     /// It ends.
     Close,
 }
@@ -199,7 +199,7 @@ impl House {
                 // What she makes up comes first.
                 biased;
                 order = ordered.recv() => match order? {
-                    Order::Push(push) => write(&mut writer, &RelayFrame::Push(push)).await?,
+                    Order::Push(push) => write(&mut writer, &RelayFrame::Push(*push)).await?,
                     Order::Close => return None,
                 },
                 body = frames.recv() => match decode(&body?).ok()? {
@@ -315,8 +315,8 @@ impl State {
     pub(super) fn inject(&mut self, name: &str, push: Push) {
         self.lied += 1;
         let here = self.links.values().find(|(who, _)| who == name);
-        match here.map(|(_, orders)| orders.try_send(Order::Push(push.clone()))) {
-            Some(Ok(())) => {}
+        match here.map(|(_, orders)| orders.try_send(Order::Push(Box::new(push.clone()))).is_ok()) {
+            Some(true) => {}
             _ => self.waiting.entry(name.to_owned()).or_default().push(push),
         }
     }

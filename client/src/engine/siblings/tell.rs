@@ -64,10 +64,10 @@ impl Engine {
         let told = Told { order: self.siblings.last_order, due, item };
         self.siblings.copies.extend(told.said().map(|id| (id, told.order)));
         self.rows().put_told(&told)?;
-        if let Some(oldest) = told.order.checked_sub(MAX_WAITING) {
-            if let Some(told) = self.rows().told_at(oldest)? {
-                self.forget_one(&told)?;
-            }
+        if let Some(oldest) = told.order.checked_sub(MAX_WAITING)
+            && let Some(told) = self.rows().told_at(oldest)?
+        {
+            self.forget_one(&told)?;
         }
         self.timers.set_sooner(Timer::Siblings, due);
         Ok(())
