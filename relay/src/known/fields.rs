@@ -27,7 +27,10 @@ impl Field {
 
     /// It stands in a data folder whose relay shares nothing.
     pub fn is_alone(&self) -> bool {
-        self.of.starts_with("table ") || self.name.starts_with("relay.db") || self.name == "blobs/ID"
+        let store = ["relay.db", "mailboxes", "blobs/"];
+        self.of.starts_with("table ")
+            || self.of.starts_with("segment ")
+            || store.iter().any(|name| self.name.starts_with(name))
     }
 }
 
