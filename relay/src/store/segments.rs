@@ -5,7 +5,7 @@
 //! mailboxes, and what is trimmed from them, is written one after the other into *segments*, the files of the folder
 //! `mailboxes`; the logs' index in memory says where each entry is, and is made of them when the store is opened.
 //!
-//! - A commit is a *group* of records, written with one call and synced once ([`Journal`]). Each record has a checksum, and
+//! - A commit is a *group* of records, written with one call and synced once (`journal`). Each record has a checksum, and
 //!   a group counts only with the record that ends it: what a crash tore is cut off at the next start, and the groups
 //!   before it are whole. Nothing follows a group that was not synced; so where one that is torn has whole ones behind
 //!   it, the disk has altered what it had promised to keep, and the store says so and is not opened (`load`).
@@ -14,7 +14,7 @@
 //! - A segment that is full gets a *listing* behind it and the next one is begun: a start reads the listings, and all of
 //!   the last segment only.
 //! - A segment goes when nothing in it is wanted any more, the oldest first. Where too much of them is of no use, what is
-//!   still wanted of the oldest is written again at the end ([`Cleaning`]): no more than half of what all of them take, and
+//!   still wanted of the oldest is written again at the end (`clean`): no more than half of what all of them take, and
 //!   four segments, is waste. As the oldest goes first, no trim goes before the entries that it took; and since a trim
 //!   says up to where it reaches, an entry that stands in two places is one.
 //!
