@@ -499,8 +499,13 @@ impl Engine {
                 let shut_out = self.standing.shut_out.as_ref().and_then(|error| error.advice.clone());
                 let by_itself =
                     "nothing: it stays queued and goes out by itself; sealpost status shows how far it came";
+                let cause = match state {
+                    _ if !self.online() => reason.clone(),
+                    State::Queued => "the relay has not taken it yet".to_owned(),
+                    _ => "nobody has confirmed it".to_owned(),
+                };
                 let error = Error::new(ErrorCode::Waiting, format!("the message is not {wanted} yet"))
-                    .because(if self.online() { "nobody has confirmed it".to_owned() } else { reason.clone() })
+                    .because(cause)
                     .advise(shut_out.unwrap_or_else(|| by_itself.to_owned()));
                 self.end_with(id, error)
             }

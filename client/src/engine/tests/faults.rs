@@ -99,3 +99,23 @@ fn a_copied_profile_starts_new_sessions() {
     assert!(texts(&world.history(0, "bob")).contains(&"to the copy"));
     assert_eq!(world.history(0, "bob").iter().filter(|m| m.state == State::Sent).count(), 0);
 }
+
+/// What a message that is waited for still lacks is said as it is: that the relay has not taken it, or that nobody has
+/// confirmed it.
+#[test]
+fn what_a_message_waits_for_is_said() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.relay.insatiable = true;
+    world.go_offline(1);
+    for (to, wait, lacks) in
+        [("#lobby", Wait::Sent, "the relay has not taken it yet"), ("bob", Wait::Delivered, "nobody has confirmed it")]
+    {
+        let say = Command::Send { to: to.into(), text: "hello".into(), wait, timeout_ms: 10_000, expire: None };
+        let id = world.give(0, say);
+        world.pass(11_000);
+        let told = world.of(0, id);
+        let cause =
+            told.iter().find_map(|event| if let Event::Error(error) = event { error.cause.clone() } else { None });
+        assert_eq!(cause.as_deref(), Some(lacks), "{to}: {told:?}");
+    }
+}
