@@ -13,6 +13,7 @@
 pub(crate) mod blobs;
 mod cells;
 mod checkpoint;
+mod commit;
 pub mod copy;
 mod front;
 mod logs;
