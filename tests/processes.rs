@@ -96,6 +96,23 @@ impl Outcome {
     }
 }
 
+/// The same command under another program that goes over to it, as `env` does.
+///
+/// # Panics
+/// The wrapper has no words.
+pub fn under(wrapper: &[impl AsRef<std::ffi::OsStr>], command: &Command) -> Command {
+    let (program, options) = wrapper.split_first().expect("a program to run it under");
+    let mut wrapped = Command::new(program);
+    wrapped.args(options).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
+
 /// Runs a program to its end, with this on its standard input.
 ///
 /// # Panics

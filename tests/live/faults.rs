@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
-use sealpost_tests::processes::{Outcome, Person, RelayProcess, finish, programs, signal, until};
+use sealpost_tests::processes::{Outcome, Person, RelayProcess, finish, programs, signal, under, until};
 use sealpost_tests::skip;
 
 use super::Pair;
@@ -23,18 +23,6 @@ fn dies_in_sync(nth: usize) -> Vec<String> {
 
 fn words(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
-}
-
-fn under(wrapper: &[String], command: &Command) -> Command {
-    let mut wrapped = Command::new(&wrapper[0]);
-    wrapped.args(&wrapper[1..]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapped.env(name, value),
-            None => wrapped.env_remove(name),
-        };
-    }
-    wrapped
 }
 
 fn has_strace(what: &str) -> bool {
