@@ -15,6 +15,7 @@ mod files;
 mod four_ways;
 mod healing;
 mod hostile;
+mod hygiene;
 mod limits;
 mod long;
 mod moderation;

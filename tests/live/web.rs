@@ -31,7 +31,7 @@ impl Page {
     }
 
     /// Of a program on a terminal, which shows the link.
-    fn on(terminal: &Terminal) -> Self {
+    pub(super) fn on(terminal: &Terminal) -> Self {
         let link = until("the terminal shows a link", || {
             let shown = terminal.shown();
             shown.split_whitespace().find(|word| word.contains("/?token=")).map(str::to_owned)

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod config;
-mod key;
+pub mod key;
 mod layouts;
 mod lines;
 mod link;

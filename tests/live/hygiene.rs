@@ -1,0 +1,4 @@
+//! What is left lying about: in memory.
+
+mod forgotten;
+mod secrets;
