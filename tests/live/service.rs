@@ -11,7 +11,7 @@ use sealpost_tests::processes::{Following, PATIENCE, Person, RelayProcess, progr
 use super::Pair;
 
 /// A page of the relay's figures: its status line, and all of it.
-fn page(relay: &RelayProcess, path: &str) -> (String, String) {
+pub(super) fn page(relay: &RelayProcess, path: &str) -> (String, String) {
     let port = until("the figures stand somewhere", || {
         let log = relay.logged();
         let line = log.lines().rev().find_map(|line| line.split_once("the figures stand on port "))?;
