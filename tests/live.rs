@@ -13,6 +13,7 @@ mod failures;
 mod faults;
 mod files;
 mod four_ways;
+mod handshakes;
 mod healing;
 mod hostile;
 mod hygiene;

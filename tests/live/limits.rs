@@ -60,10 +60,10 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// A TCP connection from an address of its own, so that limits per address do not touch the honest pair.
-fn connect(relay: &RelayProcess, from: u8) -> TcpStream {
+pub(super) fn connect(relay: &RelayProcess, from: u8) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stream = runtime
         .block_on(async {
@@ -80,7 +80,7 @@ fn connect(relay: &RelayProcess, from: u8) -> TcpStream {
     stream
 }
 
-fn tls(relay: &RelayProcess, from: u8) -> Tls {
+pub(super) fn tls(relay: &RelayProcess, from: u8) -> Tls {
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -93,7 +93,7 @@ fn tls(relay: &RelayProcess, from: u8) -> Tls {
 }
 
 /// Whether the other side has closed: an end of file or a reset, whatever it says before.
-fn is_closed(mut stream: impl Read) -> bool {
+pub(super) fn is_closed(mut stream: impl Read) -> bool {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {
         Ok(_) => true,
@@ -101,16 +101,16 @@ fn is_closed(mut stream: impl Read) -> bool {
     }
 }
 
-fn frame(body: &[u8]) -> Vec<u8> {
+pub(super) fn frame(body: &[u8]) -> Vec<u8> {
     [&u32::try_from(body.len()).unwrap().to_le_bytes()[..], body].concat()
 }
 
-fn hello() -> Vec<u8> {
+pub(super) fn hello() -> Vec<u8> {
     frame(&ClientHello { lowest: VERSION, highest: VERSION, kind: LinkKind::Anonymous }.layout())
 }
 
 /// Reads one frame.
-fn read_frame(stream: &mut impl Read) -> Vec<u8> {
+pub(super) fn read_frame(stream: &mut impl Read) -> Vec<u8> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).unwrap();
     let mut body = vec![0; u32::from_le_bytes(length) as usize];
