@@ -4,7 +4,7 @@
 mod chat;
 pub mod cli;
 mod columns;
-mod daemon;
+pub mod daemon;
 mod duration;
 mod field;
 mod json;
@@ -21,7 +21,7 @@ mod screen;
 pub mod slash;
 mod tui;
 mod view;
-mod web;
+pub mod web;
 
 use crate::api::Error;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! JSON-RPC 2.0 on a socket of their own, each with a token that says where it may speak.
 
 mod connection;
-mod rpc;
-mod scope;
+pub mod rpc;
+pub mod scope;
 
 use std::path::{Path, PathBuf};
 

@@ -6,16 +6,24 @@
 #![allow(unreachable_pub, reason = "a library for the fuzzer, a private module for the tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod archive;
+mod blob;
 mod config;
+mod copy;
 pub mod key;
 mod layouts;
 mod lines;
 mod link;
+mod login;
+mod operator;
+mod page;
 mod people;
 mod relay;
+mod rpc;
 mod script;
 mod sealed;
 pub mod seeds;
+mod segments;
 mod session;
 mod state;
 mod talk;
@@ -28,12 +36,20 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target. A file of the same name in `../fuzz_targets` and a folder in `../corpus` belong to each.
 pub const ALL: &[Target] = &[
+    ("archive", archive::run),
+    ("blob", blob::run),
     ("config", config::run),
+    ("copy", copy::run),
     ("layouts", layouts::run),
     ("lines", lines::run),
     ("link", link::run),
+    ("login", login::run),
+    ("operator", operator::run),
+    ("page", page::run),
     ("relay", relay::run),
+    ("rpc", rpc::run),
     ("sealed", sealed::run),
+    ("segments", segments::run),
     ("session", session::run),
     ("state", state::run),
     ("talk", talk::run),

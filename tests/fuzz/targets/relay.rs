@@ -29,11 +29,11 @@ const ACTS: usize = 48;
 const BITS: u8 = 2;
 
 /// A link as its client knows it.
-struct Link {
+pub struct Link {
     caller: Caller,
     kind: LinkKind,
-    channel: [u8; 32],
-    challenge: [u8; 32],
+    pub channel: [u8; 32],
+    pub challenge: [u8; 32],
     counter: u64,
 }
 
@@ -86,7 +86,7 @@ fn sealed(choice: usize) -> Bytes {
     Bytes(bytes)
 }
 
-fn open(relay: &Relay<Memory>, kind: LinkKind, from: u8) -> Link {
+pub fn open(relay: &Relay<Memory>, kind: LinkKind, from: u8) -> Link {
     let hello = ClientHello { lowest: 1, highest: 1, kind };
     let channel = [from; 32];
     let (reply, caller) = relay.hello(NOW, &hello, Peer { address: [192, 0, 2, from].into(), channel });
@@ -94,7 +94,7 @@ fn open(relay: &Relay<Memory>, kind: LinkKind, from: u8) -> Link {
     Link { caller: caller.unwrap(), kind, channel, challenge, counter: 0 }
 }
 
-fn login(relay: &Relay<Memory>, link: &Link, person: &Person, generation: u64) -> Login {
+pub fn login(relay: &Relay<Memory>, link: &Link, person: &Person, generation: u64) -> Login {
     let name = person.party.name.clone();
     let proof = LoginProof {
         relay: relay.public_key(),
@@ -251,7 +251,7 @@ fn paid(relay: &Relay<Memory>, link: &mut Link, body: &[u8], choice: u8) -> Work
 }
 
 /// A request that makes sense, and the login that was signed for it.
-fn composed(relay: &Relay<Memory>, link: &Link, script: &mut Script<'_>) -> (Request, Option<Login>) {
+pub fn composed(relay: &Relay<Memory>, link: &Link, script: &mut Script<'_>) -> (Request, Option<Login>) {
     let couple = couple();
     let (person, other) =
         if script.below(2) == 0 { (&couple.alice, &couple.bob) } else { (&couple.bob, &couple.alice) };

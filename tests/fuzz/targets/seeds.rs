@@ -1,5 +1,7 @@
 //! Where the corpora began: the test vectors, and what two people and a relay really say.
 
+mod asked;
+
 use data_encoding::HEXLOWER_PERMISSIVE;
 use sealpost_crypto::identity::delivery_token;
 use sealpost_spec::mailbox::{Envelope, EnvelopeId, MailboxId, Push, Seq};
@@ -23,6 +25,8 @@ pub fn all(vectors: &[String]) -> Vec<Seed> {
     seeds.extend(wire());
     seeds.extend(layouts());
     seeds.extend(others());
+    seeds.extend(asked::seeds());
+    seeds.extend(files());
     seeds
 }
 
@@ -256,6 +260,36 @@ fn others() -> Vec<Seed> {
     ] {
         seeds.push(("relay", acts.to_vec()));
         seeds.push(("relay", acts.repeat(3)));
+    }
+    seeds
+}
+
+/// Files that are whole, cut short, or altered in one place; and chunks in their order, and not.
+fn files() -> Vec<Seed> {
+    let mut seeds: Vec<Seed> = Vec::new();
+    for kind in 0..4_u8 {
+        for damage in [&[][..], &[0, 0, 40, 0], &[0, 2, 40, 1], &[0, 1, 255, 8, 9]] {
+            for target in ["archive", "copy", "segments"] {
+                seeds.push((target, with(kind, damage)));
+            }
+        }
+    }
+    let size = 100_000_u64.to_le_bytes();
+    for chunks in [&[0, 0, 2, 1, 1, 2, 2, 2, 2][..], &[0, 0, 0, 0, 0, 40, 0, 1, 0, 2], &[0, 3, 2, 1, 7, 2]] {
+        seeds.push(("blob", [&size, chunks].concat()));
+    }
+    seeds.push(("page", with(0, "GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")));
+    for path in 0..12_u8 {
+        for (method, choice) in [(0, 0xff), (1, 0xff), (1, 0x0f)] {
+            seeds.push(("page", vec![1, method, path, path % 6, choice, 0, path % 4]));
+        }
+    }
+    // Log in, ask, and say what is none.
+    for acts in
+        [&[0, 0, 1, 7, 0, 0, 14, 0, 7, 1, 0, 6][..], &[2, 0, 7, 0, 5, 1, 3, 1, 2, 9, 9], &[1, 1, 1, 0, 0, 7, 0, 3]]
+    {
+        seeds.push(("login", acts.to_vec()));
+        seeds.push(("login", acts.repeat(3)));
     }
     seeds
 }

@@ -5,14 +5,18 @@ use serde_json::{Map, Value, json};
 use crate::api::{Command, Error, Shown};
 
 /// Most calls in one array.
-pub(super) const MAX_BATCH: usize = 64;
+pub const MAX_BATCH: usize = 64;
 
 /// The numbers of JSON-RPC's own errors, and of two of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
+pub enum Code {
+    /// No JSON.
     Parse = -32_700,
+    /// JSON, and no call.
     Invalid = -32_600,
+    /// There is no such command.
     NoMethod = -32_601,
+    /// The command takes other parameters.
     Params = -32_602,
     /// The command failed; `data` has its stable code, its exit code and what to try.
     Failed = -32_000,
@@ -22,21 +26,26 @@ pub(super) enum Code {
 
 /// One call. Without `id` nobody waits for its answer.
 #[derive(Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) id: Option<Value>,
-    pub(super) method: String,
-    pub(super) params: Map<String, Value>,
+pub struct Call {
+    /// Comes back with the answer.
+    pub id: Option<Value>,
+    /// The command's name.
+    pub method: String,
+    /// What it takes.
+    pub params: Map<String, Value>,
 }
 
 /// A line: calls, or in their place the answers that say what is wrong with them.
 #[derive(Debug, PartialEq)]
-pub(super) enum Line {
+pub enum Line {
+    /// A call by itself.
     One(Result<Call, String>),
     /// Answered by one array.
     Batch(Vec<Result<Call, String>>),
 }
 
-pub(super) fn read(line: &[u8]) -> Line {
+/// What a line says.
+pub fn read(line: &[u8]) -> Line {
     match serde_json::from_slice(line) {
         Ok(Value::Array(calls)) if (1..=MAX_BATCH).contains(&calls.len()) => {
             Line::Batch(calls.into_iter().map(call).collect())
@@ -72,7 +81,10 @@ fn call(value: Value) -> Result<Call, String> {
 }
 
 /// The command that a call means: its method is the command's name.
-pub(super) fn command(method: &str, params: Map<String, Value>) -> Result<Command, (Code, String)> {
+///
+/// # Errors
+/// There is none of this name, or it takes other parameters; the words say which.
+pub fn command(method: &str, params: Map<String, Value>) -> Result<Command, (Code, String)> {
     let mut whole = params;
     if whole.insert("command".to_owned(), Value::String(method.to_owned())).is_some() {
         return Err((Code::Params, "there is no parameter `command`".to_owned()));
@@ -90,7 +102,8 @@ pub(super) fn result(id: &Value, events: &[Shown]) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"events":[{}]}}}}"#, Shown::json(id), events.join(","))
 }
 
-pub(super) fn error(id: &Value, code: Code, message: &str, data: Option<&Error>) -> String {
+/// The answer that refuses a call. `data`: the command's own error.
+pub fn error(id: &Value, code: Code, message: &str, data: Option<&Error>) -> String {
     let mut error = json!({ "code": code as i32, "message": message });
     if let (Some(data), Some(error)) = (data, error.as_object_mut()) {
         error.insert("data".to_owned(), json!(data));

@@ -57,8 +57,11 @@ fn named(bot: &Bot, conversation: &str) -> bool {
         })
 }
 
-/// Whether the token allows it. The error says what it lacks.
-pub(super) fn allow(bot: &Bot, command: &Command) -> Result<(), String> {
+/// Whether the token allows it.
+///
+/// # Errors
+/// What the token lacks, in words.
+pub fn allow(bot: &Bot, command: &Command) -> Result<(), String> {
     let (there, writes) = match needs(command) {
         Needs::Any => (true, false),
         Needs::Place { conversation, writes } => (named(bot, conversation), writes),
