@@ -123,13 +123,14 @@ async fn serve(held: &mut Held, profile: &Path, screen: Screen, options: &Option
     Ok(0)
 }
 
-/// Serves the page of a profile that somebody holds, until it is dropped, and never locks it: for whoever tests it with bytes of their
-/// own. `tell` is given the way in.
+/// Serves the page of a profile that somebody holds, until it is dropped, never locks it and takes no passphrase: for whoever tests it
+/// with bytes of their own. `tell` is given the way in.
 ///
 /// # Errors
 /// The listener has no address, or breaks.
 pub async fn serve_held(profile: &Path, listener: TcpListener, tell: impl FnOnce(String)) -> std::io::Result<()> {
-    let (lock, _given) = Lock::new(None);
+    // Nobody hears of passphrases: whoever gives one is told that at once.
+    let (lock, _) = Lock::new(None);
     let web = Arc::new(Web { gate: Gate::new(listener.local_addr()?), ask: Ask::new(profile), lock });
     tell(web.gate.way_in());
     axum::serve(listener, routes(&web)).await
