@@ -11,6 +11,7 @@ pub mod lines;
 pub mod mallory;
 pub mod port;
 pub mod processes;
+pub mod soak;
 pub mod tour;
 
 use std::io::Write as _;

@@ -26,6 +26,7 @@ mod proxy;
 mod schema;
 mod screen;
 mod service;
+mod soak;
 mod talk;
 mod terminal;
 mod tour;
