@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::processes::{Following, Machine, Nats, Person, RelayProcess, Setup};
+use crate::processes::{Following, Machine, Nats, Person, RelayProcess, Setup, programs};
 
 /// Servers and relays at 127.0.0.1, .2 and so on; all relays have one port, as an address names one.
 pub struct Cluster {
@@ -20,6 +20,7 @@ pub struct Cluster {
     pub relays: Vec<RelayProcess>,
     folder: PathBuf,
     hosts: String,
+    program: PathBuf,
 }
 
 impl Cluster {
@@ -28,10 +29,18 @@ impl Cluster {
     /// # Panics
     /// They don't start.
     pub fn start(folder: &Path, servers: usize, relays: usize) -> Option<Self> {
+        Self::start_program(&programs().relay, folder, servers, relays)
+    }
+
+    /// The same with relays of another program than the one that is tested.
+    ///
+    /// # Panics
+    /// They don't start.
+    pub fn start_program(program: &Path, folder: &Path, servers: usize, relays: usize) -> Option<Self> {
         let nats = Nats::start(folder, servers, Setup::default())?;
         let hosts: Vec<String> = (1..=relays).map(|number| format!("127.0.0.{number}")).collect();
         let hosts: Vec<(&str, &[&str])> = hosts.iter().map(|host| (host.as_str(), [].as_slice())).collect();
-        Some(Self::over(folder, nats, &hosts))
+        Some(Self::over(program, folder, nats, &hosts))
     }
 
     /// The same on machines of their own, a server and a relay on each.
@@ -41,12 +50,13 @@ impl Cluster {
     pub fn start_on(folder: &Path, machines: &'static [Machine]) -> Option<Self> {
         let nats = Nats::start(folder, machines.len(), Setup { machines, ..Setup::default() })?;
         let hosts: Vec<(&str, &[&str])> = machines.iter().map(|machine| (machine.host, machine.under)).collect();
-        Some(Self::over(folder, nats, &hosts))
+        Some(Self::over(&programs().relay, folder, nats, &hosts))
     }
 
-    fn over(folder: &Path, nats: Nats, hosts: &[(&str, &[&str])]) -> Self {
+    fn over(program: &Path, folder: &Path, nats: Nats, hosts: &[(&str, &[&str])]) -> Self {
         let names: Vec<&str> = hosts.iter().map(|(host, _)| *host).collect();
-        let mut cluster = Self { nats, relays: Vec::new(), folder: folder.to_owned(), hosts: names.join(",") };
+        let (folder, hosts_of, program) = (folder.to_owned(), names.join(","), program.to_owned());
+        let mut cluster = Self { nats, relays: Vec::new(), folder, hosts: hosts_of, program };
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("it is bound").port();
         drop(free);
@@ -67,7 +77,7 @@ impl Cluster {
         let rates = "SEALPOST_RELAY_RATES__REGISTRATIONS={burst=10000,every_ms=1}";
         let listen = format!("{host}:{port}");
         let wrapper = [under, &["env", &monitors, &replicas, rates]].concat();
-        self.relays.push(RelayProcess::start_at(&home, &listen, &options, &wrapper));
+        self.relays.push(RelayProcess::start_program(&self.program, &home, &listen, &options, &wrapper));
     }
 
     /// The address of all relays.
@@ -140,6 +150,8 @@ pub struct Run {
     pub every: Duration,
     /// What is killed follows from it.
     pub seed: u64,
+    /// Between two lines of one person.
+    pub pace: Duration,
 }
 
 /// What came of it.
@@ -183,8 +195,6 @@ impl fmt::Display for Report {
 
 /// After the last kill, for everything to arrive.
 const SETTLES: Duration = Duration::from_secs(300);
-/// Between two lines of one person.
-const PACE: Duration = Duration::from_secs(1);
 
 /// Lets people talk while servers and relays die. `None` where there is no NATS server.
 ///
@@ -207,9 +217,11 @@ pub fn run(folder: &Path, run: Run) -> Option<Report> {
     let mut said = Vec::new();
     std::thread::scope(|scope| {
         let (over, accepted) = (&over, &accepted);
-        let talking: Vec<_> =
-            people.iter().map(|(says, hears)| scope.spawn(move || talk(says, &hears.name, over, accepted))).collect();
-        kill(&mut cluster, run, &mut report);
+        let talking: Vec<_> = people
+            .iter()
+            .map(|(says, hears)| scope.spawn(move || talk(says, &hears.name, run.pace, over, accepted)))
+            .collect();
+        kill(&mut cluster, run, accepted, &mut report);
         over.store(true, Ordering::Relaxed);
         said = talking.into_iter().map(|talk| talk.join().expect("a talk ends")).collect();
     });
@@ -223,8 +235,8 @@ pub fn run(folder: &Path, run: Run) -> Option<Report> {
 }
 
 /// Says a line after the other until it is over; how many there were.
-fn talk(says: &Person, to: &str, over: &AtomicBool, accepted: &AtomicU64) -> u64 {
-    let (_never, pace): (_, Receiver<()>) = channel();
+fn talk(says: &Person, to: &str, pace: Duration, over: &AtomicBool, accepted: &AtomicU64) -> u64 {
+    let (_never, waits): (_, Receiver<()>) = channel();
     let mut line = 0;
     while !over.load(Ordering::Relaxed) {
         line += 1;
@@ -236,13 +248,13 @@ fn talk(says: &Person, to: &str, over: &AtomicBool, accepted: &AtomicU64) -> u64
             Some(5) => line -= 1,
             code => panic!("{} ended with {code:?}", says.name),
         }
-        assert_eq!(pace.recv_timeout(PACE), Err(RecvTimeoutError::Timeout));
+        assert_eq!(waits.recv_timeout(pace), Err(RecvTimeoutError::Timeout));
     }
     line
 }
 
 /// Kills and restarts, one after the other, until the time is over; then all are there.
-fn kill(cluster: &mut Cluster, run: Run, report: &mut Report) {
+fn kill(cluster: &mut Cluster, run: Run, accepted: &AtomicU64, report: &mut Report) {
     let (_never, pace): (_, Receiver<()>) = channel();
     let wait = |time: Duration| assert_eq!(pace.recv_timeout(time), Err(RecvTimeoutError::Timeout));
     let (end, mut state) = (Instant::now() + run.time, run.seed);
@@ -260,6 +272,12 @@ fn kill(cluster: &mut Cluster, run: Run, report: &mut Report) {
         wait(run.every / 2);
         cluster.restart(victim);
         wait(run.every / 2);
+        let Report { servers_killed, relays_killed, .. } = report;
+        let (accepted, left) = (accepted.load(Ordering::Relaxed), end.saturating_duration_since(Instant::now()));
+        eprintln!(
+            "{accepted} accepted; {servers_killed} servers and {relays_killed} relays killed; {} s to go",
+            left.as_secs()
+        );
     }
 }
 
@@ -275,6 +293,7 @@ fn heard(hears: &mut Following, said: u64, until: Instant) -> Vec<u64> {
     shown
 }
 
+/// Compares what was shown to somebody with what was said.
 fn count(shown: &[u64], said: u64, report: &mut Report) {
     report.shown += shown.len() as u64;
     let mut times: BTreeMap<u64, u64> = BTreeMap::new();

@@ -30,6 +30,7 @@ mod soak;
 mod talk;
 mod terminal;
 mod tour;
+mod upgrade;
 mod web;
 mod wire;
 

@@ -21,13 +21,17 @@ struct Arguments {
     /// What is killed follows from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Seconds between two lines of one person.
+    #[arg(long, default_value_t = 1)]
+    pace: u64,
 }
 
 fn main() -> ExitCode {
-    let Arguments { pairs, minutes, every, seed } = Arguments::parse();
+    let Arguments { pairs, minutes, every, seed, pace } = Arguments::parse();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (time, every) = (Duration::from_secs(60 * minutes), Duration::from_secs(every));
-    match run(folder.path(), Run { pairs, time, every, seed }) {
+    let pace = Duration::from_secs(pace);
+    match run(folder.path(), Run { pairs, time, every, seed, pace }) {
         Some(report) => {
             println!("{report}");
             if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

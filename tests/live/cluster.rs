@@ -461,7 +461,8 @@ fn a_cluster_is_backed_up_and_looked_into() {
 fn people_talk_while_servers_and_relays_die() {
     let folder = tempfile::tempdir().unwrap();
     let (time, every) = (Duration::from_secs(45), Duration::from_secs(15));
-    let Some(report) = run(folder.path(), Run { pairs: 2, time, every, seed: 7 }) else {
+    let pace = Duration::from_secs(1);
+    let Some(report) = run(folder.path(), Run { pairs: 2, time, every, seed: 7, pace }) else {
         return skip("cluster", "nats");
     };
     println!("{report}");

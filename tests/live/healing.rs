@@ -25,8 +25,8 @@ fn three() -> Option<(Cluster, TempDir)> {
 }
 
 /// Somebody, what they have said, and what they were shown.
-struct Side {
-    person: Person,
+pub(super) struct Side {
+    pub(super) person: Person,
     hears: Following,
     said: Vec<String>,
     heard: Vec<String>,
@@ -34,7 +34,7 @@ struct Side {
 
 impl Side {
     /// Says it; it is accepted, or queued.
-    fn says(&mut self, to: &str, text: &str, time: &str) -> Option<i32> {
+    pub(super) fn says(&mut self, to: &str, text: &str, time: &str) -> Option<i32> {
         let code = self.person.run(&["send", to, text, "--timeout", time]).code;
         assert!(matches!(code, Some(0 | 75)), "{code:?} for {text:?}");
         self.said.push(text.to_owned());
@@ -50,16 +50,16 @@ impl Side {
 }
 
 /// Two people who know each other, both of them online.
-struct Pair {
-    alice: Side,
-    bob: Side,
+pub(super) struct Pair {
+    pub(super) alice: Side,
+    pub(super) bob: Side,
     /// What an exchange takes on this machine when nothing is wrong.
     usual: Duration,
 }
 
 impl Pair {
     /// Each knows all relays, and begins with another one.
-    fn new(cluster: &Cluster, folder: &TempDir) -> Self {
+    pub(super) fn new(cluster: &Cluster, folder: &TempDir) -> Self {
         let side = |name: &str, first: usize| {
             let person = Person::registered(folder.path(), name, &cluster.address_from(first));
             Side { hears: person.holds(), person, said: Vec::new(), heard: Vec::new() }
@@ -76,7 +76,7 @@ impl Pair {
     }
 
     /// A question and its answer; how long they took.
-    fn exchange(&mut self) -> Duration {
+    pub(super) fn exchange(&mut self) -> Duration {
         let began = Instant::now();
         let number = self.alice.said.len() + self.bob.said.len();
         self.alice.says("bob", &format!("question {number}"), "60s");
@@ -95,7 +95,7 @@ impl Pair {
     }
 
     /// All of it is there, once, in order.
-    fn ends(mut self) {
+    pub(super) fn ends(mut self) {
         self.exchange();
         for (from, to) in [(&self.alice, &self.bob), (&self.bob, &self.alice)] {
             assert_eq!(to.heard, from.said);
@@ -180,6 +180,26 @@ fn slow_disks_lose_nothing() {
     pair.ends();
 }
 
+/// Drains a relay and waits for its end, while Alice talks from its first moment to its last.
+pub(super) fn drained(cluster: &mut Cluster, relay: usize, pair: &mut Pair) {
+    let data = cluster.relays[relay].data.display().to_string();
+    let _ = RelayProcess::program(&["drain", "--data", &data]).expect(0);
+    let mut line = 0;
+    let (ends, ended) = channel();
+    std::thread::scope(|scope| {
+        let drained = &mut cluster.relays[relay];
+        scope.spawn(move || ends.send(drained.ended()));
+        let code = loop {
+            if let Ok(code) = ended.try_recv() {
+                break code;
+            }
+            line += 1;
+            assert_eq!(pair.alice.says("bob", &format!("relay {relay} goes, {line}"), "60s"), Some(0));
+        };
+        assert_eq!(code, Some(0), "a relay that has drained ends well");
+    });
+}
+
 /// Relays are drained and started again one by one, then servers are stopped and started again, each once the one before has
 /// caught up: whoever talks meanwhile is moved to the others, and all of it is accepted, once and in order.
 #[test]
@@ -188,23 +208,7 @@ fn a_rolling_restart_is_not_noticed() {
     let mut pair = Pair::new(&cluster, &folder);
     let servers = cluster.nats.addresses().join(",");
     for relay in 0..3 {
-        let data = cluster.relays[relay].data.display().to_string();
-        let _ = RelayProcess::program(&["drain", "--data", &data]).expect(0);
-        let mut line = 0;
-        let (ends, ended) = channel();
-        std::thread::scope(|scope| {
-            let drained = &mut cluster.relays[relay];
-            scope.spawn(move || ends.send(drained.ended()));
-            // From its first moment to its last.
-            let code = loop {
-                if let Ok(code) = ended.try_recv() {
-                    break code;
-                }
-                line += 1;
-                assert_eq!(pair.alice.says("bob", &format!("relay {relay} goes, {line}"), "60s"), Some(0));
-            };
-            assert_eq!(code, Some(0), "a relay that has drained ends well");
-        });
+        drained(&mut cluster, relay, &mut pair);
         cluster.relays[relay].restart();
         pair.exchange();
     }

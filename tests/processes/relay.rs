@@ -16,6 +16,7 @@ pub struct RelayProcess {
     listen: String,
     options: Vec<String>,
     wrapper: Vec<String>,
+    program: PathBuf,
 }
 
 impl RelayProcess {
@@ -48,14 +49,23 @@ impl RelayProcess {
     /// # Panics
     /// It does not start.
     pub fn start_at(folder: &Path, listen: &str, options: &[&str], wrapper: &[&str]) -> Self {
+        Self::start_program(&programs().relay, folder, listen, options, wrapper)
+    }
+
+    /// The same of another program than the one that is tested.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_program(program: &Path, folder: &Path, listen: &str, options: &[&str], wrapper: &[&str]) -> Self {
         let data = folder.join("relay");
         let log = folder.join("relay.log");
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let (options, wrapper) = (words(options), words(wrapper));
-        let (child, address) = Self::spawn(&data, &log, listen, &options, &wrapper).expect("the relay starts");
-        let mut relay = Self { child, address, data, log, listen: listen.to_owned(), options, wrapper };
+        let (child, address) = Self::spawn(program, &data, &log, listen, &options, &wrapper).expect("the relay starts");
+        let (listen, program) = (listen.to_owned(), program.to_owned());
+        let mut relay = Self { child, address, data, log, listen, options, wrapper, program };
         // From now on it has the port that it took.
-        if listen.ends_with(":0") {
+        if relay.listen.ends_with(":0") {
             relay.listen = relay.socket();
         }
         relay
@@ -66,10 +76,21 @@ impl RelayProcess {
         self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
     }
 
-    fn spawn(data: &Path, log: &Path, listen: &str, options: &[String], wrapper: &[String]) -> Option<(Child, String)> {
+    /// From the next [`Self::restart`] on it is this program.
+    pub fn becomes(&mut self, program: &Path) {
+        program.clone_into(&mut self.program);
+    }
+
+    fn spawn(
+        program: &Path,
+        data: &Path,
+        log: &Path,
+        listen: &str,
+        options: &[String],
+        wrapper: &[String],
+    ) -> Option<(Child, String)> {
         let log = File::options().create(true).append(true).open(log).expect("a log file");
-        let relay = programs().relay.as_os_str();
-        let mut words = wrapper.iter().map(AsRef::as_ref).chain([relay]);
+        let mut words = wrapper.iter().map(AsRef::as_ref).chain([program.as_os_str()]);
         let mut child = Command::new(words.next().expect("the relay at least"))
             .args(words)
             .arg("serve")
@@ -134,7 +155,7 @@ impl RelayProcess {
     /// It does not start, or shows another address.
     pub fn restart(&mut self) {
         let (child, address) = until("the relay starts again", || {
-            Self::spawn(&self.data, &self.log, &self.listen, &self.options, &self.wrapper)
+            Self::spawn(&self.program, &self.data, &self.log, &self.listen, &self.options, &self.wrapper)
         });
         self.child = child;
         assert_eq!(address, self.address, "the address is the same after a restart");
