@@ -210,7 +210,7 @@ pub fn run(folder: &Path, run: Run) -> Option<Report> {
         people.iter().map(|(says, hears)| (says.holds(), hears.holds())).collect();
     // Whoever was written to is no stranger, and gets receipts: without them nobody says more than a thousand lines.
     for (says, hears) in &people {
-        let _ = hears.run(&["send", &says.name, "hello"]).expect(0);
+        let _ = hears.run(&["send", &says.name, "hello", "--timeout", "60s"]).expect(0);
     }
     let (over, accepted) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut report = Report::default();
