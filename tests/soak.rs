@@ -189,7 +189,7 @@ impl Soak {
                 talker.asks(&format!("/join {}", ledger::room_name(self.ledger().room_of(*who))));
                 self.talkers.push(talker);
             }
-            if self.talkers.len() % 50 == 0 {
+            if self.talkers.len().is_multiple_of(50) {
                 tell(&format!("{} people are registered", self.talkers.len()));
             }
         }
