@@ -28,6 +28,8 @@ pub struct Memory {
 
 #[derive(Default)]
 struct Life {
+    /// The disk is full.
+    full: bool,
     commits: u64,
     stopped: bool,
     /// Offers whose log is watched wait for the next commit.
@@ -88,6 +90,12 @@ impl Memory {
     /// [STORE-11]
     pub fn hold(&self) {
         lock(&self.life).holds = true;
+    }
+
+    /// Lets the disk be full, or no more: what would add something is refused with [`Fault::Full`] and changes nothing. What is
+    /// trimmed and deleted goes, and what was held before is written.
+    pub fn fill(&self, full: bool) {
+        lock(&self.life).full = full;
     }
 
     /// Makes what is held durable, as any other commit does too.
@@ -201,6 +209,9 @@ impl Memory {
         {
             return Ok(vec![Written::Done]);
         }
+        if lock(&self.life).full && batch.iter().any(|write| matches!(write, Write::Append(_) | Write::Put { .. })) {
+            return Err(Fault::Full);
+        }
         self.crash(CrashPoint::BeforeCommit)?;
         let mut written = Vec::with_capacity(batch.len());
         let mut woken = Vec::new();
@@ -304,7 +315,10 @@ impl Store for Memory {
         let Append { log, id, bytes } = append;
         self.alive()?;
         let (answer, answered) = oneshot::channel();
-        let holds = lock(&self.life).holds && self.bells.hangs(&log);
+        let holds = {
+            let life = lock(&self.life);
+            life.holds && !life.full && self.bells.hangs(&log)
+        };
         if !holds {
             let written = self.commit(vec![Write::Append(Append { log, id, bytes })])?;
             return written.first().copied().ok_or(Fault::Damaged("a log"));
@@ -415,6 +429,9 @@ impl Store for Memory {
 
     async fn put_part(&self, blob: [u8; 16], number: u32, bytes: Bytes) -> Result<u32, Fault> {
         self.alive()?;
+        if lock(&self.life).full {
+            return Err(Fault::Full);
+        }
         let mut state = lock(&self.state);
         let parts = state.blobs.entry(blob).or_default();
         if parts.len() == number as usize {
@@ -484,6 +501,27 @@ mod tests {
         for holds in [false, true] {
             ready(conformance::all(|| Drive { store: None, holds })).expect("nothing waits");
         }
+    }
+
+    /// [STORE-1] a full disk refuses what would add something, and has then changed nothing; what goes makes room, and
+    /// everything is as before once there is.
+    #[test]
+    fn a_full_disk_changes_nothing() {
+        let store = Memory::new([7; 16]);
+        let log = Log { kind: "mailbox", key: vec![1] };
+        let append = |id| vec![Write::Append(Append { log: log.clone(), id: [id; 16], bytes: vec![id] })];
+        ready(store.write(append(1))).unwrap().unwrap();
+        store.fill(true);
+        assert!(matches!(ready(store.write(append(2))), Some(Err(Fault::Full))));
+        let offered = store.offer(Append { log: log.clone(), id: [3; 16], bytes: vec![3] });
+        assert!(matches!(ready(offered), Some(Err(Fault::Full))));
+        let usage = || ready(store.usage(&log)).unwrap().unwrap().count;
+        assert_eq!(usage(), 1);
+        ready(store.write(vec![Write::Trim { log: log.clone(), through: Seq(1) }])).unwrap().unwrap();
+        assert_eq!(usage(), 0);
+        store.fill(false);
+        ready(store.write(append(2))).unwrap().unwrap();
+        assert_eq!(usage(), 1);
     }
 
     /// [STORE-4] beyond the window a store may forget, which a simulation wants to see.
