@@ -22,6 +22,10 @@ const ON_A_PAGE: usize = 50;
 /// ML-KEM-768 keys on a page: 13 kB, of which each bundle reads all.
 const KEM_ON_A_PAGE: usize = 10;
 
+/// Ids that are so far beyond are those of a profile that was copied, which leaves that many out: it knows none of the keys
+/// before. [RELAY-17]
+const REPLACES: u32 = 1 << 13;
+
 /// The two kinds of them.
 const ROLES: [PrekeyRole; 2] = [PrekeyRole::OneTime, PrekeyRole::OneTimeKem];
 
@@ -100,10 +104,12 @@ pub(super) struct Pool<'a> {
 impl Pool<'_> {
     /// Forgets what an earlier device of this id has published.
     pub(super) fn clear(&mut self) {
-        for role in ROLES {
-            let over = self.now.of(role).clear().into_iter();
-            self.over.extend(over.map(|page| row::page(self.name, self.id, role, page)));
-        }
+        ROLES.into_iter().for_each(|role| self.clear_role(role));
+    }
+
+    fn clear_role(&mut self, role: PrekeyRole) {
+        let over = self.now.of(role).clear().into_iter();
+        self.over.extend(over.map(|page| row::page(self.name, self.id, role, page)));
     }
 
     /// What is to be written, in this order.
@@ -149,6 +155,9 @@ impl<S: Store> Relay<S> {
                 }
             }
             self.same(pool, role, &old).await?;
+            if new.keys().next().is_some_and(|first| first.0 >= through.0.saturating_add(REPLACES)) {
+                pool.clear_role(role);
+            }
             let most = if role == PrekeyRole::OneTime { MAX_ONE_TIME_PREKEYS } else { MAX_KEM_PREKEYS };
             let room = most.saturating_sub(pool.now.of(role).count());
             if new.len() > room && beyond == Beyond::Refused {

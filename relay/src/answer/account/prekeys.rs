@@ -123,8 +123,9 @@ impl<S: Store> Relay<S> {
         if owner.as_ref().is_none_or(|owner| (&owner.row.name, owner.row.device) != (name, device.id)) {
             batch.push(put(address, Current::rev(owner.as_ref()), &mine)?);
         }
-        let next = Presented { key: device.key, generation: before.max(generation) };
-        // A login that brings nothing new writes nothing.
+        // Whoever is behind stays behind until they have heard of it, also where this answer is lost. [ACCT-12]
+        let generation = if generation > before { generation } else { before.saturating_add(1) };
+        let next = Presented { key: device.key, generation };
         if shown.as_ref().is_none_or(|shown| (shown.row.key, shown.row.generation) != (next.key, next.generation)) {
             batch.push(put(presented, Current::rev(shown.as_ref()), &next)?);
         }

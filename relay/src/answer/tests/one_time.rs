@@ -131,6 +131,25 @@ fn one_id_is_one_key() {
     assert!(relay.store().contents() == before);
 }
 
+/// [RELAY-17] one-time keys far beyond all that were published are a restored profile's, and replace those that are there; others
+/// stand behind them.
+#[test]
+fn keys_far_beyond_replace_all() {
+    let relay = relay(|_| {});
+    let mut alice = Person::new("alice", 11);
+    let (mut caller, _) = alice.register(&relay);
+    let (near, far) = (more(&mut alice, 20..24), more(&mut alice, 9_000..9_003));
+    assert!(publish(&relay, &mut caller, &near).one_time > 3);
+    assert_eq!(publish(&relay, &mut caller, &far), PrekeyCounts { one_time: 3, one_time_kem: 3 });
+    let further = more(&mut alice, 9_003..9_004);
+    assert_eq!(publish(&relay, &mut caller, &further), PrekeyCounts { one_time: 4, one_time_kem: 4 });
+    let both = far.one_time.iter().chain(&further.one_time).zip(far.one_time_kem.iter().chain(&further.one_time_kem));
+    for (one, kem) in both {
+        assert_eq!(fetch(&relay, &alice), [Some(one.clone()), Some(kem.clone())]);
+    }
+    assert_eq!(fetch(&relay, &alice), [None, None]);
+}
+
 /// [RELAY-11] [STORE-6] of many who ask at once each gets keys that nobody else gets, or the last resort.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_get_different_keys() {
