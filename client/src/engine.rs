@@ -20,6 +20,7 @@ mod leave;
 mod moderation;
 mod notice;
 mod outbox;
+mod overtaken;
 mod people;
 mod posting;
 mod posts;
@@ -45,6 +46,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_crypto::CryptoRng;
 use sealpost_crypto::identity::DeviceSecret;
+use sealpost_crypto::vault::Vault;
 use sealpost_spec::account::{AccountKey, DeviceList, Name};
 use sealpost_spec::mailbox::{DeliveryToken, Push};
 use sealpost_spec::relay::{Answer, Refusal, RelayHello, Request};
@@ -166,6 +168,8 @@ pub struct Engine {
     restoring: Option<Restoring>,
     siblings: siblings::Siblings,
     prekeys: Prekeys,
+    /// The relay's one-time keys are another copy's.
+    restock: bool,
     secret: DeviceSecret,
     contacts: BTreeMap<Name, Contact>,
     contacts_touched: BTreeSet<Name>,
@@ -185,6 +189,8 @@ pub struct Engine {
     /// Numbers that were read and are not told yet.
     reading: BTreeMap<PeerId, Vec<u64>>,
     typing: typing::Typists,
+    /// When somebody's receipt was last seen to confirm what this profile never sent.
+    overtaken: BTreeMap<Name, u64>,
 
     outbox: outbox::Outbox,
     standing: account::Standing,
@@ -254,6 +260,7 @@ impl Engine {
         let own = profile.own().clone();
         let secret = rows.device_secret()?.ok_or(StoreError::Sealed)?;
         let prekeys = rows.prekeys()?;
+        let restock = rows.restocks()?;
         let leaving = rows.leaving()?;
         let restoring = rows.restoring()?;
         let list = DeviceList::parse(&own.list.body.0).ok();
@@ -291,6 +298,7 @@ impl Engine {
             restoring,
             siblings,
             prekeys,
+            restock,
             secret,
             contacts,
             contacts_touched: BTreeSet::new(),
@@ -308,6 +316,7 @@ impl Engine {
             choices,
             reading,
             typing: typing::Typists::default(),
+            overtaken: BTreeMap::new(),
             outbox,
             standing: account::Standing::default(),
             fetching: devices::Fetching::default(),
@@ -346,6 +355,16 @@ impl Engine {
     /// Why the engine does nothing any more: a commit failed. Only opening the profile anew helps.
     pub fn poisoned(&self) -> Option<&Error> {
         self.poison.as_ref()
+    }
+
+    /// For tests: as [`Profile::into_vault`].
+    pub fn into_vault(self) -> Vault {
+        self.profile.into_vault()
+    }
+
+    /// For tests: lets the profile's disk be full, or no more.
+    pub fn fill_disk(&self, full: bool) {
+        self.profile.fill(full);
     }
 
     /// Whether the relay has confirmed the name.

@@ -211,6 +211,27 @@ impl Profile {
     /// `NoProfile`; `InUse`: another process holds it; `Locked`: wrong passphrase or altered files; `Failed`: open to
     /// other users of the machine, written by a newer version, or the disk fails.
     pub fn open(dir: &Path, passphrase: &[u8], rng: &mut dyn CryptoRng) -> Result<Self, Error> {
+        Self::open_by(dir, rng, |dir| header::unlock(dir, passphrase))
+    }
+
+    /// For tests: opens a profile with the vault of an earlier life of it, without the time that a passphrase takes.
+    ///
+    /// # Errors
+    /// As [`Profile::open`].
+    pub fn reopen(dir: &Path, vault: Vault, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
+        Self::open_by(dir, rng, |_| Ok(vault))
+    }
+
+    /// For tests: closes it, and gives the vault for the next life.
+    pub fn into_vault(self) -> Vault {
+        self.rows.into_vault()
+    }
+
+    fn open_by(
+        dir: &Path,
+        rng: &mut dyn CryptoRng,
+        unlock: impl FnOnce(&Path) -> Result<Vault, Error>,
+    ) -> Result<Self, Error> {
         header::there(dir)?;
         for file in [DATABASE, LOCK] {
             let path = dir.join(file);
@@ -219,7 +240,7 @@ impl Profile {
             }
         }
         let lock = hold(dir)?;
-        let vault = header::unlock(dir, passphrase)?;
+        let vault = unlock(dir)?;
         let rows = Rows::new(schema::open(&dir.join(DATABASE))?, vault, dice(rng));
         let own = rows.own().map_err(|error| error.told())?.ok_or_else(|| StoreError::Sealed.told())?;
         rows.name_lines().map_err(|error| error.told())?;
@@ -273,6 +294,14 @@ impl Profile {
     pub fn without_sync(&self) {
         // A pragma on an open database can only fail with the next statement, which reports it.
         let _ = self.rows.connection().execute_batch("PRAGMA synchronous = OFF");
+    }
+
+    /// For tests: lets the database grow no more, as on a full disk, or as far as it likes.
+    pub fn fill(&self, full: bool) {
+        // SQLite takes the present size for a limit below it.
+        let pages = if full { 1 } else { u32::MAX };
+        // As above; and a limit is no statement of the transaction under way.
+        let _ = self.rows.connection().execute_batch(&format!("PRAGMA max_page_count = {pages}"));
     }
 
     /// For tests: lets commits fail.

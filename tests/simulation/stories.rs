@@ -228,8 +228,8 @@ fn after_thirty_days_it_is_not_delivered() {
     assert_eq!(world.alice().queue(), (0, 0));
 }
 
-/// [ACCT-12] A profile that was restored from a copy drops its sending chains before it encrypts: no key serves twice, and
-/// both go on talking.
+/// [ACCT-12] [MSG-25] A profile that was restored from a copy drops its sending chains before it encrypts: no key serves twice,
+/// both go on talking, and each hears of it in one line.
 #[test]
 fn a_restored_profile_repeats_no_key() {
     let mut world = World::new(107);
@@ -251,10 +251,125 @@ fn a_restored_profile_repeats_no_key() {
     world.pass(DAY + HOUR);
     world.settle();
     assert!(world.bob().heard().ends_with(&["from the copy".to_owned()]));
+    let lines =
+        |events: Vec<Event>| events.into_iter().filter(|event| matches!(event, Event::Restored { .. })).collect();
+    let at_bobs: Vec<Event> = lines(world.bob().events());
+    assert_eq!(at_bobs, [Event::Restored { name: Some("alice".to_owned()) }], "one line, for who talks to her");
+    let at_hers: Vec<Event> = lines(world.person("alice from the backup").events());
+    assert_eq!(at_hers, [Event::Restored { name: None }]);
     let _ = world.bob().says("alice", "who are you now?");
     world.settle();
     assert!(world.person("alice from the backup").heard().contains(&"who are you now?".to_owned()));
     assert_eq!(world.reused_keys(), Vec::<String>::new());
+}
+
+/// [MSG-30] A message that a restored profile can't read is asked for again; where the relay loses that request with its store, it is
+/// asked for once more when it comes again.
+#[test]
+fn a_request_that_is_lost_is_made_once_more() {
+    let mut world = World::new(191);
+    let _ = world.alice().says("bob", "one");
+    let _ = world.bob().says("alice", "two");
+    world.settle();
+    world.bob().leaves();
+    let old = world.profile_of("bob");
+    world.bob().returns();
+    // A new chain, which the copy knows nothing of.
+    let _ = world.bob().says("alice", "three");
+    world.settle();
+    world.bob().leaves();
+    let id = world.alice().says("bob", "four");
+    world.pass(MINUTE);
+    world.alice().leaves();
+    world.goes_back("bob", &old);
+    world.bob().returns();
+    world.pass(MINUTE);
+    let told = world.bob().events();
+    let asks = |event: &Event| matches!(event, Event::Refused { reason, .. } if reason.contains("asked for again"));
+    assert!(told.iter().any(asks), "{told:?}");
+    world.lose_store();
+    world.settle();
+    world.alice().returns();
+    world.pass(2 * DAY);
+    assert_eq!(world.bob().heard().last().map(String::as_str), Some("four"));
+    assert_eq!(world.alice().state_of("bob", &id), State::Delivered);
+    assert_eq!(world.reused_keys(), Vec::<String>::new());
+}
+
+/// [MSG-49] [ACCT-12] A profile goes back to a copy, and the relay does not tell it: it has lost its store, or hides the generation. What
+/// is said then has numbers that the other copy has used, for which receipts are on their way; it arrives all the same, and is
+/// not called delivered before.
+#[test]
+fn a_receipt_for_what_another_copy_sent_confirms_nothing() {
+    for lies in [false, true] {
+        let mut world = World::new(192);
+        let _ = world.alice().says("bob", "one");
+        let _ = world.bob().says("alice", "two");
+        world.settle();
+        world.bob().leaves();
+        let old = world.profile_of("bob");
+        world.bob().returns();
+        for number in 0..5 {
+            let _ = world.bob().says("alice", &format!("of the first life {number}"));
+            world.settle();
+        }
+        world.bob().leaves();
+        let _ = world.alice().says("bob", "are you there?");
+        world.settle();
+        world.goes_back("bob", &old);
+        if lies {
+            world.mallory.answer = Some(Box::new(|_, _, answer| match answer {
+                Ok(Answer::LoggedIn { keys, .. }) => Ok(Answer::LoggedIn { generation: 0, keys }),
+                other => other,
+            }));
+        } else {
+            world.lose_store();
+        }
+        world.alice().leaves();
+        world.bob().returns();
+        let ids: Vec<String> = (0..3).map(|number| world.bob().says("alice", &format!("again {number}"))).collect();
+        world.settle();
+        assert!(ids.iter().all(|id| world.bob().state_of("alice", id) <= State::Sent), "{lies}");
+        world.alice().returns();
+        world.pass(3 * DAY);
+        world.settle();
+        let heard = world.alice().heard();
+        assert!(
+            heard.ends_with(&["again 0".to_owned(), "again 1".to_owned(), "again 2".to_owned()]),
+            "{lies}: {heard:?}"
+        );
+        assert!(ids.iter().all(|id| world.bob().state_of("alice", id) == State::Delivered), "{lies}");
+        assert!(world.bob().events().contains(&Event::Restored { name: None }), "{lies}");
+        let lines = world.alice().events().into_iter().filter(|event| matches!(event, Event::Restored { .. })).count();
+        assert_eq!(lines, 1, "{lies}");
+        assert_eq!((world.alice().queue(), world.bob().queue()), ((0, 0), (0, 0)), "{lies}");
+        assert_eq!(world.reused_keys(), Vec::<String>::new(), "{lies}");
+    }
+}
+
+/// [ACCT-12] [RELAY-17] What is encrypted to a restored profile it can open: the one-time keys that the relay has of the other copy are
+/// replaced, and not given out to whoever writes next.
+#[test]
+fn a_restored_profile_opens_what_is_encrypted_to_it() {
+    let mut world = World::new(193);
+    world.alice().leaves();
+    let old = world.profile_of("alice");
+    // To a relay without a store she publishes one-time keys that the copy knows nothing of.
+    world.lose_store();
+    world.alice().returns();
+    world.settle();
+    world.alice().leaves();
+    world.goes_back("alice", &old);
+    world.alice().returns();
+    world.settle();
+    assert!(world.alice().events().contains(&Event::Restored { name: None }));
+    for name in ["bob", "carol"] {
+        let _ = world.person(name).says("alice", &format!("hello from {name}"));
+        world.settle();
+    }
+    assert_eq!(world.alice().heard(), ["hello from bob", "hello from carol"]);
+    let told = world.alice().events();
+    assert!(!told.iter().any(|event| matches!(event, Event::Refused { .. })), "{told:?}");
 }
 
 /// Who is blocked reaches nobody's screen any more, and their token is worth nothing.

@@ -27,7 +27,7 @@ named!(COMMANDS, command, Command:
     Stop);
 
 named!(EVENTS, event, Event:
-    Message Queued State Gap Refused KeyChanged NewDevice Me Conversation Contact Person About Typing Settings Safety Room
+    Message Queued State Gap Refused KeyChanged NewDevice Restored Me Conversation Contact Person About Typing Settings Safety Room
     Presence Status Progress Check Device DeviceRequest Relay Profile Listening Bot BotRemoved Notice Connection Taken Done
     Error End);
 
@@ -78,6 +78,28 @@ pub(crate) const REFUSALS: &[&str] = &[
 pub(crate) fn refusal(one: &Refusal) -> &'static str {
     REFUSALS.get(one.number()).expect("every refusal stands in the list, at its number")
 }
+
+/// What went wrong.
+pub(crate) const FAULTS: &[&str] = &[
+    "link breaks",
+    "push lost",
+    "push doubled",
+    "answer lost",
+    "client dies",
+    "relay dies",
+    "store crashes",
+    "store lost",
+    "store restored",
+    "store full",
+    "disk full",
+    "profile put back",
+    "clock set",
+    "cut off",
+    "partition",
+];
+
+/// What people did of which each must come out right.
+pub(crate) const SAID: &[&str] = &["message", "change", "post"];
 
 /// What sessions do, as their messages show it.
 pub(crate) const SESSIONS: &[&str] = &["begins", "is not confirmed yet", "begins a chain", "goes on in a chain"];

@@ -62,6 +62,12 @@ pub enum Event {
         #[serde(default)]
         replaces: bool,
     },
+    /// A profile runs twice, or goes on from an older copy: sessions with it begin anew by themselves, and what was said since may be
+    /// missing in it.
+    Restored {
+        /// Whose, as somebody one talks to; one's own where there is none.
+        name: Option<String>,
+    },
     /// One's own name and key.
     Me {
         /// Name.

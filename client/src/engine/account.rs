@@ -10,6 +10,7 @@ use sealpost_spec::wire::Signature;
 
 use super::command::Waiting;
 use super::doctor::{SKEW, against_relay};
+use super::prekeys::STALE_PAUSE;
 use super::timers::Timer;
 use super::{Asked, Engine, Failure, Offer, Transmit};
 use crate::api::{Error, ErrorCode, Event};
@@ -24,10 +25,6 @@ pub(super) const LOGIN_PAUSE: u64 = 2_000;
 
 /// How often the end of a mailbox is put off while the directory has not answered.
 const PATIENCE: u32 = 30;
-
-/// By how much a sender whose profile was copied goes on counting: beyond what the other copy may have sent. A
-/// recipient takes a jump by as much for this, not for missing messages. **[MSG-25]**
-pub(super) const RENUMBER: u64 = 1 << 20;
 
 /// How the authenticated link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -251,6 +248,12 @@ impl Engine {
                 self.ask_own_list();
                 Ok(())
             }
+            // Another copy of this profile has registered with other keys under these ids. [ACCT-12]
+            Err(Failure::Refused(Refusal::StaleKey)) => {
+                self.was_copied(self.own.generation)?;
+                self.timers.set(Timer::Login, self.now + STALE_PAUSE);
+                Ok(())
+            }
             Err(Failure::Refused(refusal)) if self.not_yet(&refusal) => Ok(()),
             Err(Failure::Refused(refusal)) => {
                 if refusal == Refusal::NameTaken {
@@ -375,17 +378,9 @@ impl Engine {
             self.retire_all(&peer)?;
         }
         for name in self.contacts.keys().cloned().collect::<Vec<_>>() {
-            if let Some(contact) = self.contact_mut(&name) {
-                contact.last_number = contact.last_number.saturating_add(RENUMBER);
-            }
+            self.count_on(&name, 0)?;
         }
-        self.tell(
-            None,
-            Event::Refused {
-                conversation: None,
-                reason: "this profile was copied or restored: all sessions start anew".into(),
-            },
-        );
+        self.tell(None, Event::Restored { name: None });
         Ok(())
     }
 

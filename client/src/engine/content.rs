@@ -5,7 +5,7 @@ use sealpost_spec::message::{Body, Content, ContentId, FilePointer, MAX_EMOJI, M
 use sealpost_spec::room::PostHash;
 use sealpost_spec::transparency::TreeHead;
 
-use super::account::RENUMBER;
+use super::overtaken::RENUMBER;
 use super::timers::Timer;
 use super::{Engine, expiry, files, send};
 use crate::api::{Event, Kind, State};
@@ -55,7 +55,12 @@ fn add_number(ranges: &mut Vec<(u64, u64)>, number: u64) -> (u64, Option<u64>) {
 /// the other copy came does not matter.
 fn missing(below: u64, number: u64) -> u64 {
     let between = number.saturating_sub(below).saturating_sub(1);
-    if between >= RENUMBER / 2 { 0 } else { between }
+    if jumps(below, number) { 0 } else { between }
+}
+
+/// Whether two numbers are so far apart that the sender goes on from an older profile.
+const fn jumps(below: u64, number: u64) -> bool {
+    number.saturating_sub(below).saturating_sub(1) >= RENUMBER / 2
 }
 
 /// How many numbers are missing right before one that came.
@@ -132,11 +137,16 @@ impl Engine {
         }
         self.confirm(id, content.number);
         // For ever: also after a new session, a resend, a repair. **[MSG-24]**
-        if !self.rows().first_time(&id.0, &content.id)? {
-            return Ok(());
-        }
+        let known = !self.rows().first_time(&id.0, &content.id)?;
         let Some(peer) = self.peer_mut(id) else { return Ok(()) };
         let (below, above) = add_number(&mut peer.ranges, content.number);
+        // Of those after the jump, the first that comes. [MSG-25]
+        if !own && above.is_none() && below > 0 && jumps(below, content.number) {
+            self.tell(None, Event::Restored { name: Some(name.to_string()) });
+        }
+        if known {
+            return self.known_content(&name, id, content.number, above);
+        }
         if own {
             return match content.body {
                 Body::DeviceSync(body) => self.hear(id, &body),
@@ -144,6 +154,19 @@ impl Engine {
             };
         }
         self.add_content_line(&name, id, content, below, above)
+    }
+
+    /// A content came before; under this number perhaps not, where its sender's profile was restored since: nothing is missing there.
+    fn known_content(&mut self, name: &Name, id: &PeerId, number: u64, above: Option<u64>) -> Stored<()> {
+        let next = match above {
+            Some(above) => self.rows().numbered(&format!("@{name}"), &id.0, id.1, above)?,
+            None => None,
+        };
+        if let Some(mut next) = next.filter(|next| next.missing > missing(number, next.number)) {
+            next.missing = missing(number, next.number);
+            self.rows().put_line(&next)?;
+        }
+        self.show_held(id)
     }
 
     fn add_content_line(
@@ -355,6 +378,9 @@ impl Engine {
 
     /// A device confirms what it has: only this makes a message delivered. **[MSG-27]**
     fn take_receipt(&mut self, name: &Name, id: &PeerId, receipt: &Receipt) -> Stored<()> {
+        if self.is_overtaken(name, receipt)? {
+            return Ok(());
+        }
         let state = if receipt.read { State::Read } else { State::Delivered };
         for parcel in self.outbox.parcels_to(name, id) {
             let Some(content) = parcel.content else { continue };

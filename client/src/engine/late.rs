@@ -40,7 +40,7 @@ impl Engine {
         }
     }
 
-    fn put_late(&mut self, id: &ContentId, peers: BTreeSet<PeerId>) -> Stored<()> {
+    pub(super) fn put_late(&mut self, id: &ContentId, peers: BTreeSet<PeerId>) -> Stored<()> {
         if peers.is_empty() {
             if self.outbox.late_for(id).is_some() {
                 self.rows().delete_late(id)?;

@@ -108,6 +108,14 @@ impl Outbox {
         Some(pending.clone())
     }
 
+    /// A content has another number, and waits to be encrypted under it; the caller stores what it gets.
+    pub(super) fn renumber(&mut self, id: &ContentId, number: u64) -> Option<Pending> {
+        let mut pending = self.remove_pending(id)?;
+        (pending.number, pending.encrypted) = (number, false);
+        self.add_pending(pending.clone());
+        Some(pending)
+    }
+
     pub(super) fn remove_pending(&mut self, id: &ContentId) -> Option<Pending> {
         let pending = self.pendings.remove(id)?;
         if let Some(queue) = self.queue.get_mut(&pending.to) {

@@ -21,7 +21,7 @@ pub(super) const KEPT: u64 = 35 * DAY;
 const MAX_ONE_TIME_KEPT: u32 = 1_000;
 
 /// Pause before keys are published anew after the relay called some stale, in milliseconds.
-const STALE_PAUSE: u64 = 10_000;
+pub(super) const STALE_PAUSE: u64 = 10_000;
 /// By how much ids jump where a profile was copied: the other copy makes fewer in years.
 const RENUMBER: u32 = 1 << 14;
 
@@ -88,7 +88,16 @@ impl Engine {
         for note in std::mem::take(&mut self.prekeys.current) {
             self.prekeys.old.push(KeyNote { replaced_at: now, ..note });
         }
+        self.restocks(true)?;
         self.rotate_prekeys(true)
+    }
+
+    /// Whether the relay is to get new one-time keys, however many it has.
+    fn restocks(&mut self, restocks: bool) -> Stored<()> {
+        if std::mem::replace(&mut self.restock, restocks) == restocks {
+            return Ok(());
+        }
+        self.rows().put_restocks(restocks)
     }
 
     /// The current rotating keys, as they are published.
@@ -131,6 +140,8 @@ impl Engine {
         if self.standing.publishing || !self.online() {
             return Ok(());
         }
+        // What the relay has are another copy's: the first new ones replace them all. [ACCT-12]
+        let counts = if self.restock { PrekeyCounts { one_time: 0, one_time_kem: 0 } } else { counts };
         let wanted = |has: u32, full: u32| if has < full / 2 { full - has } else { 0 };
         // Once there are new ones of a kind on the way, it is filled up, not only to half.
         let one_time = wanted(counts.one_time, ONE_TIME + 2);
@@ -163,6 +174,7 @@ impl Engine {
         match result {
             Ok(Answer::Published { keys }) => {
                 self.standing.stock = Some(keys);
+                self.restocks(false)?;
                 self.all_published()?;
                 self.replenish(keys)
             }

@@ -84,7 +84,7 @@ impl Engine {
     /// An envelope was pushed.
     pub(super) fn envelope(&mut self, seq: Seq, id: EnvelopeId, sealed: &[u8]) -> Stored<()> {
         self.heard_a_push();
-        if let Some(come) = self.rows().come(&id)? {
+        if let Some(come) = self.rows().come(&id)?.filter(|come| !self.is_asked_for_once_more(come)) {
             // The sender may not have heard that it came: another receipt tells them.
             if let Some((account, device, number)) = come.stored {
                 self.confirm(&(account, device), number);

@@ -41,6 +41,13 @@ impl Engine {
         self.start_repair(id)
     }
 
+    /// Whether an envelope that comes again was not to be read, so long ago that its sender should have heard of it: the request
+    /// was lost on its way, or is forgotten there. **[MSG-30]**
+    pub(super) const fn is_asked_for_once_more(&self, come: &Come) -> bool {
+        // A clock may have been set back since.
+        come.stored.is_none() && self.now.abs_diff(come.at) >= REPAIR_EVERY
+    }
+
     /// Whether somebody may learn that a message of theirs came and can't be read. A stranger learns nothing before one
     /// has answered: until then what could not be read is only remembered. **[MSG-30]**
     fn asks_again(&self, name: &Name) -> bool {

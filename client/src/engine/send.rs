@@ -339,18 +339,24 @@ impl Engine {
     /// Nobody will get this any more.
     pub(super) fn give_up(&mut self, id: &ContentId) -> Stored<()> {
         let Some(pending) = self.end_pending(id)? else { return Ok(()) };
+        self.drop_parcels(&pending.to, id)?;
+        if !pending.delivered {
+            self.set_state(id, State::NotDelivered)?;
+        }
+        Ok(())
+    }
+
+    /// The envelopes of a content are sent no more.
+    pub(super) fn drop_parcels(&mut self, name: &Name, id: &ContentId) -> Stored<()> {
         let parcels: Vec<(u64, EnvelopeId)> = self
             .outbox
-            .parcels(&pending.to)
+            .parcels(name)
             .filter(|parcel| parcel.content == Some(*id))
             .map(|parcel| (parcel.order, parcel.envelope))
             .collect();
         for (order, envelope) in parcels {
-            self.outbox.remove_parcel(&pending.to, order);
+            self.outbox.remove_parcel(name, order);
             self.rows().delete_parcel(&envelope)?;
-        }
-        if !pending.delivered {
-            self.set_state(id, State::NotDelivered)?;
         }
         Ok(())
     }

@@ -41,6 +41,7 @@ fn words(event: &Event, screen: &Screen) -> Option<String> {
             let before = if *replaces { "; the one before is gone" } else { "" };
             format!("--- {} has a new device, number {device}, of the same key{before} ---", account(name))
         }
+        Event::Restored { name } => format!("--- {} ---", restored(name.as_deref())),
         Event::Contact { name, fingerprint, trust, blocked, accepted, unread, changed, label, display } => {
             let mut marks = vec![trust.words().to_owned()];
             if let Some(changed) = changed {
@@ -154,6 +155,16 @@ pub(super) fn said(text: &str) -> Shown {
 pub(super) fn account(name: &str) -> Shown {
     let name = said(name);
     if name.starts_with('@') { name } else { format!("@{name}").into() }
+}
+
+/// That somebody's profile, or one's own, goes on from an older copy.
+pub(super) fn restored(name: Option<&str>) -> String {
+    match name {
+        Some(name) => {
+            format!("{} goes on from an older copy of their profile, and may lack what was said since", account(name))
+        }
+        None => "this profile was copied or restored: all sessions start anew".to_owned(),
+    }
 }
 
 /// What stands beside every conversation.

@@ -193,6 +193,8 @@ pub(crate) fn everywhere(hostile: &str) -> Vec<Event> {
         Event::Progress(file(Way::Done)),
         Event::Progress(file(Way::Failed)),
         Event::NewDevice { name: text(), device: 2, replaces: true },
+        Event::Restored { name: Some(text()) },
+        Event::Restored { name: None },
         Event::Check { what: text(), found: Found::Warn, detail: text(), advice: Some(text()) },
         Event::Device { device: 2, this: true, code: Some(text()) },
         Event::DeviceRequest { request: text(), code: text() },

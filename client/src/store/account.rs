@@ -193,6 +193,13 @@ impl Rows {
     pub(crate) fn put_prekeys(&self, prekeys: &Prekeys) -> Stored<()> {
         self.put(SETTING, b"prekeys", prekeys)
     }
+    /// Whether the relay may have one-time keys that another copy of this profile has published.
+    pub(crate) fn restocks(&self) -> Stored<bool> {
+        Ok(self.get(SETTING, b"restock")?.unwrap_or_default())
+    }
+    pub(crate) fn put_restocks(&self, restocks: bool) -> Stored<()> {
+        self.put(SETTING, b"restock", &restocks)
+    }
     pub(crate) fn account_secret(&self) -> Stored<Option<AccountSecret>> {
         self.get_secret(SECRET, b"account")
     }

@@ -193,6 +193,17 @@ impl Rows {
         Ok(())
     }
 
+    /// The same of a line that has another number; its place stays.
+    pub(crate) fn renumber_line(&self, line: &Line) -> Stored<()> {
+        let key = self.blind(MESSAGE, &line_key(&line.account, &line.id));
+        let row = self.seal(MESSAGE, &key, line)?;
+        let turn = (line.number > 0).then(|| self.turn_of(line, line.number));
+        self.connection()
+            .prepare_cached("UPDATE message SET row = ?2, turn = ?3 WHERE key = ?1")?
+            .execute(params![key, row, turn])?;
+        Ok(())
+    }
+
     /// The line in a row that was read.
     pub(super) fn line_of_row(&self, key: &[u8; 32], row: &[u8]) -> Stored<Line> {
         self.unseal(MESSAGE, key, row)

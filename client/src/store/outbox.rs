@@ -85,6 +85,15 @@ impl Rows {
         Ok(())
     }
 
+    /// Stores a content that has changed, with its row.
+    pub(crate) fn put_content(&self, pending: &Pending, content: &Content) -> Stored<()> {
+        let key = self.blind(CONTENT, &pending.id.0);
+        self.connection()
+            .prepare_cached("UPDATE content SET row = ?2, content = ?3 WHERE key = ?1")?
+            .execute(params![key, self.seal(CONTENT, &key, pending)?, self.seal(BODY, &key, content)?])?;
+        Ok(())
+    }
+
     pub(crate) fn put_pending(&self, pending: &Pending) -> Stored<()> {
         let key = self.blind(CONTENT, &pending.id.0);
         self.connection()

@@ -68,6 +68,10 @@ impl Rows {
         Self { connection, vault, dice: RefCell::new(dice), watcher: RefCell::default() }
     }
 
+    pub(super) fn into_vault(self) -> Vault {
+        self.vault
+    }
+
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }

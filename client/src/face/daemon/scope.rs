@@ -84,7 +84,9 @@ pub(super) fn hears(bot: &Bot, event: &Event) -> bool {
         Event::Queued { conversation, .. } | Event::State { conversation, .. } | Event::Gap { conversation, .. } => {
             named(bot, conversation)
         }
-        Event::KeyChanged { name, .. } | Event::NewDevice { name, .. } => named(bot, name),
+        Event::KeyChanged { name, .. } | Event::NewDevice { name, .. } | Event::Restored { name: Some(name) } => {
+            named(bot, name)
+        }
         Event::Presence { room, .. } => named(bot, room),
         Event::About { conversation, .. } => named(bot, conversation),
         Event::Conversation { name, .. } => named(bot, name),

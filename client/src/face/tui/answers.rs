@@ -139,6 +139,10 @@ impl App {
             Event::Message(message) if message.state == State::Received && message.conversation == here => self.seen(),
             Event::Message(message) if message.kind == Kind::Timer => self.ask(Command::Conversations, Asked::Silent),
             Event::NewDevice { name, .. } => self.show(&format!("@{}", name.trim_start_matches('@')), &event),
+            Event::Restored { name } => {
+                let place = name.as_ref().map_or(here, |name| format!("@{}", name.trim_start_matches('@')));
+                self.show(&place, &event);
+            }
             Event::Refused { conversation, .. } => {
                 let place = conversation.clone().unwrap_or(here);
                 self.show(&place, &event);

@@ -256,6 +256,7 @@ impl Line {
                     format!("{who} has a new device, number {device}, of the same key{before}"),
                 )
             }
+            Event::Restored { name: Some(name) } => Self::about(&format!("@{name}"), plain::restored(Some(name))),
             _ => return None,
         })
     }
