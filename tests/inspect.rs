@@ -1,10 +1,11 @@
 //! What somebody finds who has taken everything that a relay has: its folder with the TLS key, its log, and an image of
 //! its memory while mail waits.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use aho_corasick::AhoCorasick;
 use data_encoding::{BASE64_NOPAD, HEXLOWER};
 
 use crate::processes::files_below;
@@ -164,13 +165,18 @@ type Needle = (usize, &'static str, Vec<u8>);
 
 /// Finds any of many byte strings by their first eight bytes.
 pub struct Needles {
-    by_prefix: HashMap<[u8; 8], Vec<Needle>>,
+    prefixes: AhoCorasick,
+    /// The needles of each prefix, in the order of the automaton's patterns.
+    needles: Vec<Vec<Needle>>,
 }
 
 impl Needles {
     /// Each text in every form; texts below eight bytes would be found by chance and are left out.
+    ///
+    /// # Panics
+    /// There are billions of texts.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut by_prefix = HashMap::<_, Vec<Needle>>::new();
+        let mut by_prefix = BTreeMap::<[u8; 8], Vec<Needle>>::new();
         for (number, text) in texts.into_iter().enumerate() {
             for (form, bytes) in forms(text) {
                 if let Some(prefix) = bytes.first_chunk::<8>() {
@@ -178,24 +184,17 @@ impl Needles {
                 }
             }
         }
-        Self { by_prefix }
+        let prefixes = AhoCorasick::new(by_prefix.keys()).expect("prefixes are short and not that many");
+        Self { prefixes, needles: by_prefix.into_values().collect() }
     }
 
     /// Which texts are in `bytes`: number, form and offset.
     pub fn in_bytes(&self, bytes: &[u8]) -> Vec<(usize, &'static str, usize)> {
         let mut found = Vec::new();
-        let mut possible = vec![false; 1 << 16];
-        for prefix in self.by_prefix.keys() {
-            possible[usize::from(u16::from_le_bytes([prefix[0], prefix[1]]))] = true;
-        }
-        for (at, window) in bytes.windows(8).enumerate() {
-            if !possible[usize::from(u16::from_le_bytes([window[0], window[1]]))] {
-                continue;
-            }
-            let Some(prefix) = window.first_chunk::<8>() else { continue };
-            for (number, form, needle) in self.by_prefix.get(prefix).into_iter().flatten() {
-                if bytes[at..].starts_with(needle) {
-                    found.push((*number, *form, at));
+        for hit in self.prefixes.find_overlapping_iter(bytes) {
+            for (number, form, needle) in &self.needles[hit.pattern().as_usize()] {
+                if bytes[hit.start()..].starts_with(needle) {
+                    found.push((*number, *form, hit.start()));
                 }
             }
         }

@@ -8,6 +8,7 @@ mod demo;
 mod devices;
 mod disk;
 mod everyday;
+mod expendable;
 mod faces;
 mod failures;
 mod faults;

@@ -12,6 +12,8 @@
 //! [`World::trace`].
 
 pub(crate) mod actor;
+mod doom;
+pub(crate) mod extent;
 pub(crate) mod faults;
 mod links;
 mod people;
@@ -27,6 +29,7 @@ use std::sync::{Arc, Mutex};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use sealpost_client::api::Command;
+use sealpost_client::store::CrashPoint as ClientCrash;
 use sealpost_crypto::identity::{RelaySecret, mailbox, relay_pin, verify_devices};
 use sealpost_relay::store::{CrashPoint as StoreCrash, CrashPoints, DUPLICATE_WINDOW, Memory, memory};
 use sealpost_relay::{Relay, Rules};
@@ -38,6 +41,7 @@ use sealpost_tests::mallory::Mallory;
 use sha2::{Digest, Sha256};
 
 pub(crate) use actor::{Actor, error_of};
+use doom::Doom;
 use faults::Faults;
 use links::{Happening, Link, LinkId};
 use people::Person;
@@ -60,18 +64,6 @@ const BEGINNING: u64 = 1_790_000_000_000;
 /// Drives a future of the relay's: over the memory store each is ready at its first poll.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     memory::ready(future).expect("nothing waits over the memory store")
-}
-
-/// Counts the commits of a store that is doomed; whether this is the point.
-fn crashes(doom: &Mutex<Option<(u32, StoreCrash)>>, point: StoreCrash) -> bool {
-    let mut doom = doom.lock().unwrap();
-    match doom.as_mut() {
-        Some((left, at)) if *at == point => {
-            *left = left.saturating_sub(1);
-            *left == 0
-        }
-        _ => false,
-    }
 }
 
 /// Nothing is due within this time: the world has come to rest.
@@ -107,8 +99,10 @@ pub(crate) struct World {
     pub(crate) record: Record,
     /// What has happened, by name.
     pub(crate) walked: Walked,
-    /// Where the relay's store is to crash: after how many commits, and on which side of that one.
-    store_doom: Arc<Mutex<Option<(u32, StoreCrash)>>>,
+    /// Where the relay's store is to crash.
+    store_doom: Arc<Mutex<Doom<StoreCrash>>>,
+    /// Who is to die at which commit of theirs.
+    client_doom: Option<(String, u64, ClientCrash)>,
     /// Clients forget what they store of a session; see [`World::forgets_ratchets`].
     forgetful: bool,
     trace: Sha256,
@@ -156,6 +150,7 @@ impl World {
             record: Record::new(),
             walked: Walked::default(),
             store_doom: Arc::default(),
+            client_doom: None,
             forgetful: false,
             trace: Sha256::new(),
             told: std::env::var_os("SEALPOST_TRACE").is_some(),
@@ -254,6 +249,7 @@ impl World {
     pub(crate) fn kill_relay(&mut self) {
         if let Some(relay) = self.relay.take() {
             self.mark("relay dies", &[]);
+            self.walked.note("fault", "relay dies");
             // What was not written is lost, and nobody was told *accepted*.
             self.waiting = Waiting::default();
             self.keep_record_of(&relay);
@@ -268,11 +264,45 @@ impl World {
             self.mark("relay starts", &[]);
             let doom = Arc::clone(&self.store_doom);
             let store = self.disk.take().expect("a relay that is down has a disk");
-            let store = store.reopen(CrashPoints::when(move |point, _| crashes(&doom, point)));
+            let strikes = move |point, _| doom.lock().unwrap().strikes(point, point == StoreCrash::BeforeCommit);
+            let store = store.reopen(CrashPoints::when(strikes));
             let secret = self.relay_secret();
             let rng = ChaCha20Rng::from_seed(self.dice.random());
             let relay = ready(Relay::new(store, secret, self.rules.clone(), rng)).unwrap();
             self.relay = Some(Arc::new(relay));
+        }
+    }
+
+    /// How many commits the relay's stores have made.
+    pub(crate) fn commits_of_store(&self) -> u64 {
+        self.store_doom.lock().unwrap().commits()
+    }
+
+    /// Lets the relay's store crash at this commit, counted from its first one.
+    pub(crate) fn store_crashes_at(&mut self, commit: u64, point: StoreCrash) {
+        self.store_doom.lock().unwrap().fixes(commit, point);
+    }
+
+    /// A relay whose store has crashed stops, and is started again. Whether that was so.
+    fn relay_crashed(&mut self) -> bool {
+        let crashed = self.relay.as_ref().is_some_and(|relay| relay.store().stopped());
+        if crashed {
+            self.mark("store crashes", &[]);
+            self.walked.note("fault", "store crashes");
+            self.kill_relay();
+            self.start_relay();
+        }
+        crashed
+    }
+
+    /// The relay's disk is full until this is called again, or it is started anew.
+    pub(crate) fn fills_store(&mut self, full: bool) {
+        if let Some(relay) = &self.relay {
+            relay.store().fill(full);
+            self.mark("store full", &[u8::from(full)]);
+            if full {
+                self.walked.note("fault", "store full");
+            }
         }
     }
 
@@ -285,6 +315,7 @@ impl World {
     pub(crate) fn lose_store(&mut self) {
         self.kill_relay();
         self.mark("store lost", &[]);
+        self.walked.note("fault", "store lost");
         self.disk = Some(Memory::new(self.dice.random()));
         self.start_relay();
     }
@@ -293,6 +324,7 @@ impl World {
     pub(crate) fn restore(&mut self, backup: Memory) {
         self.kill_relay();
         self.mark("store restored", &[]);
+        self.walked.note("fault", "store restored");
         self.disk = Some(backup);
         self.start_relay();
     }
@@ -318,7 +350,7 @@ impl World {
 
     fn keep_record_of(&mut self, relay: &Relay<Memory>) {
         for value in relay.store().contents() {
-            self.record.keep("store", &value);
+            self.record.keep_once("store", &value);
         }
     }
 
@@ -352,13 +384,7 @@ impl World {
 
     /// The command that replays a failing seed.
     pub(crate) fn replay(&self) -> String {
-        let steps =
-            std::env::var("SEALPOST_STEPS").map_or_else(|_| String::new(), |steps| format!("SEALPOST_STEPS={steps} "));
-        format!(
-            "{steps}SEALPOST_SEEDS={}..{} cargo test -p sealpost-tests --locked random_walks -- --nocapture",
-            self.seed,
-            self.seed + 1
-        )
+        extent::replay(self.seed)
     }
 
     fn next_due(&self) -> Option<u64> {
@@ -400,9 +426,10 @@ impl World {
     fn tidy(&mut self) {
         let Some(relay) = self.relay.as_ref() else { return };
         if self.now >= self.tidied + DUPLICATE_WINDOW.as_millis() as u64 {
-            ready(relay.sweep(self.now)).unwrap();
+            let swept = ready(relay.sweep(self.now));
             relay.store().forget_duplicates();
             self.tidied = self.now;
+            assert!(self.relay_crashed() || swept.is_ok(), "{}: {swept:?}", self.replay());
         }
     }
 

@@ -36,15 +36,15 @@ impl Walk {
         self.world.alice().tries(command);
     }
 
-    /// Somebody comes in, or says something, where they may or may not.
+    /// Somebody comes in, goes, or says something, where they may or may not.
     pub(super) fn meets_decisions(&mut self, who: &'static str) {
         if !self.world.person(who).is_here() {
             return;
         }
-        if self.dice(2) == 0 {
-            self.world.person(who).tries(Command::Join { room: garden() });
-        } else {
-            self.world.person(who).tries_to_say("#garden", "does anybody hear me?");
+        match self.dice(5) {
+            0 | 1 => drop(self.world.person(who).tries(Command::Join { room: garden() })),
+            2 if who != PEOPLE[0] => drop(self.world.person(who).tries(Command::Leave { room: garden() })),
+            _ => drop(self.world.person(who).tries_to_say("#garden", "does anybody hear me?")),
         }
     }
 

@@ -204,11 +204,6 @@ impl<'w> Actor<'w> {
     pub(crate) fn is_here(&self) -> bool {
         self.world.people[&self.name].engine.is_some()
     }
-
-    /// How often the client died of a fault.
-    pub(crate) fn crashes(&self) -> u32 {
-        self.world.people[&self.name].crashes
-    }
 }
 
 fn said_by_others(message: &Message) -> bool {

@@ -1,5 +1,7 @@
 //! What goes wrong by itself.
 
+use std::collections::BTreeSet;
+
 /// Chances in a thousand, and what lasts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
@@ -24,6 +26,8 @@ pub(crate) struct Faults {
     pub(crate) held: u64,
     /// Nobody reaches the relay.
     pub(crate) partition: bool,
+    /// These people do not reach it.
+    pub(crate) cut_off: BTreeSet<String>,
 }
 
 impl Faults {
@@ -40,6 +44,7 @@ impl Faults {
             lost_answer: 15,
             held: 4_000,
             partition: false,
+            cut_off: BTreeSet::new(),
         }
     }
 }

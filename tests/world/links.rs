@@ -111,7 +111,20 @@ impl World {
         self.mark("partition", &[u8::from(cut)]);
         self.faults.partition = cut;
         if cut {
+            self.walked.note("fault", "partition");
             self.break_all_links();
+        }
+    }
+
+    /// Cuts somebody off from the relay, or lets them reach it again.
+    pub(crate) fn cuts_off(&mut self, person: &str, cut: bool) {
+        self.mark(if cut { "cut off" } else { "no more cut off" }, person.as_bytes());
+        if cut {
+            self.walked.note("fault", "cut off");
+            self.faults.cut_off.insert(person.to_owned());
+            self.break_links_of(person);
+        } else {
+            self.faults.cut_off.remove(person);
         }
     }
 
@@ -233,7 +246,7 @@ impl World {
 
     /// Opens a link; `None`: the relay can't be reached.
     fn open(&mut self, person: &str, kind: LinkKind, recipient: Option<Name>) -> Option<LinkId> {
-        if self.faults.partition {
+        if self.faults.partition || self.faults.cut_off.contains(person) {
             return None;
         }
         let relay = self.relay.as_ref()?;
@@ -327,6 +340,7 @@ impl World {
         let at = link.to_relay;
         self.schedule(at - now, Happening::Asks { link: id, id: request_id, body, work });
         if self.chance(self.faults.breaks) {
+            self.walked.note("fault", "link breaks");
             self.breaks(id);
         }
     }
@@ -457,6 +471,7 @@ impl World {
         let RelayFrame::Answer { answer, .. } = frame else { return };
         self.say(*id, Heard::Answer(*request_id, answer));
         if self.chance(self.faults.lost_answer) {
+            self.walked.note("fault", "answer lost");
             self.breaks(*id);
         }
         if self.chance(self.faults.relay_crash) {
@@ -512,9 +527,11 @@ impl World {
         };
         for push in pushes {
             if self.chance(self.faults.lost_push) {
+                self.walked.note("fault", "push lost");
                 continue;
             }
             if self.chance(self.faults.doubled_push) {
+                self.walked.note("fault", "push doubled");
                 self.say(id, Heard::Push(push.clone()));
             }
             self.say(id, Heard::Push(push));

@@ -6,19 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use sealpost_client::api::{Command, ErrorCode, Event};
+use sealpost_client::api::{Command, Error, ErrorCode, Event};
 use sealpost_client::engine::{CommandId, Engine};
 use sealpost_client::store::{CrashPoint, Profile, write_backup};
 use sealpost_crypto::session::chain_id;
-use sealpost_crypto::vault::Cost;
+use sealpost_crypto::vault::{Cost, Vault};
 use sealpost_spec::account::{ContactLink, Name};
 use sealpost_spec::message::{SALT, SessionMessage};
 
+use super::doom::Doom;
 use super::links::{Happening, LinkId};
 use super::{World, transitions};
-
-/// Where the next crash is: after how many commits, and on which side of that one.
-pub(super) type Doom = Arc<Mutex<Option<(u32, CrashPoint)>>>;
 
 /// Somebody with a client.
 pub(super) struct Person {
@@ -26,7 +24,9 @@ pub(super) struct Person {
     pub(super) folder: PathBuf,
     _home: Option<Arc<tempfile::TempDir>>,
     pub(super) engine: Option<Engine>,
-    pub(super) doom: Doom,
+    /// What the passphrase unlocked in an earlier life: one that opens it again takes most of the time of a crash.
+    vault: Option<Vault>,
+    pub(super) doom: Arc<Mutex<Doom<CrashPoint>>>,
     /// Raised with each life, so that nothing of an earlier one reaches a later one.
     pub(super) life: u64,
     next_command: u64,
@@ -44,9 +44,10 @@ pub(super) struct Person {
     pub(super) anonymous: BTreeMap<Name, LinkId>,
     /// Died by a fault, and comes back by itself.
     pub(super) returns: bool,
-    pub(super) crashes: u32,
     /// By how many milliseconds their clock is ahead.
     ahead: i64,
+    /// Their disk takes nothing new.
+    full: bool,
     /// Session messages that left, as [`Profile::watch_session_messages`] shows them.
     pub(super) session_messages: Arc<Mutex<Vec<Vec<u8>>>>,
 }
@@ -64,6 +65,11 @@ impl World {
     /// Somebody installs the client and registers.
     pub(crate) fn arrives(&mut self, name: &str) {
         self.arrives_as(name, name);
+    }
+
+    /// Somebody installs the client and tries to register, whatever comes of it.
+    pub(crate) fn installs(&mut self, name: &str) -> Vec<Event> {
+        self.registers(name, name)
     }
 
     fn registers(&mut self, person: &str, name: &str) -> Vec<Event> {
@@ -97,9 +103,9 @@ impl World {
         );
     }
 
-    /// A machine that is to become a device of somebody's account, by the link that they show; what it shows itself.
-    pub(crate) fn asks_to_be_linked(&mut self, machine: &str, to: &str) -> (String, String) {
-        let (_, link) = self.person(to).me();
+    /// A machine that is to become a device of somebody's account, by the link that they show.
+    pub(crate) fn buys(&mut self, machine: &str, of: &str) {
+        let (_, link) = self.person(of).me();
         let link: ContactLink = link.parse().unwrap();
         let home = Arc::new(tempfile::tempdir().unwrap());
         let folder = home.path().join("profile");
@@ -107,12 +113,21 @@ impl World {
         drop(Profile::link(&folder, PASSPHRASE, Cost::FLOOR, &link, &mut rng, self.now).unwrap());
         self.add(machine, link.name, folder, Some(home));
         self.opens(machine);
+    }
+
+    /// What such a machine shows, where it does.
+    pub(crate) fn shows_request(&mut self, machine: &str) -> Option<(String, String)> {
         let id = self.begin(machine, Command::DeviceLink { timeout_ms: 10 * super::MINUTE });
-        let shown = self.people[machine].answers[&id].iter().find_map(|event| match event {
+        self.people[machine].answers[&id].iter().find_map(|event| match event {
             Event::DeviceRequest { request, code } => Some((request.clone(), code.clone())),
             _ => None,
-        });
-        shown.unwrap_or_else(|| panic!("{machine} shows nothing"))
+        })
+    }
+
+    /// The same of a machine that is new; what it shows.
+    pub(crate) fn asks_to_be_linked(&mut self, machine: &str, to: &str) -> (String, String) {
+        self.buys(machine, to);
+        self.shows_request(machine).unwrap_or_else(|| panic!("{machine} shows nothing"))
     }
 
     /// The same, and the first device adds it.
@@ -125,12 +140,17 @@ impl World {
     }
 
     fn add(&mut self, person: &str, name: Name, folder: PathBuf, home: Option<Arc<tempfile::TempDir>>) {
+        let mut doom = Doom::default();
+        if let Some((_, commit, point)) = self.client_doom.as_ref().filter(|(whose, ..)| whose == person) {
+            doom.fixes(*commit, *point);
+        }
         let person_ = Person {
             name,
             folder,
             _home: home,
             engine: None,
-            doom: Doom::default(),
+            vault: None,
+            doom: Arc::new(Mutex::new(doom)),
             life: 0,
             next_command: 1,
             answers: BTreeMap::new(),
@@ -142,8 +162,8 @@ impl World {
             authenticated: None,
             anonymous: BTreeMap::new(),
             returns: false,
-            crashes: 0,
             ahead: 0,
+            full: false,
             session_messages: Arc::default(),
         };
         self.people.insert(person.to_owned(), person_);
@@ -154,6 +174,33 @@ impl World {
         let them = self.people.get_mut(person).unwrap();
         assert!(them.engine.is_none(), "a clock that is set while the client runs is the holder's to smooth");
         them.ahead = ahead;
+        self.walked.note("fault", "clock set");
+    }
+
+    /// How many commits somebody's client has made, in all its lives.
+    pub(crate) fn commits_of(&self, person: &str) -> u64 {
+        self.people[person].doom.lock().unwrap().commits()
+    }
+
+    /// Lets somebody's client die at this commit, counted from its first one. They may still have to arrive.
+    pub(crate) fn dies_at(&mut self, person: &str, commit: u64, point: CrashPoint) {
+        self.client_doom = Some((person.to_owned(), commit, point));
+        if let Some(them) = self.people.get(person) {
+            them.doom.lock().unwrap().fixes(commit, point);
+        }
+    }
+
+    /// Somebody's disk is full, or no more, whether their client runs or not.
+    pub(crate) fn fills_disk(&mut self, person: &str, full: bool) {
+        self.mark("disk full", format!("{person} {full}").as_bytes());
+        if full {
+            self.walked.note("fault", "disk full");
+        }
+        let them = self.people.get_mut(person).unwrap();
+        them.full = full;
+        if let Some(engine) = &them.engine {
+            engine.fill_disk(full);
+        }
     }
 
     /// Somebody's recovery words, as they stand on their paper. The client has to be closed.
@@ -194,7 +241,7 @@ impl World {
         drop(make(&folder, &mut rng));
         let them = self.people.get_mut(person).unwrap();
         assert!(them.engine.is_none(), "the old disk is gone");
-        (them.folder, them._home) = (folder, Some(home));
+        (them.folder, them._home, them.vault) = (folder, Some(home), None);
         self.opens(person);
         self.command(person, Command::Register { invite: None })
     }
@@ -221,6 +268,7 @@ impl World {
     /// Somebody's profile is again what it was when this copy was made. The client has to be closed.
     pub(crate) fn goes_back(&mut self, person: &str, copy: &tempfile::TempDir) {
         self.mark("goes back", person.as_bytes());
+        self.walked.note("fault", "profile put back");
         let person = &self.people[person];
         assert!(person.engine.is_none(), "nobody restores under a client that runs");
         std::fs::remove_dir_all(&person.folder).unwrap();
@@ -252,25 +300,18 @@ impl World {
         if self.forgetful {
             forget_sessions(&them.folder);
         }
-        let mut profile = Profile::open(&them.folder, PASSPHRASE, &mut rng).unwrap();
+        let opened = match them.vault.take() {
+            Some(vault) => Profile::reopen(&them.folder, vault, &mut rng),
+            None => Profile::open(&them.folder, PASSPHRASE, &mut rng),
+        };
+        let mut profile = opened.unwrap();
         profile.without_sync();
         let doom = them.doom.clone();
-        profile.set_faults(Box::new(move |point| {
-            let mut doom = doom.lock().unwrap();
-            match doom.as_mut() {
-                Some((left, at)) if *at == point => {
-                    *left = left.saturating_sub(1);
-                    if *left == 0 {
-                        *doom = None;
-                        return true;
-                    }
-                    false
-                }
-                _ => false,
-            }
-        }));
+        profile
+            .set_faults(Box::new(move |point| doom.lock().unwrap().strikes(point, point == CrashPoint::BeforeCommit)));
         let left = them.session_messages.clone();
         profile.watch_session_messages(Box::new(move |message| left.lock().unwrap().push(message.to_vec())));
+        profile.fill(them.full);
         let engine = Engine::new(profile, Box::new(engine_rng)).unwrap();
         them.engine = Some(engine);
         them.life += 1;
@@ -285,12 +326,12 @@ impl World {
     pub(super) fn closes(&mut self, person: &str) {
         self.mark("closes", person.as_bytes());
         let them = self.people.get_mut(person).unwrap();
-        them.engine = None;
+        them.vault = them.engine.take().map(Engine::into_vault).or(them.vault.take());
         them.life += 1;
         them.wants_link = false;
         them.attempt = 0;
         them.dialing = false;
-        *them.doom.lock().unwrap() = None;
+        them.doom.lock().unwrap().spares();
         self.forget_links_of(person);
     }
 
@@ -327,25 +368,36 @@ impl World {
         if self.faults.client_crash > 0 && self.dice.random_range(0..1_000) < self.faults.client_crash {
             let point = if self.dice.random() { CrashPoint::BeforeCommit } else { CrashPoint::AfterCommit };
             let commits = self.dice.random_range(1..=3);
-            self.people.get_mut(person).unwrap().doom.lock().unwrap().get_or_insert((commits, point));
+            self.people.get_mut(person).unwrap().doom.lock().unwrap().threatens(commits, point);
         }
         let them = self.people.get_mut(person).unwrap();
         let Some(engine) = them.engine.as_mut() else { return };
         call(engine, now);
-        if let Some(reason) = engine.poisoned() {
-            let reason = reason.cause.clone().unwrap_or_default();
-            self.dies(person, &reason);
+        if let Some(reason) = engine.poisoned().cloned() {
+            let told: Vec<_> = std::iter::from_fn(|| engine.poll_event()).collect();
+            self.refuses(person, &reason, &told);
+            self.dies(person, &reason.cause.unwrap_or_default());
             return;
         }
         self.pump(person);
+    }
+
+    /// A client whose commit failed says so to everybody, in a sentence with an advice, and to whoever waits for a command:
+    /// last of all, and nothing else that the step would have told.
+    fn refuses(&self, person: &str, reason: &Error, told: &[(Option<CommandId>, Event)]) {
+        let is_reason = |event: &Event| matches!(event, Event::Error(error) if error == reason);
+        let all = told.last().is_some_and(|(command, event)| command.is_none() && is_reason(event));
+        let only = told.iter().all(|(_, event)| is_reason(event) || *event == Event::End);
+        let replay = self.replay();
+        assert!(all && only && reason.advice.is_some(), "{replay}: {person} dies of {reason:?} and says {told:?}");
     }
 
     fn dies(&mut self, person: &str, reason: &str) {
         self.mark("dies", reason.as_bytes());
         self.closes(person);
         let back_in = self.dice.random_range(100..30_000);
+        self.walked.note("fault", "client dies");
         let them = self.people.get_mut(person).unwrap();
-        them.crashes += 1;
         them.returns = true;
         let life = them.life;
         self.schedule(back_in, Happening::Returns { person: person.to_owned(), life });

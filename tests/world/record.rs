@@ -1,10 +1,12 @@
 //! Everything that the relay saw, said, held or logged, kept to be searched for what must not be there.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Once;
 
 use sealpost_tests::inspect::Needles;
+use sha2::{Digest, Sha256};
 use tracing_subscriber::fmt::MakeWriter;
 
 thread_local! {
@@ -34,6 +36,8 @@ impl<'a> MakeWriter<'a> for ThreadLog {
 /// The record of one world. One world at a time may run on a thread.
 pub(crate) struct Record {
     kept: Vec<(&'static str, Vec<u8>)>,
+    /// Digests of what was kept out of the store: the next look finds most of it again.
+    seen: BTreeSet<[u8; 32]>,
 }
 
 impl Record {
@@ -48,11 +52,18 @@ impl Record {
                 .try_init();
         });
         LOG.with_borrow_mut(Vec::clear);
-        Self { kept: Vec::new() }
+        Self { kept: Vec::new(), seen: BTreeSet::new() }
     }
 
     pub(super) fn keep(&mut self, what: &'static str, bytes: &[u8]) {
         self.kept.push((what, bytes.to_vec()));
+    }
+
+    /// The same, of what stands still: what was kept before is not kept again.
+    pub(super) fn keep_once(&mut self, what: &'static str, bytes: &[u8]) {
+        if self.seen.insert(Sha256::digest(bytes).into()) {
+            self.keep(what, bytes);
+        }
     }
 
     /// Everything that was logged on this thread, at every level.

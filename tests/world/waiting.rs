@@ -52,7 +52,8 @@ impl World {
         let store_dies = self.chance(self.faults.store_crash);
         if store_dies {
             let point = if self.dice.random() { StoreCrash::BeforeCommit } else { StoreCrash::AfterCommit };
-            *self.store_doom.lock().unwrap() = Some((self.dice.random_range(1..=2), point));
+            let commits = self.dice.random_range(1..=2);
+            self.store_doom.lock().unwrap().threatens(commits, point);
         }
         let store = Arc::clone(&relay);
         let (now, body) = (self.now, body.to_vec());
@@ -61,13 +62,12 @@ impl World {
             (caller, answer)
         });
         let first = polled(&mut answering);
-        *self.store_doom.lock().unwrap() = None;
+        self.store_doom.lock().unwrap().spares();
         if store.store().stopped() {
             // It stops rather than say what it does not know: nobody gets this answer.
             drop((first, answering));
-            self.mark("store crashes", &[]);
-            self.kill_relay();
-            return self.start_relay();
+            self.relay_crashed();
+            return;
         }
         match first {
             Some((caller, answer)) => self.answers(&asked, caller, answer),
@@ -85,8 +85,11 @@ impl World {
     /// The store writes what it holds.
     pub(super) fn commits(&mut self) {
         if let Some(relay) = &self.relay {
-            relay.store().commit_held().expect("nobody has crashed it");
-            self.answers_what_waited();
+            let written = relay.store().commit_held();
+            if !self.relay_crashed() {
+                written.expect("nobody has crashed it");
+                self.answers_what_waited();
+            }
         }
     }
 
