@@ -4,6 +4,7 @@ mod admin;
 mod backup;
 mod cluster;
 mod daemon;
+mod damage;
 mod demo;
 mod devices;
 mod disk;
