@@ -12,7 +12,8 @@
 //! - Where a commit belongs to both, the segments are synced first and the tables after them, with the number of that
 //!   commit in both. A group whose tables did not come to be there is cut off like a torn one: [STORE-2].
 //! - A segment that is full gets a *listing* behind it and the next one is begun: a start reads the listings, and all of
-//!   the last segment only.
+//!   the last segment only. A listing that a power cut has torn is none: in the last segment it is cut off, in another one
+//!   it is written again where no group is missing before the next segment.
 //! - A segment goes when nothing in it is wanted any more, the oldest first. Where too much of them is of no use, what is
 //!   still wanted of the oldest is written again at the end (`clean`): no more than half of what all of them take, and
 //!   four segments, is waste. As the oldest goes first, no trim goes before the entries that it took; and since a trim

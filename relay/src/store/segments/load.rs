@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::journal::{Active, Journal};
 use super::listing::{Come, Item, Listing, TRAILER, begins};
-use super::record::{Cursor, ENTRY, HEADER, Header, Kind, Record, parse};
+use super::record::{Cursor, ENTRY, HEADER, Header, Kind, Mark, Record, parse};
 use super::{Number, Series, numbers, path, sync};
 
 /// So often segments are looked for again while some of them are removed.
@@ -63,25 +63,31 @@ pub(crate) fn open(
 ) -> Result<Journal, SegmentError> {
     let all = prepared(folder, series)?;
     let (mut sealed, mut active, mut group) = (Vec::new(), None, 0);
-    for number in &all {
-        let segment = Segment::open(folder, *number)?;
+    for (number, next) in all.iter().zip(all.iter().skip(1).map(Some).chain([None])) {
+        let mut segment = Segment::open(folder, *number)?;
         if segment.header.series != series {
             return Err(damaged(&segment.path, "it belongs to another store"));
         }
-        if let Some((listing, after)) = segment.listing()? {
-            if listing.tables > tables {
-                return Err(SegmentError::Older(segment.path));
+        let (listing, after) = match (segment.listing()?, next) {
+            (Some(listed), _) => listed,
+            (None, Some(next)) => segment.listed_again(Segment::open(folder, *next)?.header.after, tables)?,
+            (None, None) => {
+                let (last, after) = segment.active(tables)?;
+                each(*number, &last.listing);
+                (active, group) = (Some(last), after);
+                break;
             }
-            each(*number, &listing);
-            sealed.push((*number, segment.length));
-            group = after;
-        } else if all.last() == Some(number) {
-            let (last, after) = segment.active(tables)?;
-            each(*number, &last.listing);
-            (active, group) = (Some(last), after);
-        } else {
-            return Err(damaged(&segment.path, "its end is not what was written"));
+        };
+        if listing.tables > tables {
+            return Err(SegmentError::Older(segment.path));
         }
+        if next.is_none() {
+            // Whoever wrote its listing may have died before the sync, and nothing comes behind it before that.
+            segment.file.sync_all().map_err(about(&segment.path))?;
+        }
+        each(*number, &listing);
+        sealed.push((*number, segment.length));
+        group = after;
     }
     let active = match active {
         Some(active) => active,
@@ -118,6 +124,8 @@ fn prepared(folder: &Path, series: Series) -> Result<Vec<Number>, SegmentError> 
     }
     let Some(first) = all.first() else { return Ok(all) };
     if Segment::open(folder, *first)?.header.series == series {
+        // Whoever made the last one may have died before the sync: its name is durable before it is written to.
+        sync(folder).map_err(about(folder))?;
         return Ok(all);
     }
     // The file of the tables was lost, or removed, and a new one made.
@@ -218,10 +226,14 @@ pub(crate) fn opened(folder: &Path) -> Result<Vec<Opened>, SegmentError> {
 /// See [`SegmentError`].
 pub(crate) fn check(folder: &Path) -> Result<(), SegmentError> {
     let all = numbers(folder).map_err(about(folder))?;
-    for number in &all {
+    for (number, next) in all.iter().zip(all.iter().skip(1).map(Some).chain([None])) {
         let segment = Segment::open(folder, *number)?;
-        let (sealed, whole) = (segment.listing()?.is_some(), segment.scan()?.sealed);
-        let altered = if sealed { !whole } else { all.last() != Some(number) };
+        let (sealed, scan) = (segment.listing()?.is_some(), segment.scan()?);
+        let altered = match next {
+            _ if sealed => !scan.sealed,
+            Some(next) => Segment::open(folder, *next)?.header.after != scan.end.group,
+            None => false,
+        };
         if altered {
             return Err(damaged(&segment.path, "its end is not what was written"));
         }
@@ -251,7 +263,8 @@ impl Segment {
         Ok(Self { path, file, number, header, length })
     }
 
-    /// The listing that stands at its end, with the number of the last group; `None` where there is none.
+    /// The listing that stands at its end, with the number of the last group; `None` where there is none, or a power cut
+    /// has torn it: its end may be on the disk without its middle.
     fn listing(&self) -> Result<Option<(Listing, u64)>, SegmentError> {
         let read = |at: u64, length: u64| {
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
@@ -265,8 +278,7 @@ impl Segment {
         };
         let bytes = read(at, end - at)?;
         let record = parse(&bytes, self.header.salt).filter(|record| record.kind == Kind::Listing);
-        let listing = record.and_then(|record| Some((Listing::decode(record.body)?, record.group.checked_sub(1)?)));
-        listing.map(Some).ok_or_else(|| damaged(&self.path, "its listing is not what was written"))
+        Ok(record.and_then(|record| Some((Listing::decode(record.body)?, record.group.checked_sub(1)?))))
     }
 
     fn scan(&self) -> Result<Scan, SegmentError> {
@@ -276,6 +288,25 @@ impl Segment {
         let mut scan = Scan::new(self.header);
         scan.records(&bytes).map_err(|what| damaged(&self.path, what))?;
         Ok(scan)
+    }
+
+    /// Writes its listing again, durably, where nothing is missing between it and the next one; the listing, with the number
+    /// of the last group. `after`: the last group before the next one.
+    fn listed_again(&mut self, after: u64, tables: u64) -> Result<(Listing, u64), SegmentError> {
+        let Scan { listing, end, .. } = self.scan()?;
+        if end.group != after {
+            return Err(damaged(&self.path, "its end is not what was written"));
+        }
+        if listing.tables > tables {
+            return Err(SegmentError::Older(self.path.clone()));
+        }
+        tracing::warn!("the listing of {} was not whole: it is written again", self.path.display());
+        let ending = listing.ending(Mark { salt: self.header.salt, group: after + 1 }, end.at);
+        let file = OpenOptions::new().write(true).open(&self.path).map_err(about(&self.path))?;
+        let written = file.set_len(end.at).and_then(|()| file.write_all_at(&ending, end.at));
+        written.and_then(|()| file.sync_all()).map_err(about(&self.path))?;
+        self.length = end.at + ending.len() as u64;
+        Ok((listing, after))
     }
 
     /// The last segment, to be written to, and the number of its last group: what is not whole is cut off, and so is a
