@@ -174,7 +174,12 @@ impl Journal {
             return Err(Failed::Full(error));
         }
         // Linux forgets the dirty pages of a failed sync: a second one would succeed without having written them.
-        file.sync_data().map_err(Failed::Unknown)?;
+        if let Err(error) = file.sync_data() {
+            // Nobody was told of the group, and the next start is not to find it. Where this fails too, that start writes
+            // it again.
+            let _ = file.set_len(at);
+            return Err(Failed::Unknown(error));
+        }
         self.active.length += self.buffer.len() as u64;
         self.active.listing.tables = self.active.listing.tables.max(tables.unwrap_or_default());
         self.group = mark.group;

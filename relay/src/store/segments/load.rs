@@ -327,7 +327,12 @@ impl Segment {
             tracing::warn!("{cut} bytes at the end of {} were not wholly written: they are cut off", path.display());
             file.set_len(scan.end.at).map_err(about(&path))?;
         }
-        // Whoever wrote it may have died before the sync, and what was read is promised from now on.
+        // Whoever wrote it may have died before the sync, and what was read is promised from now on. Where that sync failed,
+        // Linux took the pages for clean, and another one writes nothing: so the last group is written once more, and the
+        // header where there is none before it. Any other group was synced before the next one came.
+        let from = if scan.before.at == HEADER as u64 { 0 } else { scan.before.at };
+        let mut last = vec![0; usize::try_from(scan.end.at - from).unwrap_or_default()];
+        file.read_exact_at(&mut last, from).and_then(|()| file.write_all_at(&last, from)).map_err(about(&path))?;
         file.sync_all().map_err(about(&path))?;
         let active = Active { number, file, salt: header.salt, length: scan.end.at, listing: scan.listing };
         Ok((active, scan.end.group))

@@ -341,6 +341,26 @@ fn a_lost_listing_is_written_again() {
     }
 }
 
+/// A start promises what it has read, also where a sync of it failed before: then its pages are clean, and a sync alone
+/// would write nothing. So the last group is written once more, as it is.
+#[test]
+fn a_start_writes_the_last_group_again() {
+    let disk = Disk::new();
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    for groups in 0..3 {
+        let (mut journal, _) = disk.open(SEGMENT, 0).unwrap();
+        if groups > 0 {
+            group(&mut journal, [groups]);
+        }
+        drop(journal);
+        let whole = std::fs::read(disk.file(1)).unwrap();
+        std::fs::OpenOptions::new().write(true).open(disk.file(1)).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(disk.reopened().seqs(), (1..=groups).collect::<Vec<_>>());
+        assert!(std::fs::metadata(disk.file(1)).unwrap().modified().unwrap() > long_ago, "{groups} groups");
+        assert!(std::fs::read(disk.file(1)).unwrap() == whole, "{groups} groups");
+    }
+}
+
 /// A segment that is missing is told; those of another store are kept under another name, and none of them is read.
 #[test]
 fn what_is_missing_or_strange_is_told() {
