@@ -148,7 +148,9 @@ fn pack(data: &Path, work: &Path, out: &mut impl Write, mut progress: impl FnMut
     archive.append(STORE, size, file).map_err(&stream)?;
     let all = mailboxes.len() as u64;
     for (done, segments::Opened { name, file, length }) in (0..).zip(mailboxes) {
-        archive.append(&format!("{MAILBOXES}{name}"), length, file.take(length)).map_err(&stream)?;
+        // It is shorter by now where its last group was taken back: a start cuts zeros off.
+        let bytes = file.take(length).chain(std::io::repeat(0)).take(length);
+        archive.append(&format!("{MAILBOXES}{name}"), length, bytes).map_err(&stream)?;
         progress(done, all);
     }
     let all = files.len() as u64;
@@ -176,8 +178,13 @@ impl<W: Write> Archive<W> {
         header.set_entry_type(EntryType::Regular);
         header.set_mode(0o600);
         header.set_size(size);
-        let mut hashed = Hashed { from, sum: Sha256::new() };
+        let mut hashed = Hashed { from, sum: Sha256::new(), bytes: 0 };
         self.tar.append_data(&mut header, name, &mut hashed)?;
+        // All that follows would stand where nobody looks for it.
+        if hashed.bytes != size {
+            let what = format!("{name} became shorter while it was copied; make the backup again");
+            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what));
+        }
         self.sums += &line(name, hashed.sum);
         Ok(())
     }
@@ -193,12 +200,15 @@ fn line(name: &str, sum: Sha256) -> String {
 struct Hashed<R> {
     from: R,
     sum: Sha256,
+    /// So many were read.
+    bytes: u64,
 }
 
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.from.read(buffer)?;
         self.sum.update(buffer.get(..read).unwrap_or_default());
+        self.bytes += read as u64;
         Ok(read)
     }
 }

@@ -40,7 +40,8 @@ pub fn restore(from: impl Read, data: &Path, progress: impl FnMut(u64, u64)) -> 
     // Not there in the first format.
     let mailboxes = work.path().join(MAILBOXES);
     if mailboxes.exists() {
-        segments::check(&mailboxes)?;
+        let (series, tables) = copy::groups(&work.path().join(STORE))?;
+        segments::check(&mailboxes, series, tables)?;
         File::open(&mailboxes).and_then(|folder| folder.sync_all()).map_err(about(&mailboxes))?;
     }
     // The key first: a key without its store is a relay that lost it, and its clients fill it again; a store without its
@@ -135,7 +136,7 @@ fn files<R: Read>(entries: &mut Entries<'_, R>, work: &Path, sums: &mut String) 
             return Err(missing());
         }
         let size = entry.size();
-        let mut hashed = Hashed { from: entry, sum: Sha256::new() };
+        let mut hashed = Hashed { from: entry, sum: Sha256::new(), bytes: 0 };
         if write(&work.join(&name), &mut hashed, |_| {})? != size {
             return Err(BackupError::Damaged("it ends too early".to_owned()));
         }
@@ -151,7 +152,7 @@ fn store<R: Read>(
 ) -> Result<String, BackupError> {
     let entry = next(entries, STORE)?;
     let size = entry.size();
-    let mut hashed = Hashed { from: entry, sum: Sha256::new() };
+    let mut hashed = Hashed { from: entry, sum: Sha256::new(), bytes: 0 };
     let written = write(into, &mut hashed, |done| progress(done, size))?;
     if written != size {
         return Err(BackupError::Damaged("it ends too early".to_owned()));

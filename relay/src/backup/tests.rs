@@ -141,3 +141,40 @@ async fn a_damaged_backup_is_refused() {
     assert_eq!(at, whole.len() - 1_024);
     restore(whole.as_slice(), &again, no_progress).unwrap();
 }
+
+/// A segment that becomes shorter while it is copied, as one does whose last group is taken back, leaves a backup that is
+/// whole: what it has of that group is cut off when the relay starts.
+#[tokio::test]
+async fn a_group_that_is_taken_back_meanwhile_is_left_out() {
+    let outer = tempfile::tempdir().unwrap();
+    let data = outer.path().join("data");
+    let (folder, store) = relay(&data).await;
+    store.write(vec![append(10)]).await.unwrap();
+    // The tables take more than one step to be copied: the segments are open by then, and not read yet.
+    let long = Append { log: Log { kind: "room", key: vec![7; 16] }, id: [1; 16], bytes: vec![1; 6 << 20] };
+    store.write(vec![StoreWrite::Append(long)]).await.unwrap();
+    let segment = segments::folder(&folder.store()).join("0000000001");
+    let length = std::fs::metadata(&segment).unwrap().len();
+    let shorten = |_, _| {
+        OpenOptions::new().write(true).open(&segment).unwrap().set_len(length - 100).unwrap();
+    };
+    let mut bytes = Vec::new();
+    stream(&data, outer.path(), &mut bytes, shorten).unwrap();
+    let again = outer.path().join("again");
+    restore(bytes.as_slice(), &again, no_progress).unwrap();
+    assert_eq!(entries(&Sqlite::open(&again.join(STORE)).unwrap()).await, 10);
+}
+
+/// A backup whose store does not belong to its mailboxes becomes no relay, which would put them aside or not start.
+#[tokio::test]
+async fn what_does_not_belong_together_is_refused() {
+    let outer = tempfile::tempdir().unwrap();
+    let [data, other] = ["data", "other"].map(|name| outer.path().join(name));
+    drop(relay(&data).await);
+    drop(relay(&other).await);
+    std::fs::copy(other.join(STORE), data.join(STORE)).unwrap();
+    let mut bytes = Vec::new();
+    stream(&data, outer.path(), &mut bytes, no_progress).unwrap();
+    let refused = restore(bytes.as_slice(), &outer.path().join("again"), no_progress);
+    assert!(matches!(refused, Err(BackupError::Segments(SegmentError::Damaged { .. }))), "{refused:?}");
+}

@@ -110,17 +110,9 @@ fn prepared(folder: &Path, series: Series) -> Result<Vec<Number>, SegmentError> 
         Err(error) => Err(error),
     }
     .map_err(about(folder))?;
-    let mut all = numbers(folder).map_err(about(folder))?;
-    if let Some(last) = all.last().map(|last| path(folder, *last))
-        && half_made(&last).map_err(about(&last))?
-    {
-        std::fs::remove_file(&last).and_then(|()| sync(folder)).map_err(about(&last))?;
-        all.pop();
-    }
-    for (one, next) in all.iter().zip(all.iter().skip(1)) {
-        if let Some(between) = one.checked_add(1).filter(|between| between < next) {
-            return Err(SegmentError::Missing(path(folder, between)));
-        }
+    let (all, half) = without_gaps(folder)?;
+    if let Some(half) = half {
+        std::fs::remove_file(&half).and_then(|()| sync(folder)).map_err(about(&half))?;
     }
     let Some(first) = all.first() else { return Ok(all) };
     if Segment::open(folder, *first)?.header.series == series {
@@ -131,6 +123,24 @@ fn prepared(folder: &Path, series: Series) -> Result<Vec<Number>, SegmentError> 
     // The file of the tables was lost, or removed, and a new one made.
     put_aside(folder)?;
     prepared(folder, series)
+}
+
+/// The segments of a folder, none missing between two of them, and the last one apart where it was never wholly made.
+fn without_gaps(folder: &Path) -> Result<(Vec<Number>, Option<PathBuf>), SegmentError> {
+    let mut all = numbers(folder).map_err(about(folder))?;
+    let mut half = None;
+    if let Some(last) = all.last().map(|last| path(folder, *last))
+        && half_made(&last).map_err(about(&last))?
+    {
+        all.pop();
+        half = Some(last);
+    }
+    for (one, next) in all.iter().zip(all.iter().skip(1)) {
+        if let Some(between) = one.checked_add(1).filter(|between| between < next) {
+            return Err(SegmentError::Missing(path(folder, between)));
+        }
+    }
+    Ok((all, half))
 }
 
 /// Gives a folder another name, where it is there: what is in it is nobody's.
@@ -220,14 +230,18 @@ pub(crate) fn opened(folder: &Path) -> Result<Vec<Opened>, SegmentError> {
     Err(SegmentError::Missing(lost))
 }
 
-/// Reads all of all segments, every envelope with it.
+/// Reads all of all segments, every envelope with it: whether the store opens with them that is of this series and has
+/// so many commits that belong to groups.
 ///
 /// # Errors
 /// See [`SegmentError`].
-pub(crate) fn check(folder: &Path) -> Result<(), SegmentError> {
-    let all = numbers(folder).map_err(about(folder))?;
+pub(crate) fn check(folder: &Path, series: Series, tables: u64) -> Result<(), SegmentError> {
+    let (all, _) = without_gaps(folder)?;
     for (number, next) in all.iter().zip(all.iter().skip(1).map(Some).chain([None])) {
         let segment = Segment::open(folder, *number)?;
+        if segment.header.series != series {
+            return Err(damaged(&segment.path, "it belongs to another store"));
+        }
         let (sealed, scan) = (segment.listing()?.is_some(), segment.scan()?);
         let altered = match next {
             _ if sealed => !scan.sealed,
@@ -236,6 +250,12 @@ pub(crate) fn check(folder: &Path) -> Result<(), SegmentError> {
         };
         if altered {
             return Err(damaged(&segment.path, "its end is not what was written"));
+        }
+        // The last group of all may be without its tables, and is cut off then.
+        let torn = !sealed && next.is_none();
+        let newest = if torn { scan.before.come.tables() } else { scan.listing.tables };
+        if newest > tables {
+            return Err(SegmentError::Older(segment.path));
         }
     }
     Ok(())

@@ -153,7 +153,7 @@ fn a_flipped_bit_in_the_middle_is_told() {
         std::fs::write(disk.file(1), &altered).unwrap();
         let opened = disk.open(SEGMENT, 0).map(|(_, contents)| contents.seqs());
         assert!(matches!(opened, Err(SegmentError::Damaged { .. })), "byte {at} of {middle} and {end}: {opened:?}");
-        assert!(check(&disk.folder()).is_err(), "byte {at}");
+        assert!(check(&disk.folder(), SERIES, 0).is_err(), "byte {at}");
         assert_eq!(std::fs::read(disk.file(1)).unwrap(), altered, "nothing was cut off");
     }
 }
@@ -174,7 +174,7 @@ fn a_flipped_bit_in_a_complete_segment_is_told() {
         let mut altered = whole.clone();
         altered[at] ^= 1 << (at % 8);
         std::fs::write(disk.file(1), &altered).unwrap();
-        assert_eq!(check(&disk.folder()).is_err(), at < listed, "byte {at}");
+        assert_eq!(check(&disk.folder(), SERIES, 0).is_err(), at < listed, "byte {at}");
         match disk.open(300, 0) {
             Err(SegmentError::Damaged { .. }) => told[0] += 1,
             Err(error) => panic!("byte {at}: {error}"),
@@ -228,6 +228,8 @@ fn a_group_without_its_tables_is_cut_off() {
     both(&mut journal, 3, 2);
     drop(journal);
     assert!(matches!(disk.open(SEGMENT, 0), Err(SegmentError::Older(_))));
+    assert!(matches!(check(&disk.folder(), SERIES, 0), Err(SegmentError::Older(_))));
+    check(&disk.folder(), SERIES, 1).unwrap();
     assert_eq!(disk.open(SEGMENT, 2).unwrap().1.seqs(), [1, 2, 3]);
     let (mut journal, contents) = disk.open(SEGMENT, 1).unwrap();
     assert_eq!(contents.seqs(), [1, 2]);
@@ -275,6 +277,7 @@ fn a_crash_between_two_segments_loses_nothing() {
     std::fs::write(disk.file(1), &first).unwrap();
     for length in 0..=HEADER {
         std::fs::write(disk.file(2), &second[..length]).unwrap();
+        check(&disk.folder(), SERIES, 0).unwrap();
         assert_eq!(disk.reopened().seqs(), [1, 2, 3], "{length} bytes of the second");
     }
     std::fs::write(disk.file(2), [0; HEADER]).unwrap();
@@ -370,7 +373,11 @@ fn what_is_missing_or_strange_is_told() {
     drop(journal);
     std::fs::rename(disk.file(2), disk.0.path().join("away")).unwrap();
     assert!(matches!(disk.open(300, 0), Err(SegmentError::Missing(path)) if path == disk.file(2)));
+    let missing = check(&disk.folder(), SERIES, 0);
+    assert!(matches!(missing, Err(SegmentError::Missing(path)) if path == disk.file(2)));
     std::fs::rename(disk.0.path().join("away"), disk.file(2)).unwrap();
+    check(&disk.folder(), SERIES, 0).unwrap();
+    assert!(matches!(check(&disk.folder(), [8; 16], 0), Err(SegmentError::Damaged { .. })));
     let read = |_: Number, _: &Listing| panic!("it is another store's");
     drop(open(&disk.folder(), [8; 16], 0, 300, read).unwrap());
     let aside = disk.0.path().join("mailboxes.other-1");

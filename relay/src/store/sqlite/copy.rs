@@ -7,6 +7,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{OpenError, schema};
+use crate::store::segments::Series;
 
 /// Pages that are copied at once, between two looks at the progress.
 const STEP: i32 = 512;
@@ -68,6 +69,16 @@ pub fn renew(copy: &Path) -> Result<(), OpenError> {
     connection.close().map_err(|(_, error)| error)?;
     std::fs::File::open(copy)?.sync_all()?;
     Ok(())
+}
+
+/// Which segments belong to a copy, and how many of its commits belong to groups of them.
+///
+/// # Errors
+/// See [`OpenError`].
+pub(crate) fn groups(copy: &Path) -> Result<(Series, u64), OpenError> {
+    let connection = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let row = connection.query_row("SELECT series, groups FROM store", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((row.0, super::number(row.1)))
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
