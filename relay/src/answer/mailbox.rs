@@ -299,7 +299,17 @@ impl<S: Store> Relay<S> {
             for (key, _) in &page {
                 let log = Log { kind: "mailbox", key: key.clone() };
                 if self.store.usage(&log).await?.count > 0 {
-                    self.expire(now, &log).await?;
+                    match self.expire(now, &log).await {
+                        Ok(()) => {}
+                        Err(fault @ Fault::Damaged(_)) => {
+                            tracing::error!("what is too old in a mailbox stays there: {fault}");
+                        }
+                        Err(fault) => {
+                            // The next sweep goes on behind it: this one may fail again.
+                            *lock(&self.swept) = Some(key.clone());
+                            return Err(fault);
+                        }
+                    }
                     looked += 1;
                 }
             }

@@ -34,7 +34,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 pub(crate) use clean::Cleaning;
-pub(crate) use files::{FILES, Files};
+pub(crate) use files::{FILES, Files, Unread};
 pub(crate) use journal::{Failed, Journal};
 pub(crate) use listing::{Gone, Item};
 pub use load::SegmentError;

@@ -35,7 +35,7 @@ use sealpost_spec::mailbox::{Seq, StoreId};
 use tokio::sync::watch;
 
 use super::bell::lock;
-use super::segments::{self, Files, Item, Journal, Place, SEGMENT, SegmentError};
+use super::segments::{self, Files, Item, Journal, Place, SEGMENT, SegmentError, Unread};
 use super::{
     Append, Bell, CrashPoints, DUPLICATE_WINDOW, Entry, Fault, Key, Limit, Log, Rev, Store, Usage, Value, Watch, Write,
     Written,
@@ -305,17 +305,22 @@ fn entries(connection: &Connection, found: Vec<Found>) -> rusqlite::Result<Vec<E
     Ok(entries)
 }
 
-/// The same of a log that stands in segments. An entry that stands somewhere else by now is left out.
-fn placed(files: &Files, log: &Log, found: Vec<Found>) -> Result<Vec<Entry>, Fault> {
-    let mut entries = Vec::with_capacity(found.len());
+/// The same of a log that stands in segments; with the seqs and places of those that are not what was written. An entry that
+/// stands somewhere else by now is left out.
+fn placed(files: &Files, log: &Log, found: Vec<Found>) -> Result<(Vec<Entry>, Vec<(u64, Place)>), Fault> {
+    let (mut entries, mut altered) = (Vec::with_capacity(found.len()), Vec::new());
     for mut found in found {
         if found.bytes.is_none() {
             let place = found.place.ok_or(Fault::Damaged("an envelope"))?;
-            found.bytes = files.read(place, &log.key, found.seq, found.size)?;
+            match files.read(place, &log.key, found.seq, found.size) {
+                Ok(bytes) => found.bytes = bytes,
+                Err(Unread::Altered) => altered.push((found.seq, place)),
+                Err(Unread::Failed(fault)) => return Err(fault),
+            }
         }
         entries.extend(found.entry());
     }
-    Ok(entries)
+    Ok((entries, altered))
 }
 
 /// SQLite's integers end earlier than ours; nothing is ever numbered beyond them.
@@ -362,12 +367,15 @@ impl Store for Sqlite {
             }
             let many = found.len();
             let entries = if log.kind == MAILBOX {
-                let (files, log) = (Arc::clone(&self.files), log.clone());
-                self.read(move |_| Ok(placed(&files, &log, found))).await??
+                let (files, name) = (Arc::clone(&self.files), log.clone());
+                let (entries, altered) = self.read(move |_| Ok(placed(&files, &name, found))).await??;
+                altered.into_iter().try_for_each(|(seq, place)| self.front.lost(log, seq, place))?;
+                entries
             } else {
                 self.read(move |connection| entries(connection, found)).await?
             };
-            // Fewer: some were trimmed or moved since we looked where they are, and there may be others behind them.
+            // Fewer: some were trimmed or moved since we looked where they are, or are damaged and left out from now on, and
+            // there may be others behind them.
             if entries.len() == many {
                 return Ok(entries);
             }

@@ -20,6 +20,15 @@ const ABREAST: usize = 3;
 /// Most files that are open at once for reading, with the one that is written, and one that is being made.
 pub(crate) const FILES: usize = OPEN + ABREAST + 2;
 
+/// Why an entry was not read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// What stands there is not what was written.
+    Altered,
+    /// Its segment can't be read.
+    Failed(Fault),
+}
+
 /// A segment that can be read.
 pub(super) struct Open {
     number: Number,
@@ -75,26 +84,29 @@ impl Files {
     /// what is still wanted of it stands elsewhere by now.
     ///
     /// # Errors
-    /// [`Fault::Damaged`] where it is not what was written.
+    /// See [`Unread`].
     pub(crate) fn read(
         &self,
         place: Place,
         key: &[u8],
         seq: u64,
         size: u32,
-    ) -> std::result::Result<Option<Bytes>, Fault> {
-        let fault = |error: std::io::Error| match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Fault::Damaged("an envelope"),
-            _ => Fault::Backend(error.to_string()),
+    ) -> std::result::Result<Option<Bytes>, Unread> {
+        let failed = |error: std::io::Error| match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Unread::Failed(Fault::Damaged("a segment")),
+            _ => Unread::Failed(Fault::Backend(error.to_string())),
         };
-        let Some(open) = self.opened(place.segment).map_err(fault)? else { return Ok(None) };
+        let Some(open) = self.opened(place.segment).map_err(failed)? else { return Ok(None) };
         let before = HEAD + key.len() + ENTRY;
         let mut bytes = vec![0; before + size as usize];
-        open.file.read_exact_at(&mut bytes, u64::from(place.offset)).map_err(fault)?;
+        open.file.read_exact_at(&mut bytes, u64::from(place.offset)).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => Unread::Altered,
+            _ => failed(error),
+        })?;
         let record = parse(&bytes, open.salt).filter(|record| record.kind == Kind::Entry && record.key == key);
         let same = |length, body: &[u8]| length == bytes.len() && body.starts_with(&seq.to_le_bytes());
         if !record.is_some_and(|record| same(record.length, record.body)) {
-            return Err(Fault::Damaged("an envelope"));
+            return Err(Unread::Altered);
         }
         Ok(Some(Bytes::from(bytes).slice(before..)))
     }

@@ -11,7 +11,7 @@ use super::cells::{Cells, Change};
 use super::front::Front;
 use super::logs::{Logs, Row};
 use super::{MAILBOX, PAGE, sql};
-use crate::store::segments::{Cleaning, Failed, Gone, Item, Journal, Number, Place};
+use crate::store::segments::{Cleaning, Failed, Gone, Item, Journal, Number, Place, Unread};
 use crate::store::{Append, CrashPoint, CrashPoints, Key, Log, Rev, Value, Write, Written};
 
 /// What a disk or SQLite says of a failure.
@@ -193,7 +193,12 @@ impl<'c> Commit<'_, 'c> {
                             self.steps.push(Step::Moved(log, seq, place));
                         }
                         Ok(None) => return false,
-                        Err(fault) => {
+                        Err(Unread::Altered) => {
+                            if self.front.lost(&log, seq, place).is_err() {
+                                return true;
+                            }
+                        }
+                        Err(Unread::Failed(fault)) => {
                             tracing::error!("segment {segment} stays, and all behind it: {fault} in it");
                             return false;
                         }

@@ -16,6 +16,7 @@ use super::MAILBOX;
 use super::logs::{Logs, Offered, Row, Waiter};
 use super::patience::{Due, Patience};
 use crate::store::bell::{Bells, lock};
+use crate::store::segments::Place;
 use crate::store::{Append, Fault, Log, Write, Written};
 
 /// The writer looks for what has waited too long no more often than this.
@@ -130,6 +131,17 @@ impl Front {
     pub(super) fn logs<T>(&self, look: impl FnOnce(&mut Logs) -> T) -> Result<T, Fault> {
         let mut state = lock(&self.state);
         if state.stopped { Err(Fault::Stopped) } else { Ok(look(&mut state.logs)) }
+    }
+
+    /// Leaves an entry out that is not what was written, and says so once.
+    pub(super) fn lost(&self, log: &Log, seq: u64, place: Place) -> Result<(), Fault> {
+        if self.logs(|logs| logs.lost(log, seq, place))? {
+            let Place { segment, offset } = place;
+            tracing::error!(
+                "an envelope is damaged, at byte {offset} of segment {segment}: it is left out, and taken when it is sent again"
+            );
+        }
+        Ok(())
     }
 
     /// A batch for the writer.

@@ -335,6 +335,19 @@ impl Logs {
         slot.is_some_and(|slot| slot.seq == seq && slot.place == Some(place))
     }
 
+    /// What stands at this place is not what was written: the entry is left out from now on, and its id is free. Whether it
+    /// was still there.
+    pub(super) fn lost(&mut self, log: &Log, seq: u64, place: Place) -> bool {
+        if !self.is_at(log, seq, place) {
+            return false;
+        }
+        if let Some(contents) = self.all.get_mut(log) {
+            contents.remove(&mut self.counts, seq);
+        }
+        self.young.remove(seq);
+        true
+    }
+
     /// Of ids that were trimmed from a log, those that are remembered by what stands in this segment.
     pub(super) fn remembered(&self, log: &Log, gone: &mut Vec<Gone>, segment: Number) {
         let number = self.all.get(log).map(|contents| contents.number);
@@ -645,7 +658,10 @@ impl Contents {
     fn gone(&mut self, counts: &mut Counts, slot: &Slot) {
         counts.gone(&self.name, slot);
         self.bytes -= u64::from(slot.size);
-        if let Some(ids) = &mut self.ids {
+        // After a restart one that was lost may be there beside the one that was sent again.
+        if let Some(ids) = &mut self.ids
+            && ids.get(&slot.id) == Some(&slot.seq)
+        {
             ids.remove(&slot.id);
         }
     }
