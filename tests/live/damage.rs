@@ -44,7 +44,7 @@ fn damage(file: &Path, seed: u64) -> String {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let mut bytes = fs::read(file).unwrap();
     let at = dice.random_range(0..bytes.len());
-    let done = if seed % 2 == 0 {
+    let done = if seed.is_multiple_of(2) {
         let bit = dice.random_range(0..8);
         bytes[at] ^= 1 << bit;
         format!("bit {bit} of byte {at} of {} turned", bytes.len())

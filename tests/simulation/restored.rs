@@ -88,7 +88,7 @@ fn weeks(seed: u64) {
     let mut walk = acquainted(seed);
     let mut copies = Copies::new();
     let mut went_back = [0; PEOPLE.len()];
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         walk.world.faults = Faults { client_crash: 0, ..Faults::many() };
     }
     for number in 0..HAPPENINGS {

@@ -305,9 +305,11 @@ fn entries(connection: &Connection, found: Vec<Found>) -> rusqlite::Result<Vec<E
     Ok(entries)
 }
 
-/// The same of a log that stands in segments; with the seqs and places of those that are not what was written. An entry that
-/// stands somewhere else by now is left out.
-fn placed(files: &Files, log: &Log, found: Vec<Found>) -> Result<(Vec<Entry>, Vec<(u64, Place)>), Fault> {
+/// Seqs and places of entries that are not what was written.
+type Altered = Vec<(u64, Place)>;
+
+/// The same of a log that stands in segments. An entry that stands somewhere else by now is left out.
+fn placed(files: &Files, log: &Log, found: Vec<Found>) -> Result<(Vec<Entry>, Altered), Fault> {
     let (mut entries, mut altered) = (Vec::with_capacity(found.len()), Vec::new());
     for mut found in found {
         if found.bytes.is_none() {
